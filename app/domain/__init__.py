@@ -1,0 +1,1 @@
+"""What the product decides: plain Python, frozen dataclasses, `now` is an argument."""

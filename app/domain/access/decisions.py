@@ -1,0 +1,71 @@
+"""May this person see this issue? Jira is asked, briefly remembered, and never guessed for."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from app.domain.access.roles import Permission, Role, is_granted
+from app.domain.identifiers import AccountId, IssueId, TenantId
+from app.domain.ports import JiraSites, SiteAccess
+
+CONFIRMED_FOR = timedelta(minutes=15)
+DENIED_FOR = timedelta(seconds=30)
+"""Short, so that somebody who was just given access need not wait."""
+_REMEMBERED = 50_000
+
+Question = tuple[TenantId, AccountId, IssueId]
+
+
+class NotConfirmed(Exception):
+    """Jira does not say that this person may see this issue."""
+
+
+@dataclass
+class Confirmations:
+    """Jira's answers of the last minutes, in this process only: who looked at what is personal data, so no row."""
+
+    _answers: OrderedDict[Question, tuple[bool, datetime]] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def find(self, question: Question, *, now: datetime) -> bool | None:
+        """Jira's answer if it is still good, else None."""
+        with self._lock:
+            answer = self._answers.get(question)
+        if answer is None:
+            return None
+        allowed, until = answer
+        return allowed if now < until else None
+
+    def remember(self, question: Question, *, allowed: bool, now: datetime) -> None:
+        """Keep an answer; the oldest makes room."""
+        until = now + (CONFIRMED_FOR if allowed else DENIED_FOR)
+        with self._lock:
+            self._answers[question] = (allowed, until)
+            self._answers.move_to_end(question)
+            while len(self._answers) > _REMEMBERED:
+                self._answers.popitem(last=False)
+
+
+@dataclass(frozen=True)
+class IssueAccess:
+    """The one check before anything of an issue is shown."""
+
+    jira: JiraSites
+    site_of: Callable[[TenantId], SiteAccess]
+    confirmations: Confirmations
+
+    def require(self, permission: Permission, question: Question, *, now: datetime) -> None:
+        """Return if the role that Jira confirms grants it; raises `NotConfirmed` or `JiraUnavailable`."""
+        roles = frozenset({Role.ISSUE_BROWSER}) if self._may_browse(question, now=now) else frozenset()
+        if not is_granted(permission, roles):
+            raise NotConfirmed
+
+    def _may_browse(self, question: Question, *, now: datetime) -> bool:
+        tenant, account, issue = question
+        allowed = self.confirmations.find(question, now=now)
+        if allowed is None:
+            allowed = self.jira.may_browse(self.site_of(tenant), account, issue)
+            self.confirmations.remember(question, allowed=allowed, now=now)
+        return allowed

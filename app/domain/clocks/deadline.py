@@ -1,0 +1,176 @@
+"""The bound of one cycle: counted from an origin, moved by pauses, extensions and changes of severity."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from app.domain.clocks.counting import Calendars, Due, count, end_of_day, give_back
+from app.domain.clocks.model import SEVERITY_RANK, Event, Severity
+from app.domain.clocks.rule import ExtensionForm, Rule, SeverityChange, Table, TableChange, Term
+
+_NOTHING = timedelta(0)
+
+
+class Pause(NamedTuple):
+    """A stretch in which the clock did not run; `shown` if it belongs to the present cycle."""
+
+    since: datetime
+    until: datetime
+    shown: bool = True
+
+
+class Deadline:
+    """The bound of the open cycle and how it came about. Changed in place while the facts are read."""
+
+    __slots__ = ("calendars", "dues", "level", "moves", "origin", "paused", "rule", "severity", "terms", "window")
+
+    def __init__(self, rule: Rule, calendars: Calendars, *, origin: datetime, severity: Severity | None) -> None:
+        self.rule = rule
+        self.calendars = calendars
+        self.origin = origin
+        """From where the amount counts; the start of the cycle, unless an earlier cycle is resumed."""
+        self.severity = severity
+        self.level = severity
+        """The severity by which `dues` were counted; not the present one where the rule keeps the old bound."""
+        self.moves: list[Pause | Event] = []
+        """Pauses and extensions in order, to be laid upon another severity's bound."""
+        self.terms: list[Term] = []
+        self.dues: list[Due] = []
+        """One for each of `terms`; empty while there is no deadline."""
+        self.window = _NOTHING
+        """The time given by the binding term, of which the at-risk share is taken."""
+        self.paused = _NOTHING
+        self._count_from_origin()
+
+    def due(self) -> Due | None:
+        """The bound: the earliest of the terms'."""
+        dues = self.dues
+        return min(dues, key=_instant) if len(dues) > 1 else dues[0] if dues else None
+
+    def binding_term(self) -> Term | None:
+        """The term whose bound is the earliest."""
+        return min(zip(self.dues, self.terms, strict=True), key=_instant_of_pair)[1] if self.dues else None
+
+    def table_of(self, term: Term) -> Table | None:
+        """The version of the severity table that binds this cycle."""
+        tables = term.tables
+        if not tables:
+            return None
+        if self.rule.choices.on_table_change is TableChange.ALL:
+            return tables[-1]
+        day = self.origin.date()
+        for table in reversed(tables):
+            if table.since <= day:
+                return table
+        return tables[0]
+
+    def amount_of(self, term: Term, level: Severity | None) -> int | None:
+        """How much the term gives at that severity; None if it gives no deadline."""
+        table = self.table_of(term)
+        if table is None:
+            return term.amount or 0
+        if level is None or level is Severity.NONE:
+            return None
+        return table.amounts[level]
+
+    def _count(self, since: datetime) -> tuple[list[Term], list[Due]]:
+        terms, dues = [], []
+        for term in self.rule.terms:
+            amount = self.amount_of(term, self.severity)
+            if amount is not None:
+                terms.append(term)
+                dues.append(count(term, amount, start=since, calendars=self.calendars))
+        return terms, dues
+
+    def _take(self, counted: tuple[list[Term], list[Due]], since: datetime) -> None:
+        self.terms, self.dues = counted
+        self.level = self.severity
+        due = self.due()
+        if due is not None:
+            self.window = due.at - since
+
+    def _count_from_origin(self) -> None:
+        self._take(self._count(self.origin), self.origin)
+        self.paused = _NOTHING
+        for move in self.moves:
+            self._lay(move)
+
+    def holds(self, since: datetime) -> bool:
+        """Whether a pause that begins at `since` holds the clock: a breach cannot be paused away."""
+        due = self.due()
+        return due is None or since < due.at
+
+    def move(self, move: Pause | Event) -> None:
+        """Take a pause that has ended, or a granted extension."""
+        self.moves.append(move)
+        self._lay(move)
+
+    def _lay(self, move: Pause | Event) -> None:
+        if isinstance(move, Event):
+            self.dues = [_extended(term, due, move) for term, due in zip(self.terms, self.dues, strict=True)]
+        elif self.holds(move.since):
+            if move.shown:
+                self.paused += move.until - move.since
+            self.dues = [
+                give_back(term, due, since=move.since, until=move.until, calendars=self.calendars)
+                for term, due in zip(self.terms, self.dues, strict=True)
+            ]
+
+    def resume(self, closure: Pause) -> None:
+        """Continue after a reopening: what was used up stays used up, the closed time is given back."""
+        self.moves = [move if isinstance(move, Event) else move._replace(shown=False) for move in self.moves]
+        self.move(closure)
+        self.paused = _NOTHING
+
+    def choice_for(self, level: Severity, since: datetime) -> SeverityChange:
+        """The setting that a change to `level` falls under; a first level always counts from the origin."""
+        if self.severity is None or since <= self.origin:
+            return SeverityChange.FROM_ORIGINAL_START
+        rises = SEVERITY_RANK[level] > SEVERITY_RANK[self.severity]
+        return self.rule.choices.on_rise if rises else self.rule.choices.on_fall
+
+    def change_level(self, level: Severity, since: datetime) -> None:
+        """Move the bound as the rule says for a rise or a fall that counts from `since`."""
+        choice = self.choice_for(level, since)
+        self.severity = level
+        if not self.rule.has_table or choice is SeverityChange.KEEP_OLD:
+            return
+        if choice is SeverityChange.FROM_ORIGINAL_START:
+            self._count_from_origin()
+            return
+        old, counted = self.due(), self._count(since)
+        if choice is SeverityChange.MIN_OLD_OR_CHANGE_PLUS_NEW and old is not None:
+            new = min(counted[1], key=_instant, default=old)
+            if old.at <= new.at:
+                return
+        self._take(counted, since)
+
+    def refusal_of(self, event: Event) -> str | None:
+        """Why an extension moves nothing; None if the rule allows it."""
+        choices = self.rule.choices
+        if (ExtensionForm.TIME if event.until is None else ExtensionForm.DATE) not in choices.extension_forms:
+            return "the rule does not allow this form"
+        if event.role not in choices.extension_roles:
+            return f"only {' or '.join(choices.extension_roles) or 'nobody'} may grant it"
+        if event.actor is None or event.reason is None:
+            return "it does not say who granted it and why"
+        if choices.extension_evidence and event.evidence is None:
+            return "it names no evidence"
+        return None
+
+
+def _instant(due: Due) -> datetime:
+    return due.at
+
+
+def _instant_of_pair(pair: tuple[Due, Term]) -> datetime:
+    return pair[0].at
+
+
+def _extended(term: Term, due: Due, event: Event) -> Due:
+    """An extension never shortens: a granted date before the bound leaves the bound."""
+    if event.until is not None:
+        return max(due, end_of_day(event.until, term.zone_info), key=_instant)
+    added = event.added or _NOTHING
+    if due.day is None:
+        return Due(due.at + added)
+    return end_of_day(due.day + timedelta(days=added.days), term.zone_info)

@@ -1,0 +1,48 @@
+"""The clock engine: a rule and the facts in, bounds and reasons out. No clock is read, nothing is stored."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from app.domain.clocks import wording
+from app.domain.clocks.counting import Calendars
+from app.domain.clocks.model import Bounds, Event, EventKind, Step, check_instant
+from app.domain.clocks.rule import Rule
+from app.domain.clocks.walk import Walk
+
+
+def facts_of(events: Iterable[Event]) -> list[Event]:
+    """The facts in their total order. Same kind and source = the same fact, of which the first counts."""
+    ordered = sorted(events, key=Event.order)
+    once: dict[tuple[EventKind, str], Event] = {}
+    for event in ordered:
+        once.setdefault((event.kind, event.source), event)
+    return ordered if len(once) == len(ordered) else list(once.values())
+
+
+def bounds_of(rule: Rule, events: Iterable[Event], *, calendars: Calendars) -> tuple[Bounds, ...]:
+    """One `Bounds` per cycle, oldest first; empty without events. Independent of now: this is what is stored.
+
+    The order of `events` does not matter, repeated ones change nothing. A subject without the starting event
+    has one cycle that waits. Raises `UnknownCalendar` and `CalendarTooShort` (`app.domain.clocks.counting`).
+    """
+    return tuple(_walked(rule, events, calendars, with_why=False).kept)
+
+
+def explain(
+    rule: Rule, events: Iterable[Event], *, calendars: Calendars, now: datetime
+) -> tuple[tuple[Step, ...], ...]:
+    """Why: how each cycle of `bounds_of` was derived, in the same order, ending with what holds at `now`."""
+    check_instant(now)
+    walk = _walked(rule, events, calendars, with_why=True)
+    return tuple((*steps, wording.says(rule, bounds, now)) for bounds, steps in zip(walk.kept, walk.whys, strict=True))
+
+
+def _walked(rule: Rule, events: Iterable[Event], calendars: Calendars, *, with_why: bool) -> Walk:
+    facts = facts_of(events)
+    triaged_at = next((event.at for event in facts if event.kind is EventKind.TRIAGED), None)
+    walk = Walk(rule, calendars, triaged_at=triaged_at, with_why=with_why)
+    for event in facts:
+        walk.read(event)
+    if facts:
+        walk.finish()
+    return walk

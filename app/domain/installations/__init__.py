@@ -1,0 +1,1 @@
+"""Who trusts us: tenants, their installations, and how a caller is admitted."""

@@ -1,0 +1,113 @@
+"""Tenants, their installations, and the caller that a gate admits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from app.domain.identifiers import AccountId, ClientKey, InstallationId, TenantId
+from app.domain.secrets import Secret
+
+
+class InstallationState(StrEnum):
+    """Whether tokens of an installation are accepted: only those of an active one are."""
+
+    ACTIVE = "active"
+    UNINSTALLED = "uninstalled"
+    SUSPENDED = "suspended"
+    """Another client key was installed on the same site (a site import)."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What is known of a Connect installation before its tenant is: ids and state only."""
+
+    client_key: ClientKey
+    tenant: TenantId
+    installation: InstallationId
+    site_url: str
+    state: InstallationState
+    secret_version: int
+    """The version of the shared secret that signs now."""
+    previous_accepted_until: datetime | None
+    """Until when the version before it is accepted too."""
+    applied_at: datetime
+    """`iat` of the last lifecycle event that was applied; older ones are ignored."""
+
+    def live_versions(self, now: datetime) -> tuple[int, ...]:
+        """Secret versions that are accepted at `now`, newest first."""
+        if self.previous_accepted_until is not None and now < self.previous_accepted_until:
+            return (self.secret_version, self.secret_version - 1)
+        return (self.secret_version,)
+
+
+@dataclass(frozen=True)
+class ConnectInstall:
+    """A verified `installed` body: what we keep of it."""
+
+    tenant: TenantId
+    installation: InstallationId
+    client_key: ClientKey
+    base_url: str
+    """Where the REST API is."""
+    display_url: str
+    """What users see; a custom domain, or the base URL."""
+    cloud_id: str | None
+    product_type: str
+
+
+@dataclass(frozen=True)
+class ConnectInstallBody:
+    """The fields of a lifecycle body that we use, checked in form but not yet believed."""
+
+    key: str
+    client_key: ClientKey
+    base_url: str
+    display_url: str
+    cloud_id: str | None
+    product_type: str
+    shared_secret: Secret | None
+    """Only in `installed`."""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One Jira site."""
+
+    tenant: TenantId
+    installation: InstallationId
+    client_key: ClientKey
+    base_url: str
+    display_url: str
+    region: str
+    policy: str
+    secret_version: int
+
+    def frame_ancestors(self) -> tuple[str, ...]:
+        """The origins that may frame our pages for this tenant: its own two, never a wildcard (custom domains)."""
+        return tuple(sorted({_origin(self.base_url), _origin(self.display_url)}))
+
+
+class CallerKind(StrEnum):
+    """Who stands behind a request: a person in a page, or Jira itself."""
+
+    PERSON = "person"
+    HOST = "host"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who was admitted. Nothing behind the edge knows which host (Connect or Forge) it came through."""
+
+    tenant: TenantId
+    account: AccountId | None
+    kind: CallerKind
+    environment: str
+    region: str
+    licence_active: bool | None
+    """None = the token does not say; absent is not inactive."""
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,223 @@
+"""The Connect lifecycle: what `installed`, `uninstalled`, `enabled` and `disabled` change.
+
+Registry row, tenant, installation, sealed secret and audit entry are one transaction: a failure leaves nothing.
+Source: facts on signed installs, https://developer.atlassian.com/cloud/jira/platform/security-for-connect-apps/
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
+from app.domain.identifiers import ClientKey, InstallationId
+from app.domain.installations.admission import connect_place
+from app.domain.installations.model import (
+    Caller,
+    ConnectInstall,
+    ConnectInstallBody,
+    InstallationState,
+    Registered,
+)
+from app.domain.ports import Database, UnitOfWork, Vault
+from app.domain.secrets import Purpose, Secret
+from app.protocol.connect_jwt import InstallClaims
+from app.protocol.refusals import NotForThis
+
+
+class BodyOfAnother(NotForThis):
+    """The body names another installation than the token."""
+
+    code = "body_of_another"
+
+
+class AppOfAnother(NotForThis):
+    """The body names another app."""
+
+    code = "app_of_another"
+
+
+class HostNotAllowed(NotForThis):
+    """Sites of this host may not install."""
+
+    code = "host_not_allowed"
+
+
+class SecretTooShort(ValueError):
+    """`sharedSecret` is missing or shorter than 32 bytes."""
+
+
+@dataclass(frozen=True)
+class LifecycleRules:
+    """What an installation must satisfy."""
+
+    app_key: str
+    allowed_hosts: tuple[str, ...]
+    allow_http_loopback: bool
+    secret_grace_seconds: int
+    region: str
+    policy: str
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """Changes of trust. Every method takes verified claims; none is reached without a gate."""
+
+    database: Database
+    vault: Vault
+    rules: LifecycleRules
+
+    def installed(self, body: ConnectInstallBody, claims: InstallClaims, *, now: datetime) -> None:
+        """A site installs, upgrades, renames itself, rotates its secret or comes back after an import.
+
+        Applying it twice is applying it once; one that is older (`iat`) than the last applied is ignored, which is
+        also what defeats the replay of an old `installed` with an old secret.
+        Raises `BodyOfAnother`, `AppOfAnother`, `HostNotAllowed`, `SecretTooShort`.
+        """
+        self._check_body(body, claims)
+        secret = _long_enough(body.shared_secret)
+        with self.database.begin() as uow:
+            known = uow.registry.lock_connect(body.client_key, body.base_url)
+            if known is not None and claims.issued_at < known.applied_at:
+                return
+            suspended = self._suspend_other(uow, body)
+            registered = self._registered(uow, known, body, claims, now=now)
+            uow.enter(registered.tenant)
+            uow.registry.save_connect(registered)
+            uow.tenants.save_install(
+                _install(registered, body), region=self.rules.region, policy=self.rules.policy, now=now
+            )
+            self._seal(uow, registered, secret, now=now)
+            uow.commit(because=_installed_event(known, registered, suspended))
+
+    def uninstalled(self, body: ConnectInstallBody, claims: InstallClaims, *, now: datetime) -> None:
+        """Access ends at once and the shared secret is deleted; data stays for the policy's retention.
+
+        Raises `BodyOfAnother`, `AppOfAnother`.
+        """
+        self._check_body(body, claims, needs_host=False)
+        with self.database.begin() as uow:
+            known = uow.registry.lock_connect(body.client_key, body.base_url)
+            if known is None or claims.issued_at < known.applied_at:
+                return
+            if known.state is InstallationState.UNINSTALLED:
+                return
+            uow.enter(known.tenant)
+            uow.registry.save_connect(
+                replace(
+                    known,
+                    state=InstallationState.UNINSTALLED,
+                    previous_accepted_until=None,
+                    applied_at=claims.issued_at,
+                )
+            )
+            uow.tenants.mark_uninstalled(known.installation, now)
+            uow.commit(
+                because=AuditEvent(Action.INSTALLATION_REMOVED, "atlassian", f"installation/{known.installation}")
+            )
+
+    def hinted(self, caller: Caller, *, enabled: bool) -> None:
+        """Jira says that the app was enabled or disabled: remembered, never an authority (AC-2561)."""
+        with self.database.begin(caller.tenant) as uow:
+            uow.tenants.hint_enabled(uow.tenants.tenant().installation, enabled=enabled)
+            uow.commit(because=Bookkeeping.HINT_STORED)
+
+    def _check_body(self, body: ConnectInstallBody, claims: InstallClaims, *, needs_host: bool = True) -> None:
+        # The hash in the token does not cover the body: without this line, whoever installs our app on a site of
+        # their own could send its genuine token with the client key of a victim and a secret of their choice.
+        if body.client_key != claims.client_key:
+            raise BodyOfAnother
+        if body.key != self.rules.app_key:
+            raise AppOfAnother
+        if needs_host and not self._is_allowed(body.base_url):
+            raise HostNotAllowed
+
+    def _is_allowed(self, url: str) -> bool:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if host in {"127.0.0.1", "localhost"}:
+            return self.rules.allow_http_loopback
+        if parts.scheme != "https" or parts.netloc != host:
+            return False
+        return any(host == suffix or host.endswith("." + suffix) for suffix in self.rules.allowed_hosts)
+
+    def _suspend_other(self, uow: UnitOfWork, body: ConnectInstallBody) -> InstallationId | None:
+        """A new client key on a known site (a site import) ends the old trust and merges nothing.
+
+        The entry stands in the new tenant's log: one transaction has one tenant, and this must be one transaction.
+        """
+        other = uow.registry.find_active_on_site(body.base_url)
+        if other is None or other.client_key == body.client_key:
+            return None
+        uow.registry.save_connect(replace(other, state=InstallationState.SUSPENDED, previous_accepted_until=None))
+        return other.installation
+
+    def _registered(
+        self,
+        uow: UnitOfWork,
+        known: Registered | None,
+        body: ConnectInstallBody,
+        claims: InstallClaims,
+        *,
+        now: datetime,
+    ) -> Registered:
+        if known is None:
+            tenant, installation = uow.registry.add_tenant(now)
+            return Registered(
+                client_key=ClientKey(body.client_key),
+                tenant=tenant,
+                installation=installation,
+                site_url=body.base_url,
+                state=InstallationState.ACTIVE,
+                secret_version=1,
+                previous_accepted_until=None,
+                applied_at=claims.issued_at,
+            )
+        grace = None
+        if known.state is InstallationState.ACTIVE and self.rules.secret_grace_seconds:
+            grace = now + timedelta(seconds=self.rules.secret_grace_seconds)
+        return replace(
+            known,
+            site_url=body.base_url,
+            state=InstallationState.ACTIVE,
+            secret_version=known.secret_version + 1,
+            previous_accepted_until=grace,
+            applied_at=claims.issued_at,
+        )
+
+    def _seal(self, uow: UnitOfWork, registered: Registered, secret: Secret, *, now: datetime) -> None:
+        data_key = uow.tenants.data_key(Purpose.CONNECT_SECRET)
+        if data_key is None:
+            data_key = self.vault.new_data_key(registered.tenant, Purpose.CONNECT_SECRET)
+            uow.tenants.add_data_key(data_key, now)
+        place = connect_place(registered, registered.secret_version)
+        uow.tenants.add_sealed(self.vault.seal(secret, place=place, data_key=data_key))
+        kept = registered.live_versions(now)[-1]
+        uow.tenants.forget_sealed(connect_place(registered, kept))
+
+
+def _long_enough(secret: Secret | None) -> Secret:
+    if secret is None or len(secret) < 32:
+        raise SecretTooShort
+    return secret
+
+
+def _install(registered: Registered, body: ConnectInstallBody) -> ConnectInstall:
+    return ConnectInstall(
+        tenant=registered.tenant,
+        installation=registered.installation,
+        client_key=registered.client_key,
+        base_url=body.base_url,
+        display_url=body.display_url,
+        cloud_id=body.cloud_id,
+        product_type=body.product_type,
+    )
+
+
+def _installed_event(known: Registered | None, registered: Registered, suspended: InstallationId | None) -> AuditEvent:
+    target = f"installation/{registered.installation}"
+    detail = {"secret_version": registered.secret_version, "suspended_installation": suspended}
+    if known is None:
+        return AuditEvent(Action.INSTALLATION_ADDED, "atlassian", target, detail)
+    if known.state is not InstallationState.ACTIVE:
+        return AuditEvent(Action.INSTALLATION_RETURNED, "atlassian", target, detail)
+    return AuditEvent(Action.INSTALLATION_RENEWED, "atlassian", target, detail)

@@ -1,0 +1,59 @@
+"""What an operator's command asks for; implemented by the wiring."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from app.domain.services import Services
+
+
+class Operations(Protocol):
+    """What an operator asks of a set-up, also of a broken or empty one; each method needs only what it is about."""
+
+    def settings(self) -> Mapping[str, str]:
+        """Every setting with the value in force; raises `SettingsRefused`, which says how to mend it."""
+
+    def database_upgrade(self) -> str:
+        """Migrate to the newest version, and grant; returns the version."""
+
+    def database_roles(self) -> str:
+        """SQL that makes the roles and grants."""
+
+    def database_findings(self) -> tuple[str, ...]:
+        """What is wrong with the catalogue; empty when all rules hold."""
+
+    def keys_init(self) -> Sequence[Mapping[str, str]]:
+        """Make a keyring; returns the facts about its keys."""
+
+    def keys_status(self) -> Sequence[Mapping[str, str]]:
+        """Facts about the keyring's keys, no secrets."""
+
+    def connect_descriptor(self) -> Mapping[str, object]:
+        """The Connect descriptor of this cell."""
+
+    def connect_descriptor_faults(self) -> tuple[str, ...]:
+        """What Atlassian would refuse in it."""
+
+    def policy_text(self, name: str) -> str:
+        """The text of a policy file; raises `LookupError`."""
+
+    def policy_names(self) -> tuple[str, ...]:
+        """The policies at hand."""
+
+    def serve_web(self, *, host: str, port: int, processes: int) -> None:
+        """Serve HTTP until told to stop."""
+
+    def run_worker(self) -> None:
+        """Run jobs until told to stop."""
+
+    def private_database(self) -> AbstractContextManager[Mapping[str, str]]:
+        """The private PostgreSQL, running; yields the environment that points at it."""
+
+    def jobs(self, states: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        """The jobs in one of these states (`todo`, `doing`, `failed`), oldest first: id, status, task, args."""
+
+    def retry_job(self, job: int) -> None:
+        """Give a failed job back to the queue; raises `LookupError`."""
+
+    def services(self) -> AbstractContextManager[Services]:
+        """The use cases, on the worker's database."""

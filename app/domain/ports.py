@@ -1,0 +1,226 @@
+"""What the domain needs from the world, as Protocols; `store`, `vault` and `outbound` implement them.
+
+Each Protocol has a second implementation or a simulator in the tests, or it would not be here.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from app.domain.audit.entry import AuditEvent, Bookkeeping
+from app.domain.clocks.model import Bounds, Event
+from app.domain.identifiers import AccountId, ClientKey, InstallationId, IssueId, TenantId
+from app.domain.installations.model import ConnectInstall, Registered, Tenant
+from app.domain.secrets import Purpose, Sealed, Secret, SecretPlace, WrappedKey
+from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead
+from app.protocol.connect_jwt import ConnectClaims, SignedRequest
+
+JobKind = Literal["read-issues"]
+"""Kinds of work that a change can ask for; one job per tenant and kind waits at a time."""
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, or did not answer in time."""
+
+
+class Registry(Protocol):
+    """The few global rows: readable before a tenant is known."""
+
+    def find_connect(self, client_key: ClientKey) -> Registered | None:
+        """The Connect installation of that client key in any state, or None."""
+
+    def lock_connect(self, client_key: ClientKey, site_url: str) -> Registered | None:
+        """As `find_connect`, and no other transaction touches that client key or site until this one ends."""
+
+    def find_active_on_site(self, site_url: str) -> Registered | None:
+        """The active Connect installation of that site URL, if there is one."""
+
+    def add_tenant(self, now: datetime) -> tuple[TenantId, InstallationId]:
+        """New ids for a tenant and its first installation."""
+
+    def save_connect(self, registered: Registered) -> None:
+        """Insert or replace the row of that client key."""
+
+    def list_connect(self) -> tuple[Registered, ...]:
+        """Every Connect installation, in order of tenant."""
+
+    def list_active(self) -> tuple[TenantId, ...]:
+        """Every tenant with an active installation, in order of id."""
+
+
+class TenantRows(Protocol):
+    """The tenant itself, its installations and their sealed secrets."""
+
+    def save_install(self, install: ConnectInstall, *, region: str, policy: str, now: datetime) -> None:
+        """Insert or update tenant and installation; the policy of a known tenant stays as it is."""
+
+    def tenant(self) -> Tenant:
+        """This transaction's tenant."""
+
+    def mark_uninstalled(self, installation: InstallationId, now: datetime) -> None:
+        """Access has ended; the sealed secrets of the installation are deleted."""
+
+    def hint_enabled(self, installation: InstallationId, *, enabled: bool) -> None:
+        """Remember what Jira said; nothing is decided by it."""
+
+    def data_key(self, purpose: Purpose) -> WrappedKey | None:
+        """The tenant's newest data key of that purpose."""
+
+    def add_data_key(self, key: WrappedKey, now: datetime) -> None:
+        """Store a wrapped data key."""
+
+    def add_sealed(self, sealed: Sealed) -> None:
+        """Store an envelope."""
+
+    def sealed(self, place: SecretPlace) -> Sealed:
+        """The envelope of that place; raises `SecretMissing`."""
+
+    def forget_sealed(self, place: SecretPlace) -> None:
+        """Delete the envelopes of that row that are older than the version of the place."""
+
+
+class IssueRows(Protocol):
+    """What we know of issues, the facts about their clocks, and what is still to be read."""
+
+    def find(self, issue: IssueId) -> IssueRecord | None:
+        """The stored issue with its clock events."""
+
+    def is_tracked(self, issue: IssueId) -> bool:
+        """Whether that issue has clocks."""
+
+    def save(self, record: IssueRecord, now: datetime) -> None:
+        """Insert or update the issue; events already known (same source and kind) stay as they are."""
+
+    def events(self, issue: IssueId) -> tuple[Event, ...]:
+        """Every stored clock event of that issue."""
+
+    def save_bounds(self, issue: IssueId, promise: str, bounds: Sequence[Bounds], *, policy: str) -> None:
+        """Make the stored bounds of that promise equal to these; equal ones are not written."""
+
+    def accept_delivery(self, delivery: str, *, issue: IssueId, now: datetime) -> bool:
+        """Store a webhook once; False when that delivery is already here."""
+
+    def ask_read(self, issue: IssueId, *, now: datetime) -> None:
+        """The issue changed: it has to be read at once, again if a read of it is under way."""
+
+    def ask_first_read(self, issue: IssueId, *, now: datetime) -> None:
+        """The issue has to be read, unless that is asked for already."""
+
+    def lease_pending(self, *, limit: int, now: datetime, until: Callable[[int], datetime]) -> tuple[PendingRead, ...]:
+        """The oldest reads that are due; each is due again at `until(attempts)` unless it is settled."""
+
+    def settle_read(self, read: PendingRead) -> None:
+        """The read is done, unless it was asked for again meanwhile."""
+
+    def next_pending_due(self) -> datetime | None:
+        """When the next read is due."""
+
+    def purge_deliveries(self, before: datetime) -> int:
+        """Forget deliveries received before that instant; returns how many."""
+
+
+class UnitOfWork(Protocol):
+    """One transaction. It rolls back unless `commit` is called, and commits only for a reason."""
+
+    @property
+    def registry(self) -> Registry:
+        """The few global rows."""
+
+    @property
+    def tenants(self) -> TenantRows:
+        """The tenant itself; only after `enter`."""
+
+    @property
+    def issues(self) -> IssueRows:
+        """Its issues; only after `enter`."""
+
+    def enter(self, tenant: TenantId) -> None:
+        """Name the tenant of this transaction; once, because row security would follow a change silently."""
+
+    def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None) -> None:
+        """Ask for work in the same transaction, at once or not before `at`; a request that already waits is enough."""
+
+    def commit(self, *, because: AuditEvent | Bookkeeping) -> None:
+        """Commit, with the audit entry in the same transaction or as a listed bookkeeping reason."""
+
+
+class Database(Protocol):
+    """Where units of work come from."""
+
+    def begin(self, tenant: TenantId | None = None) -> AbstractContextManager[UnitOfWork]:
+        """A transaction that may write."""
+
+    def find_connect(self, client_key: ClientKey) -> Registered | None:
+        """One registry row, in one round trip: what every admitted request needs."""
+
+    def view_issue(self, tenant: TenantId, id_or_key: IssueId | str) -> tuple[Tenant, IssueRecord | None]:
+        """Everything that a panel shows, in one query."""
+
+    def view_tenant(self, tenant: TenantId) -> Tenant:
+        """The tenant with its current installation."""
+
+    def is_current(self) -> bool:
+        """Whether it can be reached and is migrated to the newest version."""
+
+
+class Vault(Protocol):
+    """The door: it seals, checks and signs, and never returns what it opens."""
+
+    def new_data_key(self, tenant: TenantId, purpose: Purpose) -> WrappedKey:
+        """A fresh data key, wrapped under the primary key-encryption key of that purpose."""
+
+    def seal(self, secret: Secret, *, place: SecretPlace, data_key: WrappedKey) -> Sealed:
+        """An envelope that opens only at that place."""
+
+    def check_connect_token(
+        self,
+        request: SignedRequest,
+        *,
+        mode: Literal["computed", "context"],
+        places: Sequence[SecretPlace],
+        fetch: Callable[[SecretPlace], Sealed],
+        audiences: frozenset[str],
+        now: datetime,
+    ) -> ConnectClaims:
+        """The claims of a token that one of those secrets signed; raises a protocol `Refusal`."""
+
+    def sign_connect_token(
+        self,
+        *,
+        method: str,
+        target: str,
+        base_path: str,
+        app_key: str,
+        client_key: str,
+        place: SecretPlace,
+        fetch: Callable[[SecretPlace], Sealed],
+        now: datetime,
+    ) -> str:
+        """A token for one call from the app to its site."""
+
+
+class KeyDirectory(Protocol):
+    """Public keys of signed installs."""
+
+    def key(self, kid: str) -> bytes:
+        """PEM of that key id; raises `KeyUnknown` (no server has it) or `KeysUnavailable` (try later)."""
+
+
+@dataclass(frozen=True)
+class SiteAccess:
+    """How one site is called: where, and who signs each request (method, target) → token."""
+
+    base_url: str
+    sign: Callable[[str, str], str]
+
+
+class JiraSites(Protocol):
+    """Reading Jira as the app."""
+
+    def read_issue(self, site: SiteAccess, issue: IssueId) -> IssueSnapshot:
+        """Fields and changelog; raises `IssueHidden` (404 or 403) or `JiraUnavailable`."""
+
+    def may_browse(self, site: SiteAccess, account: AccountId, issue: IssueId) -> bool:
+        """Whether Jira lets that person see that issue, within 2 s; raises `JiraUnavailable`."""

@@ -1,0 +1,1 @@
+"""A vendor's policy: its promises, checked and versioned."""

@@ -1,0 +1,193 @@
+"""What is wrong with a policy that can be read: gaps, contradictions, numbers that give more time than Atlassian's."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from enum import StrEnum
+from itertools import groupby
+
+from app.domain.clocks.calendars import UnknownHolidayList, calendar_from
+from app.domain.clocks.model import Severity
+from app.domain.clocks.rule import UNIT_TIME, Choices, Mode, Rule, SeverityChange, Term, Unit
+from app.domain.promises.coverage import Backing, Today, coverage_of
+from app.domain.promises.model import Policy, Promise, Wording
+
+_PLACEHOLDER = re.compile(r"\[[A-Z][A-Z' _-]{2,}\]|\{\{.*?\}\}|\b(?:TODO|TBD|FIXME|XXX)\b|(?i:lorem ipsum)")
+_PROBED_YEARS = range(2026, 2028)
+
+
+class Check(StrEnum):
+    """What the lint looks for."""
+
+    PLACEHOLDER = "placeholder"
+    CONTRADICTION = "contradiction"
+    WEAKER = "weaker than what it extends"
+    NOTHING_BEHIND = "promise without backing"
+    CALENDAR = "missing calendar"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that the lint found."""
+
+    check: Check
+    policy: str
+    where: str
+    """A promise id, a clause or a calendar."""
+    text: str
+
+    def to_json(self) -> dict[str, str]:
+        """The four parts by name."""
+        return {"check": self.check, "policy": self.policy, "where": self.where, "text": self.text}
+
+
+def lint(policies: Iterable[Policy], *, bases: Iterable[Policy] = (), today: Today) -> tuple[Finding, ...]:
+    """Everything found in these policies, each finding once, in the order of the checks.
+
+    `bases` are the policies that others extend (Atlassian's): a promise of theirs that is overridden must not give
+    more time. Promises that one policy inherits from another are judged where they are written.
+    """
+    own = tuple(policies)
+    found = [
+        *_placeholders(own),
+        *_contradictions(own),
+        *_weaker(own, {base.name: base for base in bases}),
+        *_calendars(own),
+        *_nothing_behind(own, today),
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _placeholders(policies: tuple[Policy, ...]) -> Iterator[Finding]:
+    for policy in policies:
+        for promise in policy.promises:
+            texts = (promise.text, promise.trigger, promise.actor, promise.deadline, promise.evidence, promise.clause)
+            for match in filter(None, map(_PLACEHOLDER.search, texts)):
+                yield Finding(Check.PLACEHOLDER, promise.policy, promise.id, f"{match[0]!r} was never filled in")
+        for wording in policy.wordings:
+            for match in _PLACEHOLDER.finditer(wording.text):
+                yield Finding(Check.PLACEHOLDER, wording.policy, wording.clause, f"{match[0]!r} was never filled in")
+
+
+def _contradictions(policies: tuple[Policy, ...]) -> Iterator[Finding]:
+    wordings = dict.fromkeys(each for policy in policies for each in policy.wordings)
+    for (policy, topic), group in groupby(sorted(wordings, key=_by_policy), key=_by_policy):
+        yield from _disagreeing(policy, topic, list(group))
+    shared = sorted((each for each in wordings if each.everywhere), key=_by_topic)
+    for topic, group in groupby(shared, key=_by_topic):
+        sayings = list(group)
+        if len({each.policy for each in sayings}) > 1:
+            yield from _disagreeing(", ".join(sorted({each.policy for each in sayings})), topic, sayings)
+
+
+def _by_policy(wording: Wording) -> tuple[str, str]:
+    return wording.policy, wording.topic
+
+
+def _by_topic(wording: Wording) -> str:
+    return wording.topic
+
+
+def _disagreeing(policy: str, topic: str, wordings: list[Wording]) -> Iterator[Finding]:
+    if len({each.text.casefold() for each in wordings}) > 1:
+        sayings = "; ".join(f"{each.policy} {each.clause} says {each.text!r}" for each in wordings)
+        yield Finding(Check.CONTRADICTION, policy, topic, sayings)
+
+
+def _weaker(policies: tuple[Policy, ...], bases: dict[str, Policy]) -> Iterator[Finding]:
+    for policy in policies:
+        base = bases.get(policy.extends or "")
+        if base is None:
+            continue
+        promised = {promise.id: promise for promise in base.promises}
+        for promise in policy.promises:
+            theirs = promised.get(promise.id)
+            if theirs is not None and theirs != promise:
+                yield from _compared(promise, theirs)
+        yield from _own_tables(policy, base)
+
+
+def _compared(ours: Promise, theirs: Promise) -> Iterator[Finding]:
+    if ours.rule is None or theirs.rule is None:
+        if theirs.rule is not None:
+            yield Finding(Check.WEAKER, ours.policy, ours.id, f"{theirs.policy} has a clock for it")
+        return
+    for level, time in _times(ours.rule).items():
+        limit = _times(theirs.rule)[level]
+        if time > limit:
+            text = f"{level}: {_in_days(time)}, where {theirs.policy} allows {_in_days(limit)}"
+            yield Finding(Check.WEAKER, ours.policy, ours.id, text)
+    for field in fields(Choices):
+        if _gives_more(field.name, ours.rule.choices, theirs.rule.choices):
+            value = getattr(ours.rule.choices, field.name)
+            yield Finding(Check.WEAKER, ours.policy, ours.id, f"{field.name} = {value} gives more time")
+
+
+def _in_days(time: timedelta) -> str:
+    return f"{time.days} d {time.seconds // 3600} h"
+
+
+def _own_tables(policy: Policy, base: Policy) -> Iterator[Finding]:
+    """A second clock for fixes, beside the inherited one, is measured against it too."""
+    inherited = {promise.id for promise in base.promises}
+    limits = [promise for promise in base.clocks() if promise.rule is not None and promise.rule.has_table]
+    for promise in policy.clocks():
+        if promise.id not in inherited and promise.rule is not None and promise.rule.has_table:
+            for theirs in limits:
+                yield from _compared(promise, theirs)
+
+
+def _times(rule: Rule) -> dict[Severity, timedelta]:
+    """The longest time that the newest table allows, by severity, business days with their weekends."""
+    levels = [level for level in Severity if level is not Severity.NONE]
+    return {level: min(_time(term, level) for term in rule.terms) for level in levels}
+
+
+def _time(term: Term, level: Severity) -> timedelta:
+    if term.mode is Mode.FIXED_DATE:
+        return timedelta.max
+    amount = term.tables[-1].amounts[level] if term.tables else term.amount or 0
+    weekends = timedelta(days=2 * -(-amount // 5)) if term.unit is Unit.BUSINESS_DAYS else timedelta(0)
+    return UNIT_TIME[term.unit] * amount + weekends
+
+
+_LENIENT_RISE = (SeverityChange.KEEP_OLD, SeverityChange.CHANGE_PLUS_NEW)
+
+
+def _gives_more(field: str, ours: Choices, theirs: Choices) -> bool:
+    if field == "pauses":
+        return not set(ours.pauses) <= set(theirs.pauses)
+    if field == "extension_roles":
+        return not set(ours.extension_roles) <= set(theirs.extension_roles)
+    if field == "triage_channels":
+        return not set(ours.triage_channels) <= set(theirs.triage_channels)
+    if field == "triage_days":
+        return ours.triage_days > theirs.triage_days
+    if field == "extension_evidence":
+        return theirs.extension_evidence and not ours.extension_evidence
+    if field == "on_rise":
+        return ours.on_rise != theirs.on_rise and ours.on_rise in _LENIENT_RISE
+    return False
+
+
+def _calendars(policies: tuple[Policy, ...]) -> Iterator[Finding]:
+    for policy in policies:
+        for each in policy.calendars:
+            try:
+                calendar_from(each, years=_PROBED_YEARS)
+            except UnknownHolidayList as error:
+                yield Finding(Check.CALENDAR, policy.name, each.name, f"there is no holiday list for {error}")
+        for promise in policy.clocks():
+            for term in promise.rule.terms if promise.rule is not None else ():
+                if term.mode is Mode.MONTHS and term.calendar is None:
+                    text = "months that end on a holiday move to the next working day: without a calendar they cannot"
+                    yield Finding(Check.CALENDAR, promise.policy, promise.id, text)
+
+
+def _nothing_behind(policies: tuple[Policy, ...], today: Today) -> Iterator[Finding]:
+    for policy in policies:
+        for covered in coverage_of(policy, today):
+            if covered.backing is Backing.NOTHING:
+                promise = covered.promise
+                yield Finding(Check.NOTHING_BEHIND, promise.policy, promise.id, f"{promise.kind}: {covered.by}")

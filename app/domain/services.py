@@ -1,0 +1,25 @@
+"""The use cases that edge and jobs receive; made by the wiring, the same for every process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.domain.access.decisions import IssueAccess
+from app.domain.installations.admission import Admission
+from app.domain.installations.operations import Lifecycle
+from app.domain.ports import Database
+from app.domain.tracking.operations import Following
+from app.domain.tracking.queries import IssueViews
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a request or a job can ask for."""
+
+    admission: Admission
+    lifecycle: Lifecycle
+    following: Following
+    access: IssueAccess
+    views: IssueViews
+    database: Database
+    is_ready: Callable[[], bool]
+    """Whether the database is there and migrated and the keyring opens; the log says what is not."""

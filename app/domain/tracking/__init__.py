@@ -1,0 +1,1 @@
+"""Which issues have clocks, and the facts that move them."""

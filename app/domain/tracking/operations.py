@@ -1,0 +1,190 @@
+"""What changes the clocks of issues: webhooks and views ask for a read, jobs read Jira and store the facts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
+from app.domain.clocks.engine import bounds_of
+from app.domain.clocks.model import Event
+from app.domain.identifiers import IssueId, TenantId
+from app.domain.installations.model import Caller
+from app.domain.ports import Database, JiraSites, SiteAccess, UnitOfWork
+from app.domain.promises.shelf import InForce
+from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead, Tracking
+from app.domain.tracking.rule import TrackingRule, facts_of, severity_now
+
+SLICE = 20
+"""Issues that one job reads before it queues itself again, so that no tenant's flood delays another."""
+
+_FIRST_LEASE_SECONDS = 10
+_LONGEST_LEASE_SECONDS = 3600
+DELIVERIES_KEPT_DAYS = 3
+"""Jira retries for well under an hour; a manual redelivery of an older webhook only causes one more read."""
+
+
+class IssueHidden(Exception):
+    """Jira does not show this issue to the app (404 or 403)."""
+
+
+class JiraUnavailable(Exception):
+    """Jira cannot be asked at the moment."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(self.__doc__)
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True)
+class IssueHint:
+    """What a webhook body says of the issue. A hint: it can make us read Jira, never believe it."""
+
+    issue_type: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Following:
+    """Keeps what we know of issues in step with Jira."""
+
+    database: Database
+    jira: JiraSites
+    site_of: Callable[[TenantId], SiteAccess]
+    rule: TrackingRule
+    in_force: Callable[[str], InForce]
+
+    def accept_webhook(
+        self,
+        caller: Caller,
+        *,
+        delivery: str,
+        issue: IssueId,
+        hint: IssueHint | None,
+        now: datetime,
+    ) -> None:
+        """Store a webhook once and ask for a read, in one transaction; drop what has no clock.
+
+        Without a readable hint the issue is read, because a lost event is worse than one read too many.
+        """
+        with self.database.begin(caller.tenant) as uow:
+            matters = hint is None or self.rule.matches(issue_type=hint.issue_type, labels=hint.labels)
+            if not matters and not uow.issues.is_tracked(issue):
+                return
+            if not uow.issues.accept_delivery(delivery, issue=issue, now=now):
+                return
+            uow.issues.ask_read(issue, now=now)
+            uow.enqueue("read-issues", caller.tenant)
+            uow.commit(because=Bookkeeping.WEBHOOK_STORED)
+
+    def ask_first_read(self, tenant: TenantId, issue: IssueId, *, now: datetime) -> None:
+        """Somebody looks at an issue that we have not read yet."""
+        with self.database.begin(tenant) as uow:
+            uow.issues.ask_first_read(issue, now=now)
+            uow.enqueue("read-issues", tenant)
+            uow.commit(because=Bookkeeping.READ_ASKED)
+
+    def read_pending(self, tenant: TenantId, *, now: datetime) -> int:
+        """Read up to `SLICE` issues that are due; returns how many were settled.
+
+        Each is leased before it is read: whatever happens to this process then, the issue is due again later and
+        does not stand in the way of the others. Raises `JiraUnavailable` after having asked to be called again.
+        """
+        with self.database.begin(tenant) as uow:
+            pending = uow.issues.lease_pending(limit=SLICE, now=now, until=lambda tries: now + _lease(tries))
+            uow.commit(because=Bookkeeping.READ_ASKED)
+        if pending:
+            self._read(tenant, pending, now=now)
+        with self.database.begin(tenant) as uow:
+            due = uow.issues.next_pending_due()
+            if due is not None:
+                uow.enqueue("read-issues", tenant, at=None if due <= now else due)
+                uow.commit(because=Bookkeeping.READ_ASKED)
+        return len(pending)
+
+    def wake(self, *, now: datetime) -> int:
+        """Queue a job for every tenant that still has reads due: the net under everything else."""
+        with self.database.begin() as uow:
+            tenants = uow.registry.list_active()
+        woken = 0
+        for tenant in tenants:
+            with self.database.begin(tenant) as uow:
+                due = uow.issues.next_pending_due()
+                if due is not None and due <= now:
+                    uow.enqueue("read-issues", tenant)
+                    uow.commit(because=Bookkeeping.READ_ASKED)
+                    woken += 1
+        return woken
+
+    def purge_deliveries(self, *, now: datetime) -> int:
+        """Forget delivery ids that no retry can repeat any more."""
+        with self.database.begin() as uow:
+            tenants = uow.registry.list_active()
+        purged = 0
+        for tenant in tenants:
+            with self.database.begin(tenant) as uow:
+                purged += uow.issues.purge_deliveries(now - timedelta(days=DELIVERIES_KEPT_DAYS))
+                uow.commit(because=Bookkeeping.DELIVERIES_PURGED)
+        return purged
+
+    def _read(self, tenant: TenantId, pending: tuple[PendingRead, ...], *, now: datetime) -> None:
+        site = self.site_of(tenant)
+        for read in pending:
+            try:
+                snapshot = self.jira.read_issue(site, read.issue)
+            except IssueHidden:
+                self._store_hidden(tenant, read, now=now)
+            else:
+                self._store(tenant, read, snapshot, now=now)
+
+    def _store_hidden(self, tenant: TenantId, read: PendingRead, *, now: datetime) -> None:
+        with self.database.begin(tenant) as uow:
+            known = uow.issues.find(read.issue)
+            uow.issues.settle_read(read)
+            if known is None or known.hidden_since is not None:
+                uow.commit(because=Bookkeeping.READ_SETTLED)
+                return
+            uow.issues.save(replace(known, hidden_since=now), now)
+            uow.commit(because=AuditEvent(Action.ISSUE_HIDDEN, "system", f"issue/{read.issue}"))
+
+    def _store(self, tenant: TenantId, read: PendingRead, snapshot: IssueSnapshot, *, now: datetime) -> None:
+        with self.database.begin(tenant) as uow:
+            known = uow.issues.find(read.issue)
+            record = self._record(known, snapshot, now=now)
+            uow.issues.save(record, now)
+            if record.tracking is Tracking.TRACKED:
+                self._save_bounds(uow, record.issue)
+            uow.issues.settle_read(read)
+            newly = record.tracking is Tracking.TRACKED and (known is None or known.tracking is not record.tracking)
+            uow.commit(
+                because=AuditEvent(Action.ISSUE_TRACKED, "system", f"issue/{read.issue}")
+                if newly
+                else Bookkeeping.CLOCK_DERIVED
+            )
+
+    def _record(self, known: IssueRecord | None, snapshot: IssueSnapshot, *, now: datetime) -> IssueRecord:
+        tracked = self.rule.matches(issue_type=snapshot.issue_type, labels=snapshot.labels) or (
+            # Once tracked, an issue leaves only by a recorded decision: taking the label off is none.
+            known is not None and known.tracking is Tracking.TRACKED
+        )
+        events: tuple[Event, ...] = facts_of(snapshot, self.rule) if tracked else ()
+        return IssueRecord(
+            issue=snapshot.issue,
+            key=snapshot.key,
+            project=snapshot.project,
+            tracking=Tracking.TRACKED if tracked else Tracking.NOT_TRACKED,
+            severity=severity_now(snapshot),
+            hidden_since=None,
+            read_at=now,
+            events=events,
+        )
+
+    def _save_bounds(self, uow: UnitOfWork, issue: IssueId) -> None:
+        force = self.in_force(uow.tenants.tenant().policy)
+        events = uow.issues.events(issue)
+        for rule in force.issue_clocks:
+            bounds = bounds_of(rule, events, calendars=force.calendars)
+            uow.issues.save_bounds(issue, rule.promise, bounds, policy=force.policy.sha256)
+
+
+def _lease(tries: int) -> timedelta:
+    return timedelta(seconds=min(_FIRST_LEASE_SECONDS * 2 ** min(tries, 10), _LONGEST_LEASE_SECONDS))

@@ -1,0 +1,73 @@
+"""What can be asked about the clocks of an issue. Nothing here changes anything."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.clocks.engine import bounds_of, explain
+from app.domain.clocks.model import Bounds, State, Step
+from app.domain.clocks.rule import Rule
+from app.domain.clocks.state import remaining_seconds, state_of
+from app.domain.identifiers import IssueId, TenantId
+from app.domain.installations.model import Tenant
+from app.domain.ports import Database
+from app.domain.promises.model import Policy
+from app.domain.promises.shelf import InForce
+from app.domain.tracking.model import IssueRecord, Tracking
+
+
+@dataclass(frozen=True)
+class ClockReading:
+    """One cycle of one clock at one instant, with its reasons."""
+
+    rule: Rule
+    bounds: Bounds
+    state: State
+    remaining_seconds: int | None
+    why: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class IssueClocks:
+    """Everything that is shown of an issue."""
+
+    tenant: Tenant
+    policy: Policy
+    record: IssueRecord | None
+    """None = never read."""
+    clocks: tuple[ClockReading, ...]
+    """By promise, the newest cycle of each first."""
+
+    @property
+    def tracking(self) -> Tracking:
+        """Whether the issue has clocks."""
+        return Tracking.UNKNOWN if self.record is None else self.record.tracking
+
+
+@dataclass(frozen=True)
+class IssueViews:
+    """Reads one issue; what is derived is derived now, from the facts, so that it is never behind them."""
+
+    database: Database
+    in_force: Callable[[str], InForce]
+
+    def view(self, tenant: TenantId, id_or_key: IssueId | str, *, now: datetime) -> IssueClocks:
+        """The clocks of an issue at `now`. Who may see them was decided before."""
+        found, record = self.database.view_issue(tenant, id_or_key)
+        force = self.in_force(found.policy)
+        clocks = () if record is None else _read_clocks(record, force, now=now)
+        return IssueClocks(tenant=found, policy=force.policy, record=record, clocks=clocks)
+
+
+def _read_clocks(record: IssueRecord, force: InForce, *, now: datetime) -> tuple[ClockReading, ...]:
+    if record.tracking is not Tracking.TRACKED:
+        return ()
+    readings = []
+    for rule in force.issue_clocks:
+        cycles = bounds_of(rule, record.events, calendars=force.calendars)
+        reasons = explain(rule, record.events, calendars=force.calendars, now=now)
+        readings += [
+            ClockReading(rule, bounds, state_of(bounds, now=now), remaining_seconds(bounds, now=now), why)
+            for bounds, why in zip(reversed(cycles), reversed(reasons), strict=True)
+        ]
+    return tuple(readings)

@@ -1,0 +1,1 @@
+"""HTTP in: the only package that handles requests."""

@@ -1,0 +1,75 @@
+"""TABLE 2: who gets in, by which gate. There is no other way in: an endpoint outside the table answers 403."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flask import Flask, g, request
+from flask.typing import ResponseReturnValue
+
+from app.edge import api, connect_lifecycle, connect_webhooks, public
+from app.edge.caller import config
+from app.edge.gates import Gate, by_scheme, context_token, open_to_all, signed_install, signed_request
+from app.edge.panels import issue
+from app.edge.problems import NotFound, NotMounted
+
+View = Callable[..., ResponseReturnValue]
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One route: who is admitted, and what answers."""
+
+    method: str
+    rule: str
+    gate: Gate
+    view: View
+    host: str = "any"
+    """`connect`: answers 404 where Connect is off."""
+
+    @property
+    def endpoint(self) -> str:
+        """The name of the route in logs: module and function of its view."""
+        return f"{self.view.__module__.removeprefix('app.edge.')}.{self.view.__name__}"
+
+
+MOUNTS: tuple[Mount, ...] = (
+    Mount("GET", "/atlassian-connect.json", open_to_all, public.connect_descriptor, "connect"),
+    Mount("POST", "/connect/installed", signed_install, connect_lifecycle.installed, "connect"),
+    Mount("POST", "/connect/uninstalled", signed_install, connect_lifecycle.uninstalled, "connect"),
+    Mount("POST", "/connect/enabled", signed_request, connect_lifecycle.enabled, "connect"),
+    Mount("POST", "/connect/disabled", signed_request, connect_lifecycle.disabled, "connect"),
+    Mount("POST", "/connect/webhooks", signed_request, connect_webhooks.issue_changed, "connect"),
+    Mount("GET", "/connect/issue", signed_request, issue.page, "connect"),
+    Mount("GET", "/fragments/issue", by_scheme(JWT=context_token), issue.fragment),
+    Mount("GET", "/api/v1/issues/<id_or_key>/clocks", by_scheme(JWT=context_token), api.issue_clocks),
+    Mount("GET", "/healthz", open_to_all, public.alive),
+    Mount("GET", "/readyz", open_to_all, public.ready),
+    Mount("GET", "/.well-known/security.txt", open_to_all, public.security_txt),
+    Mount("GET", "/static/<path:name>", open_to_all, public.static),
+)
+
+
+def install(app: Flask, mounts: tuple[Mount, ...] = MOUNTS) -> None:
+    """Add every route of the table, and refuse what is not in it."""
+    rows = {mount.endpoint: mount for mount in mounts}
+    # A merged or added slash would make the router serve another path than the one that was signed.
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = True
+    for mount in mounts:
+        app.add_url_rule(
+            mount.rule, mount.endpoint, mount.view, methods=[mount.method], provide_automatic_options=False
+        )
+    app.before_request(lambda: _admit(rows))
+
+
+def _admit(rows: Mapping[str, Mount]) -> None:
+    g.now = datetime.now(UTC)
+    if request.endpoint is None:
+        return
+    mount = rows.get(request.endpoint)
+    if mount is None:
+        raise NotMounted
+    if mount.host == "connect" and not config().connect_enabled:
+        raise NotFound
+    mount.gate()

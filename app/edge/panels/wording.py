@@ -1,0 +1,178 @@
+"""What people read: states, durations and refusals in words. Pure functions; one place to translate.
+
+Durations: at most two units, rounded towards zero, so that nobody is told of time that is not there. Beyond
+14 days only days, below 48 hours hours, below 2 hours minutes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from types import MappingProxyType
+from typing import Final, Literal
+
+from app.domain.clocks.model import Severity, State
+
+Appearance = Literal["neutral", "information", "success", "warning", "danger", "discovery", "critical"]
+"""The design system's names of a lozenge's look; `critical`, ours, is the bold form of `danger`."""
+
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+
+
+@dataclass(frozen=True)
+class Lozenge:
+    """A word or two with a shape: the colour (`appearance`) is never the only carrier of the meaning."""
+
+    text: str
+    appearance: Appearance
+    icon: str
+
+
+STATE_LOZENGES: Final = MappingProxyType(
+    {
+        State.AWAITING_TRIAGE: Lozenge("Awaiting triage", "discovery", "question"),
+        State.RUNNING: Lozenge("On track", "information", "clock"),
+        State.AT_RISK: Lozenge("At risk", "warning", "clock"),
+        State.PAUSED: Lozenge("Paused", "neutral", "pause"),
+        State.BREACHED: Lozenge("Overdue", "danger", "alarm"),
+        State.MET: Lozenge("Met", "success", "tick"),
+        State.MET_LATE: Lozenge("Met late", "warning", "tick"),
+        State.NO_DEADLINE: Lozenge("No deadline", "neutral", "dash"),
+        State.CANCELLED: Lozenge("Cancelled", "neutral", "cross"),
+    }
+)
+
+SEVERITY_LOZENGES: Final = MappingProxyType(
+    {
+        Severity.CRITICAL: Lozenge("Critical", "critical", "octagon"),
+        Severity.HIGH: Lozenge("High", "danger", "triangle"),
+        Severity.MEDIUM: Lozenge("Medium", "warning", "diamond"),
+        Severity.LOW: Lozenge("Low", "information", "circle"),
+        Severity.NONE: Lozenge("None", "neutral", "dash"),
+    }
+)
+
+SEVERITY_UNSET: Final = Lozenge("Severity not set", "neutral", "dashed")
+
+_AROUND_DURATION: Final = MappingProxyType(
+    {
+        # state: (while the bound lies ahead, once it lies behind)
+        State.RUNNING: ("due in {}", "{} overdue"),
+        State.AT_RISK: ("due in {}", "{} overdue"),
+        State.PAUSED: ("paused with {} left", "paused {} overdue"),
+        State.BREACHED: ("due in {}", "{} overdue"),
+        State.MET: ("met {} before due", "met {} late"),
+        State.MET_LATE: ("met {} before due", "met {} late"),
+    }
+)
+
+
+def duration_text(seconds: int) -> str:
+    """A length of time (its sign ignored) in at most two units: `27 d`, `2 d 4 h`, `37 h`, `95 min`."""
+    length = abs(seconds)
+    if length < _MINUTE:
+        return "less than 1 min"
+    if length < 2 * _HOUR:
+        return f"{length // _MINUTE} min"
+    if length < 2 * _DAY:
+        return f"{length // _HOUR} h"
+    days, rest = divmod(length, _DAY)
+    hours = rest // _HOUR
+    return f"{days} d {hours} h" if days < 14 and hours else f"{days} d"
+
+
+def due_text(state: State, remaining_seconds: int | None) -> str:
+    """Where a clock stands, to follow the severity: `due in 27 d`, `2 d 4 h overdue`, `paused with 3 d left`.
+
+    `remaining_seconds` is negative past the bound. Without it, or in a state that has no bound: the state alone.
+    """
+    around = _AROUND_DURATION.get(state)
+    if around is None or remaining_seconds is None:
+        return STATE_LOZENGES[state].text.lower()
+    return around[remaining_seconds < 0].format(duration_text(remaining_seconds))
+
+
+def severity_lozenge(level: Severity | None) -> Lozenge:
+    """The lozenge of a level; None means that nobody has set one."""
+    return SEVERITY_UNSET if level is None else SEVERITY_LOZENGES[level]
+
+
+def title_of(promise: str) -> str:
+    """A promise's name for people: `security-bug-fix` becomes `Security bug fix`."""
+    words = promise.replace("-", " ").replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+@dataclass(frozen=True)
+class RefusalText:
+    """Why a whole page is not there, and what the reader can do."""
+
+    title: str
+    explanation: str
+    advice: str
+
+
+_REFUSALS: Final = MappingProxyType(
+    {
+        # 401 and 403 stay vague on purpose: which check failed would help only who forges
+        401: RefusalText(
+            "This panel needs a fresh start",
+            "Jira's permission to show it has expired or could not be confirmed.",
+            "Reload the issue in Jira to open the panel again.",
+        ),
+        403: RefusalText(
+            "This panel is not available here",
+            "Pledge is not switched on for this site, or this page was opened from somewhere else.",
+            "Open the issue in Jira. If the panel stays away, ask a Jira administrator.",
+        ),
+        404: RefusalText(
+            "Nothing to show here",
+            "Pledge knows nothing under this address.",
+            "Open the issue in Jira and try again from there.",
+        ),
+        429: RefusalText(
+            "Too many requests",
+            "Your site has asked for more than Pledge can answer right now.",
+            "Wait a minute, then reload the issue in Jira.",
+        ),
+        503: RefusalText(
+            "Pledge is not available right now",
+            "Something that Pledge depends on does not answer.",
+            "Wait a minute, then reload the issue in Jira.",
+        ),
+    }
+)
+
+_ANY_REFUSAL: Final = RefusalText(
+    "Pledge could not show this panel",
+    "The request could not be answered.",
+    "Reload the issue in Jira. If it happens again, send the trace id to whoever runs Pledge.",
+)
+
+
+def refusal_text(status: int) -> RefusalText:
+    """The words of a refused page, by HTTP status; a status without its own words gets general ones."""
+    return _REFUSALS.get(status, _ANY_REFUSAL)
+
+
+def instant_words(at: datetime) -> str:
+    """An instant for readers without script, in UTC: `Sun 20 Dec 2026, 09:00 UTC`."""
+    utc = at.astimezone(UTC)
+    return f"{date_words(utc)}, {utc:%H:%M} UTC"
+
+
+def instant_iso(at: datetime) -> str:
+    """An instant for machines, to the second: `2026-12-20T09:00:00Z`."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def date_words(day: date) -> str:
+    """A calendar day, with the month by name: `Sun 20 Dec 2026`."""
+    return f"{day:%a} {day.day} {day:%b %Y}"
+
+
+FILTERS: Final[Mapping[str, Callable[..., str]]] = MappingProxyType(
+    {"instant_words": instant_words, "instant_iso": instant_iso, "date_words": date_words}
+)
+"""What the templates need from their environment besides the view models."""

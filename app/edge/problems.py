@@ -1,0 +1,127 @@
+"""TABLE 3: how it fails. Domain error → status and problem document (RFC 9457); internals stop here.
+
+A 401 never says which check failed; the log does, by code.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from uuid import uuid4
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from app.domain.access.decisions import NotConfirmed
+from app.domain.installations.admission import KeysUnavailable
+from app.domain.installations.operations import SecretTooShort
+from app.domain.ports import DatabaseUnavailable
+from app.domain.secrets import VaultCannotAnswer
+from app.domain.tracking.operations import JiraUnavailable
+from app.edge.bodies import BodyMalformed
+from app.edge.parameters import Malformed
+from app.edge.shields import BodyTooLarge, WrongMediaType
+from app.protocol.refusals import NotForThis, TokenRefused
+
+log = logging.getLogger("pledge.edge")
+
+
+class NotFound(Exception):
+    """There is no such thing, or it is another's."""
+
+
+class NotMounted(Exception):
+    """This endpoint is in no mount, so nobody is admitted."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One row: what the outside learns."""
+
+    status: int
+    code: str
+    title: str
+
+
+PROBLEMS: dict[type[Exception], Problem] = {
+    BodyMalformed: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
+    Malformed: Problem(400, "parameter_malformed", "A parameter is missing or has not its documented form"),
+    SecretTooShort: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
+    TokenRefused: Problem(401, "token_invalid", "The token is missing or not valid here"),
+    NotForThis: Problem(403, "not_for_this", "The token is valid, but not for this"),
+    NotMounted: Problem(403, "not_mounted", "Nobody may call this"),
+    NotConfirmed: Problem(404, "not_found", "There is nothing here that you may see"),
+    NotFound: Problem(404, "not_found", "There is nothing here that you may see"),
+    BodyTooLarge: Problem(413, "body_too_large", "The body is larger than this route takes"),
+    WrongMediaType: Problem(415, "wrong_media_type", "The body has to be application/json"),
+    KeysUnavailable: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
+    JiraUnavailable: Problem(503, "jira_unavailable", "Jira cannot be asked at the moment"),
+    VaultCannotAnswer: Problem(503, "vault_unavailable", "Stored credentials cannot be used at the moment"),
+    DatabaseUnavailable: Problem(503, "database_unavailable", "The database cannot be reached at the moment"),
+}
+"""The nearest class in an error's ancestry counts; what is in no row is a bug of ours and answers 500."""
+
+_HTTP_CODES = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_UNEXPECTED = Problem(500, "unexpected", "Something went wrong on our side")
+_COME_BACK_SECONDS = 5
+
+
+def problem_of(error: Exception) -> Problem:
+    """The row of that error."""
+    if isinstance(error, HTTPException):
+        status = error.code or 500
+        if status == 404:
+            return PROBLEMS[NotFound]
+        return Problem(status, _HTTP_CODES.get(status, f"http_{status}"), error.name)
+    return next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), _UNEXPECTED)
+
+
+def retry_after_seconds(error: Exception) -> int:
+    """When to come back, for a 503."""
+    return int(getattr(error, "retry_after_seconds", _COME_BACK_SECONDS))
+
+
+def trace_id() -> str:
+    """The name of this request in the log and in its refusal; ours, never the caller's."""
+    if "trace_id" not in g:
+        g.trace_id = uuid4().hex
+    found: str = g.trace_id
+    return found
+
+
+def report(error: Exception) -> Problem:
+    """Log why, by code; return what the outside learns."""
+    problem = problem_of(error)
+    reason = getattr(error, "code", None)
+    fields = {
+        "trace_id": trace_id(),
+        "status": problem.status,
+        "code": reason if isinstance(reason, str) else problem.code,
+        "endpoint": request.endpoint or "",
+    }
+    if problem.status >= 500 and problem.status != 503:
+        # The traceback goes to the log with its locals left out; its message may quote input, so it is left out too.
+        log.error("unexpected", extra=fields, exc_info=error)
+    else:
+        log.info("refused", extra=fields)
+    return problem
+
+
+def answer(error: Exception) -> Response:
+    """The problem document of that error."""
+    problem = report(error)
+    document = {
+        "type": f"about:blank#{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "code": problem.code,
+        "trace_id": trace_id(),
+    }
+    response = Response(json.dumps(document), status=problem.status, mimetype="application/problem+json")
+    if problem.status == 503:
+        response.headers["Retry-After"] = str(retry_after_seconds(error))
+    return response
+
+
+def install(app: Flask) -> None:
+    """Every error of this app becomes a problem document; one of the two broad handlers of the product."""
+    app.register_error_handler(Exception, answer)

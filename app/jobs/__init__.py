@@ -1,0 +1,1 @@
+"""Time in: what happens by itself, and the commands an operator gives."""

@@ -1,0 +1,188 @@
+"""Commands for the one who operates Pledge; each works on a set-up that is broken or empty."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from app.domain.operator import Operations
+from app.domain.ports import DatabaseUnavailable
+
+KNOWN_ERRORS: tuple[type[Exception], ...] = (ValueError, LookupError, OSError, RuntimeError, DatabaseUnavailable)
+"""Their texts are written for the one who reads them."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def show(document: Any, lines: Sequence[str], *, as_json: bool) -> None:  # noqa: ANN401  any JSON
+    """Print one or the other."""
+    if as_json:
+        click.echo(json.dumps(document, indent=2, default=str))
+    elif lines:
+        click.echo("\n".join(lines))
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def doctor(operations: Operations, *, as_json: bool) -> int:
+    """Say what is wrong with this set-up, and how to mend it."""
+    findings: list[str] = []
+    for check in (_check_settings, _check_keys, _check_database):
+        findings += check(operations)
+    show({"ok": not findings, "findings": findings}, findings or ["all is well"], as_json=as_json)
+    return 1 if findings else 0
+
+
+def _check_settings(operations: Operations) -> list[str]:
+    return _fault_of(operations.settings)
+
+
+def _check_keys(operations: Operations) -> list[str]:
+    return _fault_of(operations.keys_status)
+
+
+def _check_database(operations: Operations) -> list[str]:
+    found: list[str] = []
+    return _fault_of(lambda: found.extend(operations.database_findings())) or found
+
+
+def _fault_of(question: Any) -> list[str]:  # noqa: ANN401  a callable whose answer does not matter
+    try:
+        question()
+    except KNOWN_ERRORS as fault:
+        return [str(fault)]
+    return []
+
+
+@click.group()
+def keys() -> None:
+    """The keyring: keys that encrypt the keys of tenants."""
+
+
+@keys.command("init")
+@json_option
+@click.pass_obj
+def keys_init(operations: Operations, *, as_json: bool) -> None:
+    """Make a keyring at PLEDGE_KEYRING_FILE; refuses where there is one."""
+    _show_rows(operations.keys_init(), as_json=as_json)
+
+
+@keys.command("status")
+@json_option
+@click.pass_obj
+def keys_status(operations: Operations, *, as_json: bool) -> None:
+    """Which keys there are, since when, and which are primary; no secrets."""
+    _show_rows(operations.keys_status(), as_json=as_json)
+
+
+def _show_rows(rows: Sequence[Mapping[str, str]], *, as_json: bool) -> None:
+    show(list(rows), ["  ".join(row.values()) for row in rows], as_json=as_json)
+
+
+@click.group()
+def db() -> None:
+    """The database: migrate it, check it, print what its administrator needs."""
+
+
+@db.command("upgrade")
+@click.pass_obj
+def db_upgrade(operations: Operations) -> None:
+    """Migrate to the newest version, as PLEDGE_DATABASE_OWNER_URL. Safe to repeat."""
+    click.echo(f"at version {operations.database_upgrade()}")
+
+
+@db.command("roles")
+@click.pass_obj
+def db_roles(operations: Operations) -> None:
+    """Print the SQL for roles and grants, to be run once per server by a superuser."""
+    click.echo(operations.database_roles())
+
+
+@db.command("check")
+@json_option
+@click.pass_obj
+def db_check(operations: Operations, *, as_json: bool) -> int:
+    """Compare row security, keys, grants and tables with the rules."""
+    found = operations.database_findings()
+    show({"ok": not found, "findings": found}, found or ("every rule holds",), as_json=as_json)
+    return 1 if found else 0
+
+
+@click.group()
+def descriptor() -> None:
+    """What we tell Atlassian about ourselves."""
+
+
+@descriptor.command("connect")
+@click.option("--check", is_flag=True, help="Say what Atlassian would refuse in it instead of printing it.")
+@click.pass_obj
+def descriptor_connect(operations: Operations, *, check: bool) -> int:
+    """Print the Connect descriptor."""
+    if not check:
+        click.echo(json.dumps(operations.connect_descriptor(), indent=2))
+        return 0
+    faults = operations.connect_descriptor_faults()
+    click.echo("\n".join(faults or ("valid",)))
+    return 1 if faults else 0
+
+
+@click.group()
+def installations() -> None:
+    """The sites that installed us."""
+
+
+@installations.command("list")
+@json_option
+@click.pass_obj
+def installations_list(operations: Operations, *, as_json: bool) -> None:
+    """Every Connect installation: tenant, state, site, secret version."""
+    with operations.services() as services, services.database.begin() as uow:
+        found = uow.registry.list_connect()
+    rows = [
+        {"tenant": each.tenant, "state": each.state.value, "site": each.site_url, "version": each.secret_version}
+        for each in found
+    ]
+    lines = [f"{row['tenant']:>6}  {row['state']:<11}  {row['site']}  secret {row['version']}" for row in rows]
+    show(rows, lines or ["no site has installed us yet"], as_json=as_json)
+
+
+@click.group()
+def jobs() -> None:
+    """Work that waits, and work that failed."""
+
+
+@jobs.command("list")
+@json_option
+@click.pass_obj
+def jobs_list(operations: Operations, *, as_json: bool) -> None:
+    """Jobs that wait, run or failed."""
+    _show_jobs(operations.jobs(("todo", "doing", "failed")), as_json=as_json)
+
+
+@jobs.command("failed")
+@json_option
+@click.pass_obj
+def jobs_failed(operations: Operations, *, as_json: bool) -> int:
+    """Jobs that failed for good; `pledge jobs retry ID` gives one back to the queue."""
+    found = operations.jobs(("failed",))
+    _show_jobs(found, as_json=as_json)
+    return 1 if found else 0
+
+
+@jobs.command("retry")
+@click.argument("job_id", type=int)
+@click.pass_obj
+def jobs_retry(operations: Operations, *, job_id: int) -> None:
+    """Give a failed job back to the queue."""
+    operations.retry_job(job_id)
+    click.echo(f"job {job_id} waits again")
+
+
+def _show_jobs(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    lines = [f"{job['id']:>8}  {job['status']:<7}  {job['task']}  {json.dumps(job['args'])}" for job in found]
+    show(list(found), lines or ["none"], as_json=as_json)
+
+
+COMMANDS: tuple[click.Command, ...] = (doctor, keys, db, descriptor, installations, jobs)

@@ -1,0 +1,167 @@
+"""Runs the jobs: procrastinate's worker, with a guard for what it does not survive by itself.
+
+* A job that raises is asked for again with growing delay, and ends as failed, in sight of `pledge jobs failed`.
+* A job whose worker was killed is given back to the queue once the worker's heartbeat is too old.
+* The worker ends with success when its connection is lost (procrastinate 3.10): it is started again.
+* It can hang for ever on a half-open connection (procrastinate issue 1334): a thread watches the guard's own
+  queries, and when they stop, the process replaces itself.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.jobs import Job, Status
+
+from app.domain.identifiers import TenantId
+from app.domain.services import Services
+from app.jobs.schedule import SCHEDULE, TENANT_JOBS, PeriodicJob, TenantJob
+
+log = logging.getLogger("pledge.jobs")
+# It prints the arguments of jobs and whole tracebacks; what we want to know of a job we log by field.
+logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+
+RETRY_DELAYS_SECONDS = (5, 30, 120, 600, 1800)
+"""After each failure in a row; after the last the job stays as failed."""
+CONCURRENCY = 4
+GRACE_SECONDS = 25
+HEARTBEAT_SECONDS = 3.0
+STALLED_SECONDS = 10.0
+HUNG_SECONDS = 20.0
+_KEPT_HOURS = 72
+_RESTART_SECONDS = 1.0
+
+
+class Worker:
+    """One worker process. `clock` gives the instant at which a job begins."""
+
+    def __init__(self, services: Services, *, conninfo: str, clock: Callable[[], datetime]) -> None:
+        self._services = services
+        self._clock = clock
+        self._beat_at = time.monotonic()
+        self._stopping = asyncio.Event()
+        options = "-c search_path=jobs -c timezone=UTC -c statement_timeout=10s"
+        connector = PsycopgConnector(
+            conninfo=conninfo,
+            min_size=1,
+            max_size=CONCURRENCY + 2,
+            timeout=5.0,
+            kwargs={"options": options, "connect_timeout": 5, "application_name": "pledge.worker"},
+        )
+        self._app = App(connector=connector)
+        for job in TENANT_JOBS:
+            self._add_tenant_job(job)
+        for periodic in SCHEDULE:
+            self._add_periodic_job(periodic)
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then finish what is running, within the grace time."""
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        asyncio.run(self._guard())
+
+    async def _guard(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._stopping.set)
+        while not self._stopping.is_set():
+            self._beat_at = time.monotonic()
+            try:
+                async with self._app.open_async():
+                    await self._work()
+            except Exception as error:  # noqa: BLE001  one of the two broad handlers: a worker never gives up
+                log.warning("worker lost its database", extra={"code": type(error).__name__})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _RESTART_SECONDS)
+
+    async def _work(self) -> None:
+        """Until told to stop, or the connection is gone."""
+        worker = asyncio.create_task(
+            self._app.run_worker_async(
+                concurrency=CONCURRENCY,
+                install_signal_handlers=False,
+                shutdown_graceful_timeout=GRACE_SECONDS,
+                update_heartbeat_interval=HEARTBEAT_SECONDS,
+                stalled_worker_timeout=STALLED_SECONDS,
+                delete_jobs="successful",
+            )
+        )
+        tending = asyncio.create_task(self._tend())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({worker, tending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (tending, stopping, worker):
+            task.cancel()
+        await asyncio.gather(worker, tending, stopping, return_exceptions=True)
+
+    async def _tend(self) -> None:
+        """Give back what killed workers held, forget what is long done, and show that the database answers."""
+        jobs = self._app.job_manager
+        log.info("worker ready")
+        while True:
+            for job in await jobs.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
+                await self._give_back(job)
+            await jobs.delete_old_jobs(nb_hours=_KEPT_HOURS)
+            self._beat_at = time.monotonic()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def _give_back(self, job: Job) -> None:
+        try:
+            await self._app.job_manager.retry_job(job)
+        except ConnectorException:
+            # The same work is waiting already, and only one may wait.
+            await self._app.job_manager.finish_job(job, status=Status.ABORTED, delete_job=True)
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(1.0)
+            if time.monotonic() - self._beat_at > HUNG_SECONDS and not self._stopping.is_set():
+                log.error("worker hangs, starting anew", extra={"code": "worker_hung"})
+                os.execv(sys.executable, sys.orig_argv)  # noqa: S606  our own arguments, once more
+
+    def _add_tenant_job(self, job: TenantJob) -> None:
+        async def run(*, tenant: int, attempt: int = 0) -> None:
+            try:
+                await asyncio.to_thread(job.run, self._services, TenantId(tenant), self._clock())
+            except Exception as error:  # noqa: BLE001  the other broad handler: any failure is asked for again
+                await self._after_failure(job, tenant, attempt=attempt, error=error)
+
+        async def wake(*, tenant: int, attempt: int = 0) -> None:
+            name = f"{job.kind}:{tenant}"
+            with suppress(AlreadyEnqueued):
+                await self._app.configure_task(job.kind, lock=name, queueing_lock=name).defer_async(
+                    tenant=tenant, attempt=attempt
+                )
+
+        self._app.task(name=job.kind)(run)
+        self._app.task(name=f"wake:{job.kind}")(wake)
+
+    async def _after_failure(self, job: TenantJob, tenant: int, *, attempt: int, error: Exception) -> None:
+        """Ask for it again later. Not by procrastinate's own retry: that would hold the tenant's place in the queue
+        for the whole delay, against work that could be done now."""
+        fields = {"job": job.kind, "attempt": attempt, "code": type(error).__name__}
+        if attempt >= len(RETRY_DELAYS_SECONDS):
+            log.error("job failed for good", extra=fields)
+            raise error
+        log.warning("job failed, will be tried again", extra=fields)
+        asked = getattr(error, "retry_after_seconds", 0)
+        at = self._clock() + timedelta(seconds=max(RETRY_DELAYS_SECONDS[attempt], asked))
+        with suppress(AlreadyEnqueued):
+            await self._app.configure_task(
+                f"wake:{job.kind}", queueing_lock=f"wake:{job.kind}:{tenant}", schedule_at=at
+            ).defer_async(tenant=tenant, attempt=attempt + 1)
+
+    def _add_periodic_job(self, job: PeriodicJob) -> None:
+        async def run(timestamp: int) -> None:
+            log.info("periodic job", extra={"job": job.name, "tick": timestamp})
+            await asyncio.to_thread(job.run, self._services, self._clock())
+
+        task = self._app.task(name=job.name, retry=3)(run)
+        self._app.periodic(cron=job.cron)(task)

@@ -1,0 +1,53 @@
+"""TABLE 4: what happens by itself, and what a change can ask for. The bodies are one line: services do the work."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.identifiers import TenantId
+from app.domain.ports import JobKind
+from app.domain.services import Services
+
+
+@dataclass(frozen=True)
+class TenantJob:
+    """Work for one tenant, asked for by a change; one waits and one runs per tenant at a time."""
+
+    kind: JobKind
+    run: Callable[[Services, TenantId, datetime], object]
+    why: str
+
+
+@dataclass(frozen=True)
+class PeriodicJob:
+    """Work that happens by itself; once per tick, however many workers there are."""
+
+    name: str
+    cron: str
+    """Five fields, UTC."""
+    run: Callable[[Services, datetime], object]
+    why: str
+
+
+TENANT_JOBS: tuple[TenantJob, ...] = (
+    TenantJob(
+        "read-issues",
+        lambda services, tenant, now: services.following.read_pending(tenant, now=now),
+        "a webhook or a view asked for an issue to be read",
+    ),
+)
+
+SCHEDULE: tuple[PeriodicJob, ...] = (
+    PeriodicJob(
+        "wake-tenants",
+        "*/10 * * * *",
+        lambda services, now: services.following.wake(now=now),
+        "the net under everything else: reads that are due and that no job is waiting for",
+    ),
+    PeriodicJob(
+        "purge-deliveries",
+        "17 3 * * *",
+        lambda services, now: services.following.purge_deliveries(now=now),
+        "delivery ids are kept only as long as a webhook can be repeated",
+    ),
+)

@@ -1,0 +1,1 @@
+"""HTTP out: the only package with an HTTP client."""

@@ -1,0 +1,75 @@
+"""The one HTTP client: fixed hosts, no redirects, a time limit on the whole answer, a cap on its size."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+_CHUNK_BYTES = 16_384
+_ADAPTER = HTTPAdapter(pool_connections=64, pool_maxsize=16, max_retries=0)
+"""Connections are kept for all sessions of the process; a session itself lives for one use."""
+
+
+class HostRefused(requests.RequestException):
+    """This URL is not on the list of hosts that may be called."""
+
+
+class AnswerTooLarge(requests.RequestException):
+    """The answer is larger than the cap."""
+
+
+class AnswerTooSlow(requests.Timeout):
+    """The answer did not arrive in time."""
+
+
+class GuardedSession(requests.Session):
+    """A `requests.Session` that an answer cannot lead anywhere, hold up or fill.
+
+    `allowed` sees every URL before it is called. `timeout_seconds` covers connecting, waiting and reading, so that a
+    peer that sends one byte a second does not hold a thread.
+    """
+
+    def __init__(self, *, allowed: Callable[[str], bool], timeout_seconds: float, body_limit_bytes: int) -> None:
+        super().__init__()
+        # Otherwise a `.netrc` or proxy variable of the machine could replace our signature or read our traffic.
+        self.trust_env = False
+        self._allowed = allowed
+        self._timeout_seconds = timeout_seconds
+        self._body_limit_bytes = body_limit_bytes
+        self.mount("https://", _ADAPTER)
+        self.mount("http://", _ADAPTER)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # noqa: ANN401  requests'
+        """Send one request and read the whole answer; raises `requests.RequestException`."""
+        if not self._allowed(str(request.url)):
+            raise HostRefused(HostRefused.__doc__)
+        ends_at = time.monotonic() + self._timeout_seconds
+        kwargs |= {"allow_redirects": False, "stream": True, "timeout": self._timeout_seconds}
+        response = super().send(request, **kwargs)
+        try:
+            body = self._read(response, ends_at)
+        finally:
+            response.close()
+        response._content = body  # noqa: SLF001  as `Response.content` does when it reads the stream itself
+        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001  the same
+        return response
+
+    def _read(self, response: requests.Response, ends_at: float) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > self._body_limit_bytes:
+                raise AnswerTooLarge(AnswerTooLarge.__doc__)
+            if time.monotonic() > ends_at:
+                raise AnswerTooSlow(AnswerTooSlow.__doc__)
+        return bytes(body)
+
+
+def retry_after_seconds(headers: Mapping[str, str], *, otherwise: int) -> int:
+    """What an answer says about when to come back: seconds only, between 1 and an hour; dates and nonsense → ours."""
+    text = headers.get("Retry-After", "").strip()
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        return otherwise
+    return min(max(int(text), 1), 3600)

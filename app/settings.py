@@ -1,0 +1,244 @@
+"""TABLE 1: what can be configured. The environment becomes frozen `Settings`, or the start is refused.
+
+A refusal says which setting, why, and how to mend it. Secrets come by file, never by value in the table.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "PLEDGE_"
+DEVELOPMENT_FOLDER = Path(".pledge")
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class SettingsRefused(ValueError):
+    """The environment does not make a safe configuration; the text names the setting and the remedy."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row: how a value is read, what holds without it, and what for."""
+
+    name: str
+    read: Callable[[str], Any]
+    meaning: str
+    default: str | None = None
+    """Holds in production; None = unset."""
+    development: str | None = None
+    """Holds in the development profile, where it differs."""
+    shown_default: str = ""
+    """How the README says it, where the value alone says too little."""
+
+
+def _words(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"is {value!r}; use one of {', '.join(allowed)}")
+        return value
+
+    return read
+
+
+def _count(value: str) -> int:
+    if not value.isascii() or not value.isdigit():
+        raise ValueError(f"is {value!r}; give a whole number, 0 or more")
+    return int(value)
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"is {value!r}; give a URL such as https://app.example.com, without query or fragment")
+    return value.rstrip("/")
+
+
+def _urls(value: str) -> tuple[str, ...]:
+    return tuple(_base_url(word) for word in _words(value))
+
+
+def _host_suffixes(value: str) -> tuple[str, ...]:
+    suffixes = tuple(word.lower().removeprefix("*").lstrip(".") for word in _words(value))
+    if not suffixes:
+        raise ValueError("is empty; give host suffixes such as atlassian.net,jira.com")
+    return suffixes
+
+
+INSTALL_KEYS = "https://asap-distribution.us-west-2.prod.atl-asap.net,https://connect-install-keys.atlassian.com"
+HOST_SCRIPT = "https://connect-cdn.atl-paas.net/all.js"
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "PROFILE",
+        _one_of("production", "development"),
+        "`production` refuses every unsafe default; `development` allows loopback http hosts and the embedded database",
+        "production",
+        shown_default="`production` (`make run` and `make test` set `development`)",
+    ),
+    Setting(
+        "BASE_URL",
+        _base_url,
+        "this cell's public URL, may have a path; what a token's `aud` must equal",
+        development="http://127.0.0.1:8000",
+    ),
+    Setting("REGION", str, "the region that this cell serves", "global"),
+    Setting("TRUSTED_PROXIES", _count, "number of proxies in front, whose `X-Forwarded-For` is believed", "0"),
+    Setting("DATABASE_URL", str, "PostgreSQL as the web role", shown_default="none; development: embedded"),
+    Setting("DATABASE_WORKER_URL", str, "PostgreSQL as the worker role", shown_default="none; development: embedded"),
+    Setting(
+        "DATABASE_OWNER_URL",
+        str,
+        "PostgreSQL as the owner, for migrations only",
+        shown_default="none; development: embedded",
+    ),
+    Setting(
+        "KEYRING_FILE",
+        Path,
+        "key-encryption keys by purpose (made by `pledge keys init`); a process may be given a subset",
+        development=str(DEVELOPMENT_FOLDER / "keyring.json"),
+    ),
+    Setting(
+        "CONNECT_APP_KEY",
+        str,
+        "Connect app key; unset = Connect routes answer 404",
+        development="io.pledge.app",
+    ),
+    Setting(
+        "CONNECT_INSTALL_KEYS_URLS",
+        _urls,
+        "where the keys of signed installs are, tried in this order; a key is at `{base}/{kid}`",
+        INSTALL_KEYS,
+        shown_default="Atlassian's two",
+    ),
+    Setting(
+        "CONNECT_ALLOWED_HOSTS",
+        _host_suffixes,
+        "host suffixes, matched at a label boundary, that may install",
+        "atlassian.net,jira.com",
+        shown_default="`atlassian.net,jira.com`",
+    ),
+    Setting(
+        "CONNECT_HOST_SCRIPT_URL",
+        _base_url,
+        "the host's script in pages; anything but Atlassian's only in development",
+        HOST_SCRIPT,
+        shown_default="Atlassian's `all.js`",
+    ),
+    Setting(
+        "CONNECT_SECRET_GRACE_SECONDS",
+        _count,
+        "how long the previous shared secret is accepted after a rotation",
+        "0",
+    ),
+    Setting("POLICY", str, "default policy of a new tenant", "atlassian-marketplace"),
+    Setting(
+        "FIXED_RESOLUTIONS",
+        _words,
+        "resolutions that count as fixed; with any other a clock is cancelled, never met",
+        "Done,Fixed,Resolved",
+    ),
+    Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
+    Setting("LOG_FORMAT", _one_of("console", "json"), "how logs are written", "json", "console"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The configuration of one process; made by `read_settings` only."""
+
+    profile: str
+    base_url: str
+    region: str
+    trusted_proxies: int
+    database_url: str | None
+    database_worker_url: str | None
+    database_owner_url: str | None
+    keyring_file: Path
+    connect_app_key: str | None
+    connect_install_keys_urls: tuple[str, ...]
+    connect_allowed_hosts: tuple[str, ...]
+    connect_host_script_url: str
+    connect_secret_grace_seconds: int
+    policy: str
+    fixed_resolutions: tuple[str, ...]
+    security_contact: str | None
+    log_format: str
+
+    @property
+    def is_development(self) -> bool:
+        """Whether loopback http hosts and the embedded database are allowed."""
+        return self.profile == "development"
+
+    @property
+    def base_path(self) -> str:
+        """The path of the base URL, without trailing slash; empty for most."""
+        return urlsplit(self.base_url).path.rstrip("/")
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings from environment variables.
+
+    Raises `SettingsRefused` with the name, the fault and the remedy; an unknown `PLEDGE_` variable is ignored,
+    because tests and deployments put their own beside ours.
+    """
+    development = environ.get(PREFIX + "PROFILE") == "development"
+    values = {setting.name.lower(): _value(setting, environ, development=development) for setting in SETTINGS}
+    if development:
+        hosts = values["connect_allowed_hosts"]
+        values["connect_allowed_hosts"] = (*hosts, "127.0.0.1", "localhost")
+        values["database_url"] = values["database_url"] or None
+    _refuse_missing(values)
+    settings = Settings(**values)
+    if not development:
+        _refuse_unsafe(settings)
+    return settings
+
+
+def _value(setting: Setting, environ: Mapping[str, str], *, development: bool) -> Any:  # noqa: ANN401  one per row
+    text = environ.get(PREFIX + setting.name) or None
+    if text is None:
+        text = setting.default
+        if development and setting.development is not None:
+            text = setting.development
+    if text is None:
+        return None
+    try:
+        return setting.read(text)
+    except ValueError as fault:
+        raise SettingsRefused(f"{PREFIX}{setting.name} {fault}") from fault
+
+
+def _refuse_missing(values: Mapping[str, object]) -> None:
+    remedies = {
+        "base_url": "set it to the public https URL of this app",
+        "keyring_file": "set it to a file made by `pledge keys init`",
+    }
+    for name, remedy in remedies.items():
+        if values[name] is None:
+            raise SettingsRefused(f"{PREFIX}{name.upper()} is not set; {remedy}")
+
+
+def _refuse_unsafe(settings: Settings) -> None:
+    urls = {
+        "BASE_URL": (settings.base_url,),
+        "CONNECT_INSTALL_KEYS_URLS": settings.connect_install_keys_urls,
+        "CONNECT_HOST_SCRIPT_URL": (settings.connect_host_script_url,),
+    }
+    for name, values in urls.items():
+        for value in values:
+            if not value.startswith("https://"):
+                raise SettingsRefused(f"{PREFIX}{name} is {value!r}; production needs https")
+    if settings.connect_host_script_url != HOST_SCRIPT:
+        # Whoever serves this script acts as every user of every tenant, so it is not a matter of taste.
+        raise SettingsRefused(f"{PREFIX}CONNECT_HOST_SCRIPT_URL may only be Atlassian's; unset it")
+    for host in settings.connect_allowed_hosts:
+        if host in _LOOPBACK_HOSTS or "." not in host:
+            raise SettingsRefused(f"{PREFIX}CONNECT_ALLOWED_HOSTS has {host!r}; give a domain such as atlassian.net")
+    if settings.database_url is None:
+        raise SettingsRefused(f"{PREFIX}DATABASE_URL is not set; production does not start a database of its own")

@@ -1,0 +1,1 @@
+"""The database. Rows never leave this package; frozen values do."""

@@ -1,0 +1,132 @@
+"""What the owner of the database does: make roles, migrate, grant, and compare the catalogue with the rules."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import psycopg
+from flask import Flask
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from app.store import tables as _tables  # noqa: F401  its import fills the metadata
+from app.store.catalogue import findings
+from app.store.db import Base, db
+from app.store.embedded import EmbeddedPostgres, FolderInUse
+from app.store.revision import MIGRATIONS, newest_revision, stored_revision
+from app.store.row_security import OWNER, WEB, WORKER, grant_statements, role_statements
+
+DATABASE = "pledge"
+
+
+def upgrade(owner_url: str) -> str:
+    """Migrate to the newest version and grant what the table of grants says; returns the version.
+
+    Safe to repeat and to run twice at once. Raises `sqlalchemy.exc.OperationalError` when a lock is not to be had
+    within seconds: the app goes on meanwhile, and the migration is run again.
+    """
+    app = Flask("pledge.migrations")
+    app.config["SQLALCHEMY_DATABASE_URI"] = owner_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"poolclass": NullPool}
+    db.init_app(app)
+    flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
+    with app.app_context():
+        flask_migrate.upgrade()
+        with db.engine.begin() as connection:
+            for statement in grant_statements():
+                connection.execute(text(statement))
+    return newest_revision()
+
+
+def role_script() -> str:
+    """SQL for a superuser, once per server; psql reads it."""
+    lines = [
+        "-- Roles of Pledge; run once per server as a superuser. Set passwords with \\password.",
+        *(f"{statement};" for statement in role_statements()),
+        f"-- CREATE DATABASE {DATABASE} OWNER {OWNER};",
+        "-- Then, as the owner: pledge db upgrade. It migrates and grants:",
+        *(f"--   {statement};" for statement in grant_statements()),
+    ]
+    return "\n".join(lines)
+
+
+def check(owner_url: str) -> tuple[str, ...]:
+    """What in the catalogue is not as the rules say; empty when all is well."""
+    with _connected(owner_url) as connection:
+        stored = stored_revision(connection)
+        if stored != newest_revision():
+            return (f"migrations: the database is at {stored}, this code needs {newest_revision()}",)
+        return findings(connection, expected=Base.metadata)
+
+
+def list_jobs(worker_url: str, states: Sequence[str]) -> list[dict[str, Any]]:
+    """The jobs in one of these states, oldest first."""
+    query = (
+        "SELECT id, status::text AS status, task_name AS task, args, attempts, scheduled_at"
+        " FROM jobs.procrastinate_jobs WHERE status::text = ANY (:states) ORDER BY id LIMIT 1000"
+    )
+    with _connected(worker_url) as connection:
+        return [dict(row) for row in connection.execute(text(query), {"states": list(states)}).mappings()]
+
+
+def retry_job(worker_url: str, job: int) -> None:
+    """Give a failed job back to the queue; raises `LookupError`."""
+    query = (
+        "UPDATE jobs.procrastinate_jobs SET status = 'todo', scheduled_at = NULL WHERE id = :job AND status = 'failed'"
+    )
+    with _connected(worker_url) as connection:
+        if connection.execute(text(query), {"job": job}).rowcount != 1:
+            raise LookupError(f"there is no failed job {job}; `pledge jobs failed` lists them")
+        connection.commit()
+
+
+@contextmanager
+def private_database(folder: Path) -> Iterator[EmbeddedPostgres]:
+    """The private PostgreSQL of the development profile, running, with roles and an empty or known database.
+
+    Where another process of ours runs it already, that one is used and left alone.
+    """
+    server = EmbeddedPostgres(folder)
+    try:
+        server.start()
+    except FolderInUse:
+        yield server
+        return
+    try:
+        provision(server)
+        yield server
+    finally:
+        server.stop()
+
+
+def provision(server: EmbeddedPostgres, database: str = DATABASE) -> None:
+    """Make the roles and the database where they are missing."""
+    with psycopg.connect(server.superuser_url("postgres"), autocommit=True) as connection:
+        for statement in role_statements():
+            connection.execute(statement.encode())
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
+        if known is None:
+            connection.execute(
+                psycopg.sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                    psycopg.sql.Identifier(database), psycopg.sql.Identifier(OWNER)
+                )
+            )
+
+
+def urls_of(server: EmbeddedPostgres, database: str = DATABASE) -> dict[str, str]:
+    """The URLs of a private server by setting."""
+    return {
+        "database_url": server.url(WEB, database),
+        "database_worker_url": server.url(WORKER, database),
+        "database_owner_url": server.url(OWNER, database),
+    }
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()

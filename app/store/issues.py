@@ -1,0 +1,228 @@
+"""Issues, the facts about their clocks, derived bounds, deliveries and pending reads."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.domain.clocks.model import Bounds, Event, Severity
+from app.domain.identifiers import IssueId, TenantId
+from app.domain.tracking.model import IssueRecord, PendingRead, SeverityReading, Tracking
+from app.store.clock_events import decode, encode
+from app.store.tables import ClockBoundsRow, ClockEventRow, DeliveryRow, IssueRow, PendingReadRow
+
+_EVENTS = (
+    select(
+        func.jsonb_agg(
+            func.jsonb_build_array(
+                ClockEventRow.kind,
+                # As microseconds: text of an instant would depend on a session setting.
+                func.floor(func.extract("epoch", ClockEventRow.at) * 1_000_000),
+                ClockEventRow.source,
+                ClockEventRow.data,
+            )
+        )
+    )
+    .where(ClockEventRow.tenant_id == IssueRow.tenant_id, ClockEventRow.issue_id == IssueRow.issue_id)
+    .scalar_subquery()
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+FIND_ISSUE = select(IssueRow.__table__, PendingReadRow.asked_at, _EVENTS.label("events")).outerjoin(
+    PendingReadRow,
+    (PendingReadRow.tenant_id == IssueRow.tenant_id) & (PendingReadRow.issue_id == IssueRow.issue_id),
+)
+"""One query for everything that a view of an issue shows."""
+
+
+def by_id_or_key(tenant: TenantId, id_or_key: IssueId | str) -> Select[Any]:
+    """`FIND_ISSUE` of one issue; the tenant is named too: for statistics, and as a second belt."""
+    query = FIND_ISSUE.where(IssueRow.tenant_id == tenant)
+    if isinstance(id_or_key, str):
+        # A key is reused when its issue is deleted or moved away: what was read last is what Jira means by it.
+        return query.where(IssueRow.issue_key == id_or_key).order_by(IssueRow.read_at.desc()).limit(1)
+    return query.where(IssueRow.issue_id == id_or_key)
+
+
+class SqlIssues:
+    """See `app.domain.ports.IssueRows`."""
+
+    def __init__(self, connection: Connection, tenant: TenantId) -> None:
+        self._connection = connection
+        self._tenant = tenant
+
+    def find(self, issue: IssueId) -> IssueRecord | None:
+        """The stored issue with its clock events."""
+        return read_issue(self._connection, self._tenant, issue)
+
+    def is_tracked(self, issue: IssueId) -> bool:
+        """Whether that issue has clocks."""
+        query = select(IssueRow.tracking).where(IssueRow.tenant_id == self._tenant, IssueRow.issue_id == issue)
+        return self._connection.execute(query).scalar() == Tracking.TRACKED.value
+
+    def save(self, record: IssueRecord, now: datetime) -> None:
+        """Insert or update the issue; events already known stay as they are."""
+        severity = record.severity
+        values = {
+            "issue_key": record.key,
+            "project_id": record.project,
+            "tracking": record.tracking.value,
+            "severity_level": None if severity is None else severity.level.value,
+            "severity_source": None if severity is None else severity.source,
+            "cvss_score": None if severity is None else severity.score,
+            "cvss_vector": None if severity is None else severity.vector,
+            "hidden_since": record.hidden_since,
+            "read_at": record.read_at,
+        }
+        self._connection.execute(
+            upsert(IssueRow)
+            .values(tenant_id=self._tenant, issue_id=record.issue, **values)
+            .on_conflict_do_update(index_elements=[IssueRow.tenant_id, IssueRow.issue_id], set_=values)
+        )
+        if record.events:
+            rows = [self._event_row(record.issue, event, now) for event in record.events]
+            self._connection.execute(upsert(ClockEventRow).on_conflict_do_nothing(), rows)
+
+    def events(self, issue: IssueId) -> tuple[Event, ...]:
+        """Every stored clock event of that issue."""
+        query = select(ClockEventRow.kind, ClockEventRow.at, ClockEventRow.source, ClockEventRow.data).where(
+            ClockEventRow.tenant_id == self._tenant, ClockEventRow.issue_id == issue
+        )
+        return tuple(
+            decode(kind=row.kind, at=row.at.astimezone(UTC), source=row.source, data=row.data)
+            for row in self._connection.execute(query)
+        )
+
+    def save_bounds(self, issue: IssueId, promise: str, bounds: Sequence[Bounds], *, policy: str) -> None:
+        """Make the stored bounds of that promise equal to these; equal ones are not written."""
+        for cycle in bounds:
+            values = _columns(cycle) | {"policy": policy}
+            inserting = upsert(ClockBoundsRow).values(
+                tenant_id=self._tenant, issue_id=issue, promise=promise, cycle=cycle.cycle, **values
+            )
+            stored = tuple_(*(getattr(ClockBoundsRow, name) for name in values))
+            offered = tuple_(*(inserting.excluded[name] for name in values))
+            self._connection.execute(
+                inserting.on_conflict_do_update(
+                    index_elements=["tenant_id", "issue_id", "promise", "cycle"],
+                    set_={name: inserting.excluded[name] for name in values},
+                    where=stored.is_distinct_from(offered),
+                )
+            )
+        self._connection.execute(
+            delete(ClockBoundsRow).where(
+                ClockBoundsRow.tenant_id == self._tenant,
+                ClockBoundsRow.issue_id == issue,
+                ClockBoundsRow.promise == promise,
+                ClockBoundsRow.cycle > len(bounds),
+            )
+        )
+
+    def accept_delivery(self, delivery: str, *, issue: IssueId, now: datetime) -> bool:
+        """Store a webhook once; False when that delivery is already here."""
+        inserting = upsert(DeliveryRow).values(
+            tenant_id=self._tenant, delivery_id=delivery, issue_id=issue, received_at=now
+        )
+        return self._connection.execute(inserting.on_conflict_do_nothing()).rowcount == 1
+
+    def ask_read(self, issue: IssueId, *, now: datetime) -> None:
+        """The issue changed: it has to be read at once, again if a read of it is under way."""
+        values = {"asked_at": now, "due_at": now, "attempts": 0}
+        self._connection.execute(
+            upsert(PendingReadRow)
+            .values(tenant_id=self._tenant, issue_id=issue, **values)
+            .on_conflict_do_update(index_elements=[PendingReadRow.tenant_id, PendingReadRow.issue_id], set_=values)
+        )
+
+    def ask_first_read(self, issue: IssueId, *, now: datetime) -> None:
+        """The issue has to be read, unless that is asked for already."""
+        asking = upsert(PendingReadRow).values(
+            tenant_id=self._tenant, issue_id=issue, asked_at=now, due_at=now, attempts=0
+        )
+        self._connection.execute(asking.on_conflict_do_nothing())
+
+    def lease_pending(self, *, limit: int, now: datetime, until: Callable[[int], datetime]) -> tuple[PendingRead, ...]:
+        """The oldest reads that are due; each is due again at `until(attempts)` unless it is settled."""
+        query = (
+            select(PendingReadRow.issue_id, PendingReadRow.asked_at, PendingReadRow.attempts)
+            .where(PendingReadRow.tenant_id == self._tenant, PendingReadRow.due_at <= now)
+            .order_by(PendingReadRow.due_at)
+            .limit(limit)
+            .with_for_update()
+        )
+        found = [
+            PendingRead(IssueId(row.issue_id), row.asked_at, row.attempts) for row in self._connection.execute(query)
+        ]
+        for read in found:
+            self._connection.execute(
+                update(PendingReadRow)
+                .where(PendingReadRow.tenant_id == self._tenant, PendingReadRow.issue_id == read.issue)
+                .values(due_at=until(read.attempts), attempts=read.attempts + 1)
+            )
+        return tuple(found)
+
+    def settle_read(self, read: PendingRead) -> None:
+        """The read is done, unless it was asked for again meanwhile."""
+        self._connection.execute(
+            delete(PendingReadRow).where(
+                PendingReadRow.tenant_id == self._tenant,
+                PendingReadRow.issue_id == read.issue,
+                PendingReadRow.asked_at == read.asked_at,
+            )
+        )
+
+    def next_pending_due(self) -> datetime | None:
+        """When the next read is due."""
+        query = select(func.min(PendingReadRow.due_at)).where(PendingReadRow.tenant_id == self._tenant)
+        return self._connection.execute(query).scalar()
+
+    def purge_deliveries(self, before: datetime) -> int:
+        """Forget deliveries received before that instant."""
+        purging = delete(DeliveryRow).where(DeliveryRow.tenant_id == self._tenant, DeliveryRow.received_at < before)
+        return self._connection.execute(purging).rowcount
+
+    def _event_row(self, issue: IssueId, event: Event, now: datetime) -> dict[str, Any]:
+        return {
+            "tenant_id": self._tenant,
+            "issue_id": issue,
+            "source": event.source,
+            "kind": event.kind.value,
+            "at": event.at,
+            "data": encode(event),
+            "recorded_at": now,
+        }
+
+
+def _columns(bounds: Bounds) -> dict[str, Any]:
+    return {name: value for name, value in asdict(bounds).items() if name != "cycle"}
+
+
+def read_issue(connection: Connection, tenant: TenantId, id_or_key: IssueId | str) -> IssueRecord | None:
+    """The stored issue with its clock events."""
+    row = connection.execute(by_id_or_key(tenant, id_or_key)).first()
+    return None if row is None else _record(row)
+
+
+def _record(row: Row[Any]) -> IssueRecord:
+    severity = None
+    if row.severity_level is not None:
+        severity = SeverityReading(Severity(row.severity_level), row.cvss_score, row.cvss_vector, row.severity_source)
+    return IssueRecord(
+        issue=IssueId(row.issue_id),
+        key=row.issue_key,
+        project=row.project_id,
+        tracking=Tracking(row.tracking),
+        severity=severity,
+        hidden_since=row.hidden_since,
+        read_at=row.read_at,
+        events=tuple(_event(*parts) for parts in row.events or ()),
+        read_asked_at=row.asked_at,
+    )
+
+
+def _event(kind: str, at_microseconds: int, source: str, data: dict[str, Any]) -> Event:
+    at = _EPOCH + timedelta(microseconds=at_microseconds)
+    return decode(kind=kind, at=at, source=source, data=data)

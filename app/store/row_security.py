@@ -1,0 +1,69 @@
+"""The one policy of every tenant-owned table, and who may touch what. `pledge db check` compares both with the truth.
+
+Row security decides which rows, grants decide which tables; neither of the roles of the app owns anything.
+"""
+
+from collections.abc import Mapping
+
+WEB, WORKER, BACKUP, OWNER = "pledge_web", "pledge_worker", "pledge_backup", "pledge_owner"
+
+POLICY_NAME = "tenant"
+POLICY = "(tenant_id = (SELECT current_setting('app.tenant')::bigint))"
+"""As an initplan: evaluated once per query. Unset is an error, so that a forgotten tenant is loud."""
+
+GRANTS: Mapping[str, Mapping[str, str]] = {
+    "registry.tenants": {WEB: "SELECT, INSERT", WORKER: "SELECT"},
+    "registry.connect_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT"},
+    "registry.alembic_version": {WEB: "SELECT", WORKER: "SELECT"},
+    "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT"},
+    "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT"},
+    "app.data_keys": {WEB: "SELECT, INSERT", WORKER: "SELECT"},
+    "app.sealed_secrets": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT"},
+    "app.audit_entries": {WEB: "INSERT", WORKER: "INSERT"},
+    "app.issues": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE"},
+    "app.clock_events": {WEB: "SELECT", WORKER: "SELECT, INSERT"},
+    "app.clock_bounds": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "app.webhook_deliveries": {WEB: "SELECT, INSERT", WORKER: "SELECT, DELETE"},
+    "app.pending_reads": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "jobs.procrastinate_jobs": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "jobs.procrastinate_events": {WEB: "INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "jobs.procrastinate_periodic_defers": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "jobs.procrastinate_workers": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+}
+"""Every table, and what each role of the app may do with it. `app.audit_entries` can only grow."""
+
+
+def protect(table: str) -> tuple[str, ...]:
+    """SQL that puts a table of schema `app` under row security, for its owner too."""
+    return (
+        f"ALTER TABLE app.{table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE app.{table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY {POLICY_NAME} ON app.{table} USING {POLICY} WITH CHECK {POLICY}",
+    )
+
+
+def role_statements() -> tuple[str, ...]:
+    """SQL for a superuser, once per server: the four roles. Passwords are the administrator's to set."""
+    roles = {OWNER: "", WEB: "", WORKER: "", BACKUP: " BYPASSRLS"}
+    return tuple(
+        f"DO $$ BEGIN CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE{power}; "
+        "EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        for role, power in roles.items()
+    )
+
+
+def grant_statements() -> tuple[str, ...]:
+    """SQL for the owner, after every migration: exactly the grants of the table above."""
+    both = f"{WEB}, {WORKER}"
+    statements = [
+        f"GRANT USAGE ON SCHEMA registry, app, jobs TO {both}, {BACKUP}",
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA registry, app, jobs FROM PUBLIC, {both}",
+        f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA registry, app, jobs FROM PUBLIC, {both}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA jobs TO {both}",
+        f"GRANT USAGE ON SEQUENCE registry.installation_ids TO {WEB}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA registry, app, jobs TO {BACKUP}",
+        f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA registry, app, jobs TO {BACKUP}",
+    ]
+    for table, privileges in GRANTS.items():
+        statements += [f"GRANT {privilege} ON {table} TO {role}" for role, privilege in privileges.items()]
+    return tuple(statements)

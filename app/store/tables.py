@@ -1,0 +1,251 @@
+"""Every table of `registry` and `app`. In `app` each begins with the tenant, and every foreign key carries it."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Numeric,
+    Sequence,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.store.db import Base
+
+UTC = DateTime(timezone=True)
+INSTALLATION_IDS = Sequence("installation_ids", schema="registry", metadata=Base.metadata)
+
+
+class RegistryTenant(Base):
+    """A tenant's existence: its id and nothing about it."""
+
+    __tablename__ = "tenants"
+    __table_args__ = ({"schema": "registry"},)
+
+    tenant_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UTC)
+
+
+class RegistryConnect(Base):
+    """Client key → tenant. The site URL is here because "one active installation per site" spans tenants."""
+
+    __tablename__ = "connect_installations"
+    __table_args__ = (
+        CheckConstraint("state IN ('active', 'uninstalled', 'suspended')", name="state"),
+        Index(
+            "uq_connect_installations_active_site",
+            "site_url",
+            unique=True,
+            postgresql_where="state = 'active'",
+        ),
+        {"schema": "registry"},
+    )
+
+    client_key: Mapped[str] = mapped_column(Text, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("registry.tenants.tenant_id"), index=True)
+    installation_id: Mapped[int] = mapped_column(BigInteger, INSTALLATION_IDS, unique=True)
+    site_url: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    secret_version: Mapped[int]
+    previous_accepted_until: Mapped[datetime | None] = mapped_column(UTC)
+    applied_at: Mapped[datetime] = mapped_column(UTC)
+
+
+def _tenant() -> Mapped[int]:
+    return mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+
+class TenantRow(Base):
+    """One Jira site and what was chosen for it."""
+
+    __tablename__ = "tenants"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["registry.tenants.tenant_id"]), {"schema": "app"})
+
+    tenant_id: Mapped[int] = _tenant()
+    cloud_id: Mapped[str | None] = mapped_column(Text)
+    region: Mapped[str] = mapped_column(Text)
+    policy: Mapped[str] = mapped_column(Text)
+    current_installation: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UTC)
+
+
+class InstallationRow(Base):
+    """One trust relation of a tenant."""
+
+    __tablename__ = "installations"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+
+    tenant_id: Mapped[int] = _tenant()
+    installation_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    client_key: Mapped[str] = mapped_column(Text)
+    base_url: Mapped[str] = mapped_column(Text)
+    display_url: Mapped[str] = mapped_column(Text)
+    product_type: Mapped[str] = mapped_column(Text)
+    enabled_hint: Mapped[bool | None]
+    installed_at: Mapped[datetime] = mapped_column(UTC)
+    uninstalled_at: Mapped[datetime | None] = mapped_column(UTC)
+
+
+class DataKeyRow(Base):
+    """A data key, wrapped. Destroying the row makes everything sealed with it unreadable, backups included."""
+
+    __tablename__ = "data_keys"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+
+    tenant_id: Mapped[int] = _tenant()
+    purpose: Mapped[str] = mapped_column(Text, primary_key=True)
+    key_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kek_id: Mapped[str] = mapped_column(Text)
+    wrapped: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(UTC)
+
+
+class SealedRow(Base):
+    """An envelope."""
+
+    __tablename__ = "sealed_secrets"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "purpose", "key_id"],
+            ["app.data_keys.tenant_id", "app.data_keys.purpose", "app.data_keys.key_id"],
+        ),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = _tenant()
+    purpose: Mapped[str] = mapped_column(Text, primary_key=True)
+    row_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    key_id: Mapped[UUID]
+    envelope: Mapped[bytes]
+
+
+class AuditRow(Base):
+    """One audit entry; insert only."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+
+    tenant_id: Mapped[int] = _tenant()
+    entry_id: Mapped[UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTC)
+    action: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    target: Mapped[str] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    leaf_hash: Mapped[bytes]
+
+
+class IssueRow(Base):
+    """What was last read of an issue; no text of it, no people."""
+
+    __tablename__ = "issues"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        Index("ix_issues_key", "tenant_id", "issue_key"),
+        CheckConstraint("tracking IN ('tracked', 'not_tracked')", name="tracking"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = _tenant()
+    issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    issue_key: Mapped[str] = mapped_column(Text)
+    project_id: Mapped[int] = mapped_column(BigInteger)
+    tracking: Mapped[str] = mapped_column(Text)
+    severity_level: Mapped[str | None] = mapped_column(Text)
+    severity_source: Mapped[str | None] = mapped_column(Text)
+    cvss_score: Mapped[Decimal | None] = mapped_column(Numeric(3, 1))
+    cvss_vector: Mapped[str | None] = mapped_column(Text)
+    hidden_since: Mapped[datetime | None] = mapped_column(UTC)
+    read_at: Mapped[datetime] = mapped_column(UTC)
+
+
+class ClockEventRow(Base):
+    """A fact about a clock; append only."""
+
+    __tablename__ = "clock_events"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "issue_id"], ["app.issues.tenant_id", "app.issues.issue_id"]),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = _tenant()
+    issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    source: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTC)
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    recorded_at: Mapped[datetime] = mapped_column(UTC)
+
+
+class ClockBoundsRow(Base):
+    """The derived bounds of one cycle, for search; never the state, which time changes without a write."""
+
+    __tablename__ = "clock_bounds"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "issue_id"], ["app.issues.tenant_id", "app.issues.issue_id"]),
+        Index("ix_clock_bounds_due", "tenant_id", "due_at", postgresql_where="stopped_at IS NULL"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = _tenant()
+    issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    promise: Mapped[str] = mapped_column(Text, primary_key=True)
+    cycle: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    policy: Mapped[str] = mapped_column(Text)
+    severity: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime | None] = mapped_column(UTC)
+    due_at: Mapped[datetime | None] = mapped_column(UTC)
+    due_date: Mapped[date | None]
+    due_before: Mapped[datetime | None] = mapped_column(UTC)
+    at_risk_at: Mapped[datetime | None] = mapped_column(UTC)
+    paused_since: Mapped[datetime | None] = mapped_column(UTC)
+    paused_seconds: Mapped[int] = mapped_column(BigInteger)
+    stopped_at: Mapped[datetime | None] = mapped_column(UTC)
+    outcome: Mapped[str | None] = mapped_column(Text)
+    cancelled_reason: Mapped[str | None] = mapped_column(Text)
+    cancelled_by: Mapped[str | None] = mapped_column(Text)
+    calendar_sha256: Mapped[str | None] = mapped_column(Text)
+
+
+class DeliveryRow(Base):
+    """A webhook that was acknowledged: issue, instant and delivery id, never the body."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        Index("ix_webhook_deliveries_received", "tenant_id", "received_at"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = _tenant()
+    delivery_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    issue_id: Mapped[int] = mapped_column(BigInteger)
+    received_at: Mapped[datetime] = mapped_column(UTC)
+
+
+class PendingReadRow(Base):
+    """An issue that has to be read from Jira; asking again while it waits moves `asked_at`."""
+
+    __tablename__ = "pending_reads"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        Index("ix_pending_reads_due", "tenant_id", "due_at"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = _tenant()
+    issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    asked_at: Mapped[datetime] = mapped_column(UTC)
+    due_at: Mapped[datetime] = mapped_column(UTC)
+    attempts: Mapped[int]

@@ -1,0 +1,173 @@
+"""A tenant, its installations, and their sealed secrets."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.domain.identifiers import ClientKey, InstallationId, TenantId
+from app.domain.installations.model import ConnectInstall, Tenant
+from app.domain.secrets import Purpose, Sealed, SecretMissing, SecretPlace, WrappedKey
+from app.store.tables import DataKeyRow, InstallationRow, RegistryConnect, SealedRow, TenantRow
+
+VIEW_TENANT = (
+    select(
+        TenantRow.tenant_id,
+        InstallationRow.installation_id,
+        InstallationRow.client_key,
+        InstallationRow.base_url,
+        InstallationRow.display_url,
+        TenantRow.region,
+        TenantRow.policy,
+        RegistryConnect.secret_version,
+    )
+    .join(
+        InstallationRow,
+        (InstallationRow.tenant_id == TenantRow.tenant_id)
+        & (InstallationRow.installation_id == TenantRow.current_installation),
+    )
+    .join(RegistryConnect, RegistryConnect.client_key == InstallationRow.client_key)
+)
+
+
+class SqlTenants:
+    """See `app.domain.ports.TenantRows`. Every query names the tenant too: for statistics, and as a second belt."""
+
+    def __init__(self, connection: Connection, tenant: TenantId) -> None:
+        self._connection = connection
+        self._tenant = tenant
+
+    def save_install(self, install: ConnectInstall, *, region: str, policy: str, now: datetime) -> None:
+        """Insert or update the tenant and its installation."""
+        changing = {"cloud_id": install.cloud_id, "current_installation": install.installation}
+        self._connection.execute(
+            upsert(TenantRow)
+            .values(tenant_id=self._tenant, region=region, policy=policy, created_at=now, **changing)
+            .on_conflict_do_update(index_elements=[TenantRow.tenant_id], set_=changing)
+        )
+        trust = {
+            "client_key": install.client_key,
+            "base_url": install.base_url,
+            "display_url": install.display_url,
+            "product_type": install.product_type,
+            "uninstalled_at": None,
+        }
+        self._connection.execute(
+            upsert(InstallationRow)
+            .values(tenant_id=self._tenant, installation_id=install.installation, installed_at=now, **trust)
+            .on_conflict_do_update(
+                index_elements=[InstallationRow.tenant_id, InstallationRow.installation_id], set_=trust
+            )
+        )
+
+    def tenant(self) -> Tenant:
+        """This transaction's tenant."""
+        return find_tenant(self._connection, self._tenant)
+
+    def mark_uninstalled(self, installation: InstallationId, now: datetime) -> None:
+        """Access has ended: no envelope of the installation stays."""
+        self._connection.execute(
+            update(InstallationRow)
+            .where(InstallationRow.tenant_id == self._tenant, InstallationRow.installation_id == installation)
+            .values(uninstalled_at=now)
+        )
+        self._connection.execute(
+            delete(SealedRow).where(SealedRow.tenant_id == self._tenant, SealedRow.row_id == str(installation))
+        )
+
+    def hint_enabled(self, installation: InstallationId, *, enabled: bool) -> None:
+        """Remember what Jira said."""
+        self._connection.execute(
+            update(InstallationRow)
+            .where(InstallationRow.tenant_id == self._tenant, InstallationRow.installation_id == installation)
+            .values(enabled_hint=enabled)
+        )
+
+    def data_key(self, purpose: Purpose) -> WrappedKey | None:
+        """The newest data key of that purpose."""
+        query = (
+            select(DataKeyRow.key_id, DataKeyRow.kek_id, DataKeyRow.wrapped)
+            .where(DataKeyRow.tenant_id == self._tenant, DataKeyRow.purpose == purpose.value)
+            .order_by(DataKeyRow.created_at.desc())
+            .limit(1)
+        )
+        found = self._connection.execute(query).first()
+        if found is None:
+            return None
+        return WrappedKey(self._tenant, purpose, found.key_id, found.kek_id, found.wrapped)
+
+    def add_data_key(self, key: WrappedKey, now: datetime) -> None:
+        """Store a wrapped data key."""
+        self._connection.execute(
+            insert(DataKeyRow).values(
+                tenant_id=key.tenant,
+                purpose=key.purpose.value,
+                key_id=key.key_id,
+                kek_id=key.kek_id,
+                wrapped=key.wrapped,
+                created_at=now,
+            )
+        )
+
+    def add_sealed(self, sealed: Sealed) -> None:
+        """Store an envelope."""
+        place = sealed.place
+        self._connection.execute(
+            insert(SealedRow).values(
+                tenant_id=place.tenant,
+                purpose=place.purpose.value,
+                row_id=place.row,
+                version=place.version,
+                key_id=sealed.data_key.key_id,
+                envelope=sealed.envelope,
+            )
+        )
+
+    def sealed(self, place: SecretPlace) -> Sealed:
+        """The envelope of that place with its data key; raises `SecretMissing`."""
+        query = (
+            select(SealedRow.envelope, DataKeyRow.key_id, DataKeyRow.kek_id, DataKeyRow.wrapped)
+            .join(
+                DataKeyRow,
+                (DataKeyRow.tenant_id == SealedRow.tenant_id)
+                & (DataKeyRow.purpose == SealedRow.purpose)
+                & (DataKeyRow.key_id == SealedRow.key_id),
+            )
+            .where(
+                SealedRow.tenant_id == self._tenant,
+                SealedRow.purpose == place.purpose.value,
+                SealedRow.row_id == place.row,
+                SealedRow.version == place.version,
+            )
+        )
+        found = self._connection.execute(query).first()
+        if found is None:
+            raise SecretMissing(SecretMissing.__doc__)
+        key = WrappedKey(self._tenant, place.purpose, found.key_id, found.kek_id, found.wrapped)
+        return Sealed(place, found.envelope, key)
+
+    def forget_sealed(self, place: SecretPlace) -> None:
+        """Delete the envelopes of that row that are older than the version of the place."""
+        self._connection.execute(
+            delete(SealedRow).where(
+                SealedRow.tenant_id == self._tenant,
+                SealedRow.purpose == place.purpose.value,
+                SealedRow.row_id == place.row,
+                SealedRow.version < place.version,
+            )
+        )
+
+
+def find_tenant(connection: Connection, tenant: TenantId) -> Tenant:
+    """The tenant with its current installation; raises `sqlalchemy.exc.NoResultFound` outside its transaction."""
+    row = connection.execute(VIEW_TENANT.where(TenantRow.tenant_id == tenant)).one()
+    return Tenant(
+        tenant=tenant,
+        installation=InstallationId(row.installation_id),
+        client_key=ClientKey(row.client_key),
+        base_url=row.base_url,
+        display_url=row.display_url,
+        region=row.region,
+        policy=row.policy,
+        secret_version=row.secret_version,
+    )

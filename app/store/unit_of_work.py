@@ -1,0 +1,82 @@
+"""One transaction, one tenant, one reason to commit."""
+
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import Connection, insert, text
+
+from app.domain.audit.entry import AuditEvent, Bookkeeping, leaf_hash
+from app.domain.identifiers import TenantId
+from app.domain.ports import JobKind
+from app.store.issues import SqlIssues
+from app.store.queue import Queue
+from app.store.registry import SqlRegistry
+from app.store.tables import AuditRow
+from app.store.tenants import SqlTenants
+
+
+class TenantFixed(RuntimeError):
+    """A transaction has one tenant: it is named once, and nothing of a tenant is done before."""
+
+
+class SqlUnitOfWork:
+    """A transaction on one connection; see `app.domain.ports.UnitOfWork`."""
+
+    def __init__(self, connection: Connection, *, queue: Queue, now: datetime) -> None:
+        self._connection = connection
+        self._queue = queue
+        self._now = now
+        self._tenant: TenantId | None = None
+
+    @property
+    def registry(self) -> SqlRegistry:
+        """The few global rows."""
+        return SqlRegistry(self._connection)
+
+    def enter(self, tenant: TenantId) -> None:
+        """Name the tenant; row security shows and accepts only its rows from here on."""
+        if self._tenant is not None:
+            raise TenantFixed(TenantFixed.__doc__)
+        # Local to the transaction: a session setting would follow the pooled connection to the next tenant.
+        self._connection.execute(text("SELECT set_config('app.tenant', :tenant, true)"), {"tenant": str(tenant)})
+        self._tenant = tenant
+
+    @property
+    def tenants(self) -> SqlTenants:
+        """The tenant itself, its installations and their sealed secrets."""
+        return SqlTenants(self._connection, self._entered())
+
+    @property
+    def issues(self) -> SqlIssues:
+        """What we know of issues."""
+        return SqlIssues(self._connection, self._entered())
+
+    def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None) -> None:
+        """Ask for work in this transaction."""
+        self._queue.defer(self._connection, kind, tenant, at=at)
+
+    def commit(self, *, because: AuditEvent | Bookkeeping) -> None:
+        """Write the audit entry, if it is one, and commit."""
+        if isinstance(because, AuditEvent):
+            self._record(because, self._entered())
+        self._connection.commit()
+
+    def _entered(self) -> TenantId:
+        if self._tenant is None:
+            raise TenantFixed(TenantFixed.__doc__)
+        return self._tenant
+
+    def _record(self, event: AuditEvent, tenant: TenantId) -> None:
+        entry = uuid4()
+        self._connection.execute(
+            insert(AuditRow).values(
+                tenant_id=tenant,
+                entry_id=entry,
+                at=self._now,
+                action=event.action,
+                actor=event.actor,
+                target=event.target,
+                detail=dict(event.detail),
+                leaf_hash=leaf_hash(event, tenant=tenant, entry=entry, at=self._now),
+            )
+        )

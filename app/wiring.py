@@ -1,0 +1,280 @@
+"""The composition root: settings → adapters → services → processes. The only file that knows them all; no logic."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Engine
+
+from app.domain.access.decisions import Confirmations, IssueAccess
+from app.domain.installations.admission import Admission, site_access
+from app.domain.installations.operations import Lifecycle, LifecycleRules
+from app.domain.promises.shelf import PolicyShelf
+from app.domain.services import Services
+from app.domain.tracking.operations import Following
+from app.domain.tracking.queries import IssueViews
+from app.domain.tracking.rule import TrackingRule
+from app.edge import mounts, problems, shields
+from app.edge.assets import Assets
+from app.edge.caller import EdgeConfig
+from app.edge.panels.wording import FILTERS
+from app.jobs import commands, logs, server
+from app.jobs.runner import Worker
+from app.outbound.jira import ConnectJira
+from app.outbound.key_directories import InstallKeys
+from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, read_settings
+from app.store import administration
+from app.store.database import SqlDatabase, open_engine
+from app.vault.administration import KeyFacts, create_keyring, keyring_status
+from app.vault.door import Door
+from descriptor import connect
+
+POLICIES = Path(__file__).parent / "policies"
+STATIC = Path(__file__).parent / "edge" / "static"
+THREADS = 8
+
+
+def now() -> datetime:
+    """The instant; read here and handed down."""
+    return datetime.now(UTC)
+
+
+def web_app() -> Flask:
+    """The WSGI application of this environment; raises `SettingsRefused`."""
+    settings = read_settings(os.environ)
+    logs.configure(settings.log_format)
+    app = Flask("app.edge", static_folder=None)
+    engine = open_engine(app, _url(settings, "database_url"), connections=THREADS)
+    app.jinja_env.filters.update(FILTERS)
+    app.extensions["pledge.config"] = edge_config(settings)
+    app.extensions["pledge.services"] = services_of(settings, engine)
+    mounts.install(app)
+    problems.install(app)
+    app.after_request(shields.shield)
+    return app
+
+
+def services_of(settings: Settings, engine: Engine) -> Services:
+    """The use cases on that database."""
+    database = SqlDatabase(engine, clock=now)
+    vault = Door.from_keyring_file(settings.keyring_file)
+    shelf = PolicyShelf(policy_text)
+    shelf.in_force(settings.policy)
+    audiences = frozenset({settings.base_url})
+    admission = Admission(
+        database=database,
+        vault=vault,
+        install_keys=InstallKeys(settings.connect_install_keys_urls),
+        audiences=audiences,
+        region=settings.region,
+    )
+    jira = ConnectJira(elapsed=time.monotonic)
+    site_of = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
+    rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
+    return Services(
+        admission=admission,
+        lifecycle=Lifecycle(database=database, vault=vault, rules=lifecycle_rules(settings)),
+        following=Following(database=database, jira=jira, site_of=site_of, rule=rule, in_force=shelf.in_force),
+        access=IssueAccess(jira=jira, site_of=site_of, confirmations=Confirmations()),
+        views=IssueViews(database=database, in_force=shelf.in_force),
+        database=database,
+        is_ready=database.is_current,
+    )
+
+
+def lifecycle_rules(settings: Settings) -> LifecycleRules:
+    """What an installation must satisfy."""
+    return LifecycleRules(
+        app_key=settings.connect_app_key or "",
+        allowed_hosts=settings.connect_allowed_hosts,
+        allow_http_loopback=settings.is_development,
+        secret_grace_seconds=settings.connect_secret_grace_seconds,
+        region=settings.region,
+        policy=settings.policy,
+    )
+
+
+def edge_config(settings: Settings) -> EdgeConfig:
+    """What the edge shows or compares."""
+    return EdgeConfig(
+        base_path=settings.base_path,
+        base_url=settings.base_url,
+        connect_enabled=settings.connect_app_key is not None,
+        descriptor=descriptor_bytes(settings),
+        host_script_url=settings.connect_host_script_url,
+        security_contact=settings.security_contact,
+        assets=assets(settings.base_path),
+        deployed_at=now(),
+    )
+
+
+def descriptor_bytes(settings: Settings) -> bytes:
+    """The Connect descriptor as it is served."""
+    if settings.connect_app_key is None:
+        return b""
+    return json.dumps(connect.render(app_key=settings.connect_app_key, base_url=settings.base_url)).encode()
+
+
+def assets(base_path: str) -> Assets:
+    """Addresses of our own files, each with the hash of its content."""
+
+    def address(name: str) -> str:
+        digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:16]
+        return f"{base_path}/static/{name}?v={digest}"
+
+    return Assets(
+        tokens_css=address("tokens.css"),
+        pledge_css=address("pledge.css"),
+        htmx_js=address("htmx.min.js"),
+        panel_js=address("panel.js"),
+    )
+
+
+def policy_text(name: str) -> str:
+    """The text of a policy file; raises `LookupError`."""
+    path = POLICIES / f"{name}.toml"
+    if not name.replace("-", "").isalnum() or not path.is_file():
+        raise LookupError(name)
+    return path.read_text()
+
+
+class Operations:
+    """See `app.domain.operator.Operations`."""
+
+    def settings(self) -> Mapping[str, str]:
+        """Every setting with the value in force."""
+        return {PREFIX + name.upper(): str(value) for name, value in asdict(read_settings(os.environ)).items()}
+
+    def database_upgrade(self) -> str:
+        """Migrate to the newest version, and grant."""
+        with _database(read_settings(os.environ)) as settings:
+            return administration.upgrade(_url(settings, "database_owner_url"))
+
+    def database_roles(self) -> str:
+        """SQL that makes the roles and grants."""
+        return administration.role_script()
+
+    def database_findings(self) -> tuple[str, ...]:
+        """What is wrong with the catalogue."""
+        with _database(read_settings(os.environ)) as settings:
+            return administration.check(_url(settings, "database_owner_url"))
+
+    def keys_init(self) -> Sequence[Mapping[str, str]]:
+        """Make a keyring."""
+        return _key_rows(create_keyring(read_settings(os.environ).keyring_file, now=now()))
+
+    def keys_status(self) -> Sequence[Mapping[str, str]]:
+        """Facts about the keyring's keys."""
+        return _key_rows(keyring_status(read_settings(os.environ).keyring_file))
+
+    def connect_descriptor(self) -> Mapping[str, object]:
+        """The Connect descriptor of this cell."""
+        settings = read_settings(os.environ)
+        if settings.connect_app_key is None:
+            raise SettingsRefused(f"{PREFIX}CONNECT_APP_KEY is not set; without it there is no Connect app")
+        return connect.render(app_key=settings.connect_app_key, base_url=settings.base_url)
+
+    def connect_descriptor_faults(self) -> tuple[str, ...]:
+        """What Atlassian would refuse in it."""
+        return connect.check(self.connect_descriptor())
+
+    def policy_text(self, name: str) -> str:
+        """The text of a policy file."""
+        return policy_text(name)
+
+    def policy_names(self) -> tuple[str, ...]:
+        """The policies at hand."""
+        return tuple(sorted(path.stem for path in POLICIES.glob("*.toml")))
+
+    def serve_web(self, *, host: str, port: int, processes: int) -> None:
+        """Serve HTTP until told to stop."""
+        with _database(read_settings(os.environ)) as settings:
+            os.environ[PREFIX + "DATABASE_URL"] = _url(settings, "database_url")
+            server.serve(web_app, host=host, port=port, processes=processes, threads=THREADS)
+
+    def run_worker(self) -> None:
+        """Run jobs until told to stop."""
+        with _database(read_settings(os.environ)) as settings, self._services(settings) as services:
+            logs.configure(settings.log_format)
+            Worker(services, conninfo=_url(settings, "database_worker_url"), clock=now).run()
+
+    @contextmanager
+    def private_database(self) -> Iterator[Mapping[str, str]]:
+        """The private PostgreSQL, running."""
+        with administration.private_database(DEVELOPMENT_FOLDER / "postgres") as running:
+            yield {PREFIX + name.upper(): url for name, url in administration.urls_of(running).items()}
+
+    def jobs(self, states: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        """The jobs in one of these states."""
+        with _database(read_settings(os.environ)) as settings:
+            return administration.list_jobs(_url(settings, "database_worker_url"), states)
+
+    def retry_job(self, job: int) -> None:
+        """Give a failed job back to the queue."""
+        with _database(read_settings(os.environ)) as settings:
+            administration.retry_job(_url(settings, "database_worker_url"), job)
+
+    @contextmanager
+    def services(self) -> Iterator[Services]:
+        """The use cases, on the worker's database."""
+        with _database(read_settings(os.environ)) as settings, self._services(settings) as services:
+            yield services
+
+    @contextmanager
+    def _services(self, settings: Settings) -> Iterator[Services]:
+        app = Flask("pledge.worker")
+        engine = open_engine(app, _url(settings, "database_worker_url"), connections=THREADS)
+        try:
+            yield services_of(settings, engine)
+        finally:
+            engine.dispose()
+
+
+def pledge() -> None:
+    """The console script."""
+    group = commands.pledge
+    for command in entry_points(group="pledge.commands"):
+        group.add_command(command.load(), command.name)
+    sys.exit(commands.main(group, Operations()))
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Settings]:
+    """The settings with a database that is there: the one they name, or in development the private one."""
+    with ExitStack() as stack:
+        if settings.database_url is None and settings.is_development:
+            running = stack.enter_context(administration.private_database(DEVELOPMENT_FOLDER / "postgres"))
+            urls = administration.urls_of(running)
+            settings = replace(
+                settings,
+                database_url=urls["database_url"],
+                database_worker_url=urls["database_worker_url"],
+                database_owner_url=urls["database_owner_url"],
+            )
+        yield settings
+
+
+def _url(settings: Settings, name: str) -> str:
+    url: str | None = getattr(settings, name)
+    if url is None:
+        raise SettingsRefused(f"{PREFIX}{name.upper()} is not set; give the PostgreSQL URL of that role")
+    return url
+
+
+def _key_rows(keys: Sequence[KeyFacts]) -> Sequence[Mapping[str, str]]:
+    return [{name: str(value) for name, value in asdict(key).items()} for key in keys]
+
+
+if __name__ == "__main__":
+    pledge()

@@ -1,0 +1,76 @@
+"""The Connect descriptor: what Atlassian reads to install the app on a site.
+
+Field rules: https://developer.atlassian.com/cloud/jira/platform/connect-app-descriptor/
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.resources import files
+from typing import Any
+
+from descriptor import modules
+
+SELF_PATH = "/atlassian-connect.json"
+
+
+def render(*, app_key: str, base_url: str) -> dict[str, Any]:
+    """The descriptor of the app with this key, served at this base URL (no slash at its end).
+
+    Scope READ is the least that webhooks and reading issues need. The three migrations ask for what the gates
+    insist on: RS256 on installs, the fixed `context-qsh` in context tokens, account ids only. Never raises.
+    """
+    return {
+        "key": app_key,
+        "name": modules.NAME,
+        "description": modules.DESCRIPTION,
+        "baseUrl": base_url,
+        "links": {"self": base_url + SELF_PATH},
+        "vendor": {"name": modules.VENDOR_NAME, "url": modules.VENDOR_URL},
+        "authentication": {"type": "jwt"},
+        "apiVersion": 1,
+        "apiMigrations": {"signed-install": True, "context-qsh": True, "gdpr": True},
+        "scopes": ["READ"],
+        "lifecycle": asdict(modules.LIFECYCLE),
+        "modules": {
+            "jiraIssueContexts": [_issue_context(modules.ISSUE_CONTEXT)],
+            "webhooks": [_webhook(event) for event in modules.ISSUE_EVENTS],
+        },
+    }
+
+
+def check(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every reason why Atlassian would refuse this descriptor, as `where: what`; empty when there is none.
+
+    An http base URL is always among them: the descriptor of a development instance is good enough for the
+    simulated Jira, and for no other.
+    """
+    # imported here because only this check needs it: the web process renders and must start without it
+    from jsonschema import Draft4Validator
+
+    schema = json.loads((files("descriptor") / "schemas" / "jira-connect-schema.amended.json").read_text("utf-8"))
+    errors = sorted(Draft4Validator(schema).iter_errors(dict(document)), key=lambda error: error.json_path)
+    return tuple(_explained(error.json_path, error.message) for error in errors)
+
+
+def _issue_context(module: modules.IssueContext) -> dict[str, Any]:
+    query = "&".join(f"{name}={{{variable}}}" for name, variable in module.parameters.items())
+    return {
+        "key": module.key,
+        "name": {"value": module.title},
+        "icon": {"url": module.icon_path, "width": 24, "height": 24},
+        "content": {"type": "label", "label": {"value": module.label}},
+        "target": {"type": "web_panel", "url": f"{module.path}?{query}"},
+    }
+
+
+def _webhook(event: modules.IssueEvent) -> dict[str, Any]:
+    # webhook URLs alone are written with a dollar sign
+    query = "&".join(f"{name}=${{{variable}}}" for name, variable in event.parameters.items())
+    return {"key": event.key, "event": f"jira:issue_{event.change}", "url": f"{event.path}?{query}"}
+
+
+def _explained(json_path: str, message: str) -> str:
+    if json_path == "$.baseUrl" and "does not match" in message:
+        return "$.baseUrl: Atlassian accepts only https; this descriptor works with the simulated Jira alone"
+    return f"{json_path}: {message}"

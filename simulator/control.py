@@ -1,0 +1,266 @@
+"""The control port: lifecycle, edits as a person, faults, the ledger of webhooks, the install key, tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from flask import Flask, Response, jsonify, render_template, request
+from werkzeug.exceptions import BadRequest, Conflict, HTTPException, NotFound
+
+from simulator import connect
+from simulator.faults import Faults, FaultUnknown
+from simulator.installations import Installation
+from simulator.issues import ValueUnknown
+from simulator.pages import guard, secured, serve_static
+from simulator.people import Json
+from simulator.signing import claims_for, sign
+from simulator.site import Site, Unknown
+from simulator.world import World
+
+MAX_WAIT_SECONDS = 30
+_ISSUE_KEYS = frozenset({"as", "project", "delete"})
+
+
+class Control:
+    """The handlers of the control port."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def app(self) -> Flask:
+        """Return the control port's application."""
+        app = Flask("simulator")
+        guard(app)
+        serve_static(app)
+        app.add_url_rule("/", "page", self.page)
+        app.add_url_rule("/install-keys/<path:kid>", "key", self.key)
+        app.add_url_rule("/control", "state", self.state)
+        app.add_url_rule("/control", "control", self.control, methods=["POST"])
+        rows: list[tuple[str, Callable[..., Json], str]] = [
+            ("", self.show, "GET"),
+            ("/install", self.install, "POST"),
+            ("/uninstall", self.uninstall, "POST"),
+            ("/rotate-secret", self.rotate_secret, "POST"),
+            ("/rename", self.rename, "POST"),
+            ("/import", self.import_backup, "POST"),
+            ("/issues", self.create, "POST"),
+            ("/issues/<key>", self.change, "PATCH"),
+            ("/issues/<key>/panel", self.panel, "GET"),
+            ("/webhooks", self.webhooks, "GET"),
+            ("/token", self.token, "POST"),
+        ]
+        for tail, view, method in rows:
+            located = partial(self._located, view)
+            app.add_url_rule(f"/sites/<site>{tail}", view.__name__, located, methods=[method])
+        for error, status in (
+            (Unknown, 404),
+            (ValueUnknown, 400),
+            (FaultUnknown, 400),
+            (connect.AppUnusable, 400),
+        ):
+            app.register_error_handler(error, partial(_refused, status))
+        app.register_error_handler(HTTPException, lambda refused: _refused(refused.code or 500, refused))
+        return app
+
+    def _located(self, view: Callable[..., Json], site: str, **parts: str) -> Json:
+        return view(self._world.site(site), **parts)
+
+    def page(self) -> Response:
+        """Show the sites, their issues and the controls."""
+        return secured(render_template("control.html", sites=self._world.sites.values(), state=self._state()))
+
+    def key(self, kid: str) -> Response:
+        """Serve the public half of the install key, as Atlassian's key server does."""
+        if kid != self._world.install_key.kid:
+            raise NotFound
+        return Response(self._world.install_key.public_pem, content_type="application/x-pem-file")
+
+    def state(self) -> Response:
+        """Return the clock and the faults."""
+        return jsonify(self._state())
+
+    def control(self) -> Response:
+        """Move the clock, set faults (on `site`, or on all), open or close a project, or reset everything.
+
+        Keys: site, advance_seconds, latency_seconds, storm, webhooks, reset,
+        browse {project, account, allowed}.
+        """
+        body = _body()
+        sites = [self._world.site(body.pop("site"))] if "site" in body else list(self._world.sites.values())
+        known = {"advance_seconds", "latency_seconds", "storm", "webhooks", "browse", "reset"}
+        advance = body.get("advance_seconds", 0)
+        if not body.keys() <= known or isinstance(advance, bool) or not isinstance(advance, int | float):
+            raise BadRequest(f"known are {', '.join(sorted(known))} and site; advance_seconds is a number")
+        if body.get("reset"):
+            self._world.advance(-self._world.offset_seconds)
+        for site in sites:
+            self._set_faults(site, body)
+        self._world.advance(advance)
+        return self.state()
+
+    def _set_faults(self, site: Site, body: Json) -> None:
+        if body.get("reset"):
+            site.faults = Faults()
+        if browse := body.get("browse"):
+            if not isinstance(browse, dict) or browse.keys() != {"project", "account", "allowed"}:
+                raise BadRequest("browse is {project, account, allowed}")
+            person = site.person(browse["account"])
+            site.allow_browsing(browse["project"], person, allowed=bool(browse["allowed"]))
+        site.faults.change(body)
+        if not site.faults.webhooks.reorder:
+            self._world.lanes[site.name].release()
+
+    def _state(self) -> Json:
+        faults = {name: site.faults.render() for name, site in self._world.sites.items()}
+        return {"now": self._world.now().isoformat(), "offset": self._world.offset_seconds, "sites": faults}
+
+    def show(self, site: Site) -> Json:
+        """Return a site's identity, people, issues and installed app."""
+        installed = site.installation
+        app = {"key": installed.descriptor.key, "active": installed.active} if installed else None
+        people = [
+            {"handle": one.handle, "account_id": one.account_id, "name": one.name}
+            for one in (*site.people.values(), site.app_user)
+        ]
+        issues = [
+            {"id": issue.id, "key": issue.key, "url": f"{site.display_url}/browse/{issue.key}"}
+            | {"project_id": issue.project.id, **issue.values}
+            for issue in tuple(site.issues.values())
+        ]
+        identity = {"url": site.url, "display_url": site.display_url, "client_key": site.client_key}
+        return identity | {"cloud_id": site.cloud_id, "app": app, "people": people, "issues": issues}
+
+    def install(self, site: Site) -> Json:
+        """Install the app at `app`; `as` names the manner, `connect` for now."""
+        if request.args.get("as", "connect") != "connect":
+            raise BadRequest("an app is installed as connect")
+        descriptor = connect.fetch_descriptor(request.args.get("app", ""))
+        installation = Installation(descriptor, site.client_key, connect.new_secret())
+        return self._offered(site, installation)
+
+    def uninstall(self, site: Site) -> Json:
+        """Uninstall the app; it loses access at once."""
+        installed = _installed(site)
+        answer = connect.withdraw(site, installed, key=self._world.install_key)
+        return _outcome(site, "uninstalled", installation=installed, answer=answer)
+
+    def rotate_secret(self, site: Site) -> Json:
+        """Give the app a new shared secret, by another `installed`."""
+        return self._offered(site, replace(_installed(site), secret=connect.new_secret()))
+
+    def rename(self, site: Site) -> Json:
+        """Give the site another spelling of its own address, and tell the app by another `installed`."""
+        installed = _installed(site)
+        spellings = ("127.0.0.1", "localhost")
+        old, new = spellings if spellings[0] in site.url else spellings[::-1]
+        site.url = site.display_url = site.url.replace(old, new)
+        return self._offered(site, installed)
+
+    def import_backup(self, site: Site) -> Json:
+        """Import a backup: the same address with a new client key, which is another tenant to the app."""
+        installed = _installed(site)
+        return self._offered(site, replace(installed, client_key=site.new_client_key(), secret=connect.new_secret()))
+
+    def create(self, site: Site) -> Json:
+        """Create an issue: {project, as, summary, labels, priority, …}."""
+        body = _body()
+        author = site.person(body.get("as", "admin"))
+        values = {name: value for name, value in body.items() if name not in _ISSUE_KEYS}
+        issue = self._world.create(site, body.get("project", "SEC"), values=values, author=author)
+        return {"id": issue.id, "key": issue.key, "url": f"{site.display_url}/browse/{issue.key}"}
+
+    def change(self, site: Site, key: str) -> Json:
+        """Change an issue: {as, summary, labels, priority, …}, or delete it: {as, delete: true}."""
+        body, issue = _body(), site.issue(key)
+        author = site.person(body.get("as", "admin"))
+        if body.get("delete"):
+            self._world.delete(site, issue, author=author)
+            return {"id": issue.id, "key": issue.key, "deleted": True}
+        values = {name: value for name, value in body.items() if name not in _ISSUE_KEYS}
+        entry = self._world.change(site, issue, values=values, author=author)
+        return {"id": issue.id, "key": issue.key, "changelog": entry}
+
+    def panel(self, site: Site, key: str) -> Json:
+        """Return the signed address of each panel of an issue for a person (`as`), whoever may see it."""
+        installed, person = _installed(site), site.person(request.args.get("as", "admin"))
+        modules, issue = installed.descriptor.modules.get("jiraIssueContexts", []), site.issue(key)
+        urls = [connect.panel_url(site, installed, module=one, issue=issue, person=person) for one in modules]
+        return {"urls": urls}
+
+    def webhooks(self, site: Site) -> Json:
+        """Return the ledger of deliveries; `wait` seconds, at most, until none is pending."""
+        wait = min(request.args.get("wait", 0.0, float), MAX_WAIT_SECONDS)
+        return {"deliveries": self._world.lanes[site.name].ledger(wait_seconds=wait)}
+
+    def token(self, site: Site) -> Json:
+        """Mint a token for a test, genuine or broken.
+
+        Keys: kind (request, context or install), method, path (with query, relative to the app's base URL),
+        account, issue, previous (how many installations back the secret and client key are from),
+        overrides (claims to set, null included), remove (claims to leave out), algorithm, header.
+        """
+        body: Json = {"kind": "request", "previous": 0, "overrides": {}, "remove": [], "header": {}} | _body()
+        kinds = {"request": "HS256", "context": "HS256", "install": "RS256"}
+        former = [*site.former, *([site.installation] if site.installation else [])]
+        if body["kind"] not in kinds or body["previous"] not in range(len(former)):
+            raise Conflict("kind is request, context or install; previous counts installations of this site")
+        installation, key = former[-1 - body["previous"]], self._world.install_key
+        claims = self._claims(site, body, installation=installation) | body["overrides"]
+        claims = {name: value for name, value in claims.items() if name not in body["remove"]}
+        install = body["kind"] == "install"
+        header = ({"kid": key.kid} if install else {}) | body["header"]
+        signing_key = key.private if install else installation.secret
+        algorithm = body.get("algorithm", kinds[body["kind"]])
+        return {"token": sign(claims, signing_key, algorithm=algorithm, header=header)}
+
+    def _claims(self, site: Site, body: Json, *, installation: Installation) -> Json:
+        issue = site.issue(body["issue"]) if "issue" in body else None
+        method, path, issuer = body.get("method", "GET"), body.get("path", "/"), installation.client_key
+        claims = claims_for(method, path, issuer=issuer, context=connect.page_context(site, issue))
+        if "account" in body:
+            claims["sub"] = site.person(body["account"]).account_id
+        if body["kind"] == "context":
+            claims["qsh"] = "context-qsh"
+        if body["kind"] == "install":
+            claims |= {"aud": [installation.descriptor.base_url], "context": {}}
+        return claims
+
+    def _offered(self, site: Site, installation: Installation) -> Json:
+        answer = connect.offer(site, installation, key=self._world.install_key)
+        shown = _outcome(site, "installed", installation=installation, answer=answer)
+        if answer.accepted:
+            enabled = connect.send_lifecycle(site, "enabled", installation=installation, key=self._world.install_key)
+            shown["enabled"] = enabled and enabled.status
+        return shown
+
+
+def _body() -> Json:
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise BadRequest("a JSON object is needed")
+    return body
+
+
+def _installed(site: Site) -> Installation:
+    if site.installation is None or not site.installation.active:
+        raise Conflict("no app is installed on this site")
+    return site.installation
+
+
+def _outcome(site: Site, event: str, *, installation: Installation, answer: connect.Answer | None) -> Json:
+    """Return what was sent, without the secret, and what the app answered."""
+    sent = connect.lifecycle_payload(site, event, installation=installation)
+    return {
+        "site": site.name,
+        "event": event,
+        "status": answer and answer.status,
+        "accepted": answer is not None and answer.accepted,
+        "answer": answer and answer.body,
+        "sent": sent,
+    }
+
+
+def _refused(status: int, problem: Exception) -> tuple[Response, int]:
+    return jsonify({"error": str(problem)}), status

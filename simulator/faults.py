@@ -1,0 +1,130 @@
+"""What can go wrong at Atlassian's side, set through the control port and kept per site."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+from simulator.people import Json
+
+RETRY_AFTER = ("seconds", "date", "absent", "absurd")
+
+
+class FaultUnknown(ValueError):
+    """There is no such fault, or it does not take such a value."""
+
+
+@dataclass
+class Storm:
+    """The next `count` REST requests are answered with `status`."""
+
+    status: int = 429
+    count: int = 1
+    retry_after: str = "seconds"
+    seconds: int = 2
+    reason: str = "jira-burst-based"
+
+    def __post_init__(self) -> None:
+        if self.status not in {429, 500, 502, 503, 504} or self.retry_after not in RETRY_AFTER:
+            raise FaultUnknown(f"a storm is 429 or 5xx, with retry_after one of {', '.join(RETRY_AFTER)}")
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of the answer, as Jira's rate limiting sends them."""
+        reset = datetime.now(UTC) + timedelta(seconds=self.seconds)
+        after = {
+            "seconds": str(self.seconds),
+            "date": format_datetime(reset, usegmt=True),
+            "absurd": "99999999",
+        }
+        headers = {"Retry-After": after[self.retry_after]} if self.retry_after in after else {}
+        if self.status != 429:
+            return headers
+        return headers | {
+            "X-RateLimit-Limit": "100",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": f"{reset:%Y-%m-%dT%H:%MZ}",
+            "X-RateLimit-NearLimit": "true",
+            "RateLimit-Reason": self.reason,
+            "Beta-RateLimit-Policy": '"global-app-quota";q=65000;w=3600',
+            "Beta-RateLimit": f'"global-app-quota";r=0;t={self.seconds}',
+        }
+
+
+@dataclass
+class Webhooks:
+    """What happens to webhooks: extra copies of each, the next n dropped, or held and sent backwards."""
+
+    duplicate: int = 0
+    drop: int = 0
+    reorder: int = 0
+    delay_seconds: float = 0
+    retry_seconds: list[float] = field(default_factory=lambda: [1, 2, 4, 8, 15])
+    timeout_seconds: float = 5
+
+
+@dataclass
+class Faults:
+    """The faults of one site."""
+
+    latency_seconds: float = 0
+    storm: Storm | None = None
+    webhooks: Webhooks = field(default_factory=Webhooks)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def next_storm(self) -> Storm | None:
+        """Return the storm that this request is in, if any, and use up one of its answers."""
+        with self._lock:
+            storm = self.storm
+            if storm is None or storm.count < 1:
+                return None
+            storm.count -= 1
+            return storm
+
+    def next_dropped(self) -> bool:
+        """Say whether this webhook is lost, and use up one loss."""
+        with self._lock:
+            lost = self.webhooks.drop > 0
+            self.webhooks.drop -= lost
+            return lost
+
+    def change(self, wanted: Json) -> None:
+        """Set faults: `latency_seconds`, `storm` (object or null), `webhooks` (object).
+
+        Raises:
+            FaultUnknown: an unknown name or a value of the wrong kind; nothing has changed then.
+        """
+        latency = _number(wanted.get("latency_seconds", self.latency_seconds), "latency_seconds")
+        storm = wanted.get("storm", self.storm)
+        if "storm" in wanted and storm is not None:
+            storm = Storm(**_known(Storm(), storm))
+        hooks = Webhooks(**vars(self.webhooks) | _known(Webhooks(), wanted.get("webhooks", {})))
+        with self._lock:
+            self.latency_seconds, self.storm, self.webhooks = latency, storm, hooks
+
+    def render(self) -> Json:
+        """Return the faults as they stand, in the form that `change` takes."""
+        storm = vars(self.storm) if self.storm else None
+        return {"latency_seconds": self.latency_seconds, "storm": storm, "webhooks": vars(self.webhooks)}
+
+
+def _known(default: Storm | Webhooks, wanted: object) -> Json:
+    """Return the wanted values, each known by name and of its default's kind."""
+    names = {one.name: getattr(default, one.name) for one in fields(default)}
+    if not isinstance(wanted, dict) or not wanted.keys() <= names.keys():
+        raise FaultUnknown(f"an object with some of {', '.join(names)} is needed")
+    for name, value in wanted.items():
+        if isinstance(names[name], list):
+            _ = [_number(one, name) for one in value] if isinstance(value, list) else _number(None, name)
+        elif isinstance(names[name], int | float):
+            _number(value, name)
+            if isinstance(names[name], int) and not isinstance(value, int):
+                raise FaultUnknown(f"{name} is a whole number")
+    return wanted
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 3600:
+        raise FaultUnknown(f"{name} is a number from 0 to 3600")
+    return value

@@ -1,0 +1,99 @@
+"""A simulator that runs: one thread per port, for the command and for tests."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from types import TracebackType
+
+from flask import Flask
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from simulator.connect import LOOPBACK
+from simulator.control import Control
+from simulator.pages import Pages, guard, serve_static
+from simulator.rest import Rest
+from simulator.site import Site
+from simulator.world import SITE_NAMES, World
+
+
+class _QuietHandler(WSGIRequestHandler):
+    """Logs no requests: their addresses carry tokens."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+class Simulator:
+    """A simulator on loopback ports; a context manager that serves while it is open.
+
+    `port` is the control port, `site_port` the first of three; 0 takes free ones. `epoch` is the instant that
+    the ages of the first issues count back from: the hour in which it was made, unless given.
+
+    Raises:
+        ValueError: the host is not a loopback address.
+        OSError: a port is taken.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        port: int = 0,
+        site_port: int = 0,
+        host: str = "127.0.0.1",
+        epoch: datetime | None = None,
+    ) -> None:
+        if host not in LOOPBACK - {"::1"}:
+            raise ValueError(f"{host} is not a loopback address: the simulator is for this machine only")
+        ports = [port, *(site_port and site_port + number for number in range(len(SITE_NAMES)))]
+        with ExitStack() as opened:  # closes what was opened if a port is taken
+            sockets = [opened.enter_context(socket.create_server((host, wanted))) for wanted in ports]
+            opened.pop_all()
+        urls = [f"http://{host}:{opened.getsockname()[1]}" for opened in sockets]
+        self.control_url = urls[0]
+        hour = epoch or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        self.world = World(dict(zip(SITE_NAMES, urls[1:], strict=True)), seed=seed, epoch=hour)
+        apps = [Control(self.world).app(), *(self._site_app(site) for site in self.world.sites.values())]
+        self._servers = [_serve_on(opened, app) for opened, app in zip(sockets, apps, strict=True)]
+
+    def site(self, name: str) -> Site:
+        """Return a site: `.url`, `.client_key`, `.person("developer").account_id`, `.issue("SEC-1")`."""
+        return self.world.site(name)
+
+    @property
+    def ready_line(self) -> str:
+        """Return the line that says where everything is."""
+        sites = ",".join(f"{site.name}:{site.url}" for site in self.world.sites.values())
+        return f"simulator ready control={self.control_url} sites={sites}"
+
+    def __enter__(self) -> Simulator:
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.world.stop()
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+    def _site_app(self, site: Site) -> Flask:
+        app = Flask("simulator")
+        guard(app)
+        serve_static(app)
+        app.register_blueprint(Rest(site, self.world.now).blueprint())
+        app.register_blueprint(Pages(site, self.world).blueprint())
+        return app
+
+
+def _serve_on(opened: socket.socket, app: Flask) -> BaseWSGIServer:
+    host, port = opened.getsockname()
+    with opened:  # the server works on a duplicate of the socket
+        return make_server(host, port, app, threaded=True, request_handler=_QuietHandler, fd=opened.fileno())
