@@ -1,6 +1,5 @@
 """One pass over the facts of a subject. Bounds and reasons come from the same steps: they cannot disagree."""
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -37,7 +36,7 @@ class Walk:
         self.deadline: Deadline | None = None
         self.started_at: datetime | None = None
         self.stopped_at: datetime | None = None
-        self.reasons: Counter[str] = Counter()
+        self.reasons: dict[str, int] = {}
         """How many pauses are open for each reason. Overlapping ones merge: only the first and the last matter."""
         self.pause_at: datetime | None = None
 
@@ -160,7 +159,7 @@ class Walk:
         if allowed:
             if self.open and not self.reasons and self.started_at is not None:
                 self.pause_at = max(event.at, self.started_at)
-            self.reasons[reason] += 1
+            self.reasons[reason] = self.reasons.get(reason, 0) + 1
         if self.steps is not None:
             held = self._held_since() is not None
             self.steps.append(wording.paused(self.rule, event, allowed=allowed, held=held))
@@ -168,10 +167,10 @@ class Walk:
     def resume(self, event: Event) -> None:
         if event.reason is None:
             self.reasons.clear()
-        elif self.reasons[event.reason] > 1:
+        elif self.reasons.get(event.reason, 0) > 1:
             self.reasons[event.reason] -= 1
         else:
-            del self.reasons[event.reason]
+            self.reasons.pop(event.reason, None)
         if self.reasons or self.pause_at is None:
             return
         self._settle_pause(event.at)

@@ -1,0 +1,280 @@
+"""What tests stand on: a real PostgreSQL, the real processes on loopback, and the simulated Atlassian."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+import requests
+
+from app.store.administration import provision, upgrade, urls_of
+from app.store.embedded import EmbeddedPostgres
+from app.vault.administration import create_keyring
+from simulator.running import Simulator
+
+READY_SECONDS = 30
+
+
+def require(what, why):
+    """Skip by name and reason where something is missing, or fail where nothing may be skipped."""
+    if os.environ.get("PLEDGE_TEST_REQUIRE") == "all":
+        pytest.fail(f"{what} is required here: {why}")
+    pytest.skip(f"{what}: {why}")
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """One migrated database of its own; the URLs by role."""
+
+    __test__ = False
+
+    name: str
+    web: str
+    worker: str
+    owner: str
+    superuser: str
+
+    def rows(self, query, *values):
+        """What a superuser sees: tests look past row security, the product never does."""
+        with psycopg.connect(self.superuser, autocommit=True) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def execute(self, query, *values):
+        with psycopg.connect(self.superuser, autocommit=True) as connection:
+            connection.execute(query, values)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A PostgreSQL server with the roles and one migrated template."""
+    # Not below pytest's own folder: its names are long, and a socket's path may not be.
+    folder = Path(tempfile.mkdtemp(prefix="pledge-"))
+    with EmbeddedPostgres(folder, durable=False) as server:
+        provision(server, "template")
+        upgrade(urls_of(server, "template")["database_owner_url"])
+        yield server
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def make_database(cluster):
+    """A factory of databases: `with make_database() as database`."""
+    count = iter(range(1_000_000))
+
+    @contextmanager
+    def make():
+        name = f"test{next(count)}"
+        with psycopg.connect(cluster.superuser_url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template OWNER pledge_owner")
+        urls = urls_of(cluster, name)
+        yield TestDatabase(
+            name=name,
+            web=urls["database_url"],
+            worker=urls["database_worker_url"],
+            owner=urls["database_owner_url"],
+            superuser=cluster.superuser_url(name),
+        )
+        with psycopg.connect(cluster.superuser_url("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    return make
+
+
+@pytest.fixture
+def database(make_database):
+    """A migrated database for one test."""
+    with make_database() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def keyring_file(tmp_path_factory):
+    """A keyring with one key per purpose."""
+    path = tmp_path_factory.mktemp("keys") / "keyring.json"
+    create_keyring(path, now=datetime.now(UTC))
+    return path
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """A process of the product; its output is kept for the tests that read logs."""
+
+    def __init__(self, *arguments, env, ready):
+        self.arguments = arguments
+        self.env = env
+        self.lines = []
+        self._ready = threading.Event()
+        self._pattern = re.compile(ready)
+        self.start()
+
+    def start(self):
+        self._ready.clear()
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "app.wiring", *self.arguments],
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self.popen,), daemon=True)
+        self._reader.start()
+        if not self._ready.wait(READY_SECONDS):
+            self.stop()
+            raise TimeoutError(f"{self.arguments} is not ready:\n{self.output}")
+
+    @property
+    def output(self):
+        return "".join(self.lines)
+
+    def kill(self):
+        """SIGKILL, with everything it started: what a machine that loses power looks like."""
+        os.killpg(self.popen.pid, signal.SIGKILL)
+        self._reap()
+
+    def stop(self):
+        """SIGTERM, and SIGKILL for what does not end."""
+        self.popen.terminate()
+        try:
+            self.popen.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self._reap()
+
+    def _reap(self):
+        self.popen.wait(timeout=10)
+        self._reader.join(timeout=10)
+        self.popen.stdout.close()
+
+    def _read(self, popen):
+        for line in popen.stdout:
+            self.lines.append(line)
+            if self._pattern.search(line):
+                self._ready.set()
+
+
+class Stack:
+    """The product as it runs: web and worker as processes of their own, on one database, with a simulated Atlassian."""
+
+    def __init__(self, *, database, simulator, keyring_file, processes=1, worker=True, **settings):
+        self.database = database
+        self.simulator = simulator
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PLEDGE_")},
+            "PYTHONWARNINGS": "error",
+            "PLEDGE_PROFILE": "development",
+            "PLEDGE_BASE_URL": self.url,
+            "PLEDGE_DATABASE_URL": database.web,
+            "PLEDGE_DATABASE_WORKER_URL": database.worker,
+            "PLEDGE_DATABASE_OWNER_URL": database.owner,
+            "PLEDGE_KEYRING_FILE": str(keyring_file),
+            "PLEDGE_CONNECT_INSTALL_KEYS_URLS": f"{simulator.control_url}/install-keys",
+            "PLEDGE_CONNECT_HOST_SCRIPT_URL": f"{simulator.control_url}/host.js",
+            "PLEDGE_LOG_FORMAT": "json",
+            **settings,
+        }
+        port = self.url.rpartition(":")[2]
+        self.web = Process("web", "--port", port, "--processes", str(processes), env=self.env, ready="web ready")
+        self.worker = Process("worker", env=self.env, ready="worker ready") if worker else None
+        self.await_ready()
+
+    def await_ready(self):
+        self.eventually(lambda: requests.get(f"{self.url}/readyz", timeout=5).status_code == 200)
+
+    def stop(self):
+        for process in (self.worker, self.web):
+            if process is not None:
+                process.stop()
+
+    def control(self, path, **body):
+        """Ask the simulator to do something."""
+        answer = requests.post(f"{self.simulator.control_url}{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def install(self, site="genchi"):
+        answer = requests.post(
+            f"{self.simulator.control_url}/sites/{site}/install", params={"app": self.url, "as": "connect"}, timeout=30
+        ).json()
+        assert answer["accepted"], answer
+        return answer
+
+    def token(self, site="genchi", **wanted):
+        return self.control(f"/sites/{site}/token", **wanted)["token"]
+
+    def get(self, path, *, account="developer", site="genchi"):
+        """A JSON or fragment route, as a person in a page of ours."""
+        token = self.token(site, kind="context", account=account)
+        return requests.get(self.url + path, headers={"Authorization": f"JWT {token}"}, timeout=30)
+
+    def clocks(self, issue, *, account="developer", site="genchi"):
+        return self.get(f"/api/v1/issues/{issue}/clocks", account=account, site=site)
+
+    def tracked(self, issue, *, account="developer", site="genchi"):
+        """The clocks of an issue once it has been read."""
+
+        def read():
+            answer = self.clocks(issue, account=account, site=site)
+            return answer.json() if answer.status_code == 200 and answer.json()["tracking"] == "tracked" else None
+
+        return self.eventually(read)
+
+    @staticmethod
+    def eventually(question, *, seconds=READY_SECONDS):
+        """The first true answer; fails with the last false one when time is up."""
+        ends_at = time.monotonic() + seconds
+        answer = None
+        while time.monotonic() < ends_at:
+            try:
+                answer = question()
+            except requests.ConnectionError as failure:
+                answer = None
+                last = failure
+            else:
+                last = answer
+            if answer:
+                return answer
+            time.sleep(0.05)
+        raise AssertionError(f"not within {seconds} s; the last answer was {last!r}")
+
+
+@pytest.fixture(scope="session")
+def make_stack(make_database, keyring_file):
+    """A factory of running products: `with make_stack(processes=2) as stack`."""
+
+    @contextmanager
+    def make(**options) -> Iterator[Stack]:
+        with ExitStack() as exits:
+            database = exits.enter_context(make_database())
+            simulator = exits.enter_context(Simulator(seed=options.pop("seed", 1)))
+            stack = Stack(database=database, simulator=simulator, keyring_file=keyring_file, **options)
+            exits.callback(stack.stop)
+            yield stack
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def stack(make_stack):
+    """One running product for the tests of a module, installed on nothing yet."""
+    with make_stack() as running:
+        yield running
