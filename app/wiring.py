@@ -197,6 +197,15 @@ class Operations:
         """The policies at hand."""
         return tuple(sorted(path.stem for path in POLICIES.glob("*.toml")))
 
+    def existing_checks(self) -> Mapping[str, str]:
+        """The test modules of this checkout."""
+        tests = Path(__file__).parents[1] / "tests"
+        return {str(path.relative_to(tests.parent)): path.read_text() for path in sorted(tests.rglob("test_*.py"))}
+
+    def public_pages(self) -> tuple[str, ...]:
+        """The addresses that anyone may see."""
+        return tuple(mount.rule for mount in mounts.MOUNTS if mount.is_public)
+
     def serve_web(self, *, host: str, port: int, processes: int) -> None:
         """Serve HTTP until told to stop."""
         with _database(read_settings(os.environ)) as settings:

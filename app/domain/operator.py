@@ -40,6 +40,12 @@ class Operations(Protocol):
     def policy_names(self) -> tuple[str, ...]:
         """The policies at hand."""
 
+    def existing_checks(self) -> Mapping[str, str]:
+        """The test modules of this checkout, text by path; empty where there is none."""
+
+    def public_pages(self) -> tuple[str, ...]:
+        """The addresses that anyone may see."""
+
     def serve_web(self, *, host: str, port: int, processes: int) -> None:
         """Serve HTTP until told to stop."""
 

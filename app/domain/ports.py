@@ -3,7 +3,7 @@
 Each Protocol has a second implementation or a simulator in the tests, or it would not be here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,6 +98,9 @@ class IssueRows(Protocol):
 
     def save_bounds(self, issue: IssueId, promise: str, bounds: Sequence[Bounds], *, policy: str) -> None:
         """Make the stored bounds of that promise equal to these; equal ones are not written."""
+
+    def each_tracked(self) -> Iterator[IssueRecord]:
+        """Every tracked issue, by id, in constant memory."""
 
     def accept_delivery(self, delivery: str, *, issue: IssueId, now: datetime) -> bool:
         """Store a webhook once; False when that delivery is already here."""

@@ -28,6 +28,11 @@ class Mount:
     """`connect`: answers 404 where Connect is off."""
 
     @property
+    def is_public(self) -> bool:
+        """Whether anyone may see it."""
+        return self.gate is open_to_all
+
+    @property
     def endpoint(self) -> str:
         """The name of the route in logs: module and function of its view."""
         return f"{self.view.__module__.removeprefix('app.edge.')}.{self.view.__name__}"

@@ -1,6 +1,6 @@
 """Issues, the facts about their clocks, derived bounds, deliveries and pending reads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -120,6 +120,12 @@ class SqlIssues:
                 ClockBoundsRow.cycle > len(bounds),
             )
         )
+
+    def each_tracked(self) -> Iterator[IssueRecord]:
+        """Every tracked issue, by id, in constant memory."""
+        query = FIND_ISSUE.where(IssueRow.tenant_id == self._tenant, IssueRow.tracking == Tracking.TRACKED.value)
+        rows = self._connection.execute(query.order_by(IssueRow.issue_id).execution_options(yield_per=500))
+        yield from map(_record, rows)
 
     def accept_delivery(self, delivery: str, *, issue: IssueId, now: datetime) -> bool:
         """Store a webhook once; False when that delivery is already here."""

@@ -124,7 +124,7 @@ def _alternatives(mode: str, given: CaseInput, rule: Rule, *, calendars: Mapping
 
 
 def _objects(document: Mapping[str, Any], field: str) -> dict[str, Any]:
-    value = document.get(field) or {}
+    value = document.get(field, {})
     if not isinstance(value, dict):
         raise CaseRefused(field, "is not an object")
     return value

@@ -20,9 +20,11 @@ def bound_text(bounds: Bounds) -> str:
 
 
 def amount_text(term: Term, amount: int) -> str:
-    """`28 days, elapsed`; for dates also zone and calendar."""
+    """`28 days, elapsed`; for dates also zone and calendar. A mode that its unit already says is left out."""
     unit = term.unit.replace("_", " ")
-    parts = [f"{amount} {unit.removesuffix('s') if amount == 1 else unit}", term.mode.replace("_", " ")]
+    parts = [f"{amount} {unit.removesuffix('s') if amount == 1 else unit}"]
+    if term.mode != term.unit.value:
+        parts.append(term.mode.replace("_", " "))
     if term.mode is not Mode.ELAPSED:
         parts.append(term.zone)
     if term.calendar is not None:

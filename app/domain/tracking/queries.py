@@ -1,6 +1,6 @@
 """What can be asked about the clocks of an issue. Nothing here changes anything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.model import Tenant
 from app.domain.ports import Database
 from app.domain.promises.model import Policy
+from app.domain.promises.preview import Subject
 from app.domain.promises.shelf import InForce
 from app.domain.tracking.model import IssueRecord, Tracking
 
@@ -57,6 +58,19 @@ class IssueViews:
         force = self.in_force(found.policy)
         clocks = () if record is None else _read_clocks(record, force, now=now)
         return IssueClocks(tenant=found, policy=force.policy, record=record, clocks=clocks)
+
+    def subjects(self, policy: str) -> Iterator[Subject]:
+        """Every tracked issue of every active tenant under that policy, once for each of its clocks."""
+        rules = self.in_force(policy).issue_clocks
+        with self.database.begin() as uow:
+            tenants = uow.registry.list_active()
+        for tenant in tenants:
+            with self.database.begin(tenant) as uow:
+                if uow.tenants.tenant().policy != policy:
+                    continue
+                for record in uow.issues.each_tracked():
+                    for rule in rules:
+                        yield Subject(name=f"{tenant}/{record.key}", promise=rule.promise, events=record.events)
 
 
 def _read_clocks(record: IssueRecord, force: InForce, *, now: datetime) -> tuple[ClockReading, ...]:

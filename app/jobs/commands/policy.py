@@ -1,0 +1,155 @@
+"""`pledge policy`: what the policies promise, what backs it, and what a change would do."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from app.domain.clocks.model import Event, EventKind, Severity
+from app.domain.operator import Operations
+from app.domain.promises import reports
+from app.domain.promises.coverage import Today, checks_in
+from app.domain.promises.reading import read_policy
+from app.domain.promises.shelf import InForce, PolicyShelf
+from app.jobs.commands.operating import json_option, show
+
+STANDARD = "atlassian-marketplace"
+"""Whose numbers no other policy may undercut without saying so."""
+
+
+@click.group()
+def policy() -> None:
+    """The promises: list, check and explain them, say what backs them, preview a change."""
+
+
+@policy.command("list")
+@json_option
+@click.pass_obj
+def policy_list(operations: Operations, *, as_json: bool) -> int:
+    """The policies at hand."""
+    shelf = PolicyShelf(operations.policy_text)
+    return _say(reports.list_report(shelf.in_force(name).policy for name in operations.policy_names()), as_json=as_json)
+
+
+@policy.command("show")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def policy_show(operations: Operations, *, name: str, as_json: bool) -> int:
+    """A policy in force, promise by promise."""
+    return _say(reports.show_report(read_policy(name, operations.policy_text)), as_json=as_json)
+
+
+@policy.command("lint")
+@click.argument("names", nargs=-1)
+@json_option
+@click.pass_obj
+def policy_lint(operations: Operations, *, names: tuple[str, ...], as_json: bool) -> int:
+    """Placeholders, contradictions, weak numbers, promises without backing. NAMES or files; all without any."""
+    text_of, wanted = _with_files(operations, names or operations.policy_names())
+    return _say(reports.lint_report(wanted, text_of, bases=(STANDARD,), today=_today(operations)), as_json=as_json)
+
+
+@policy.command("coverage")
+@click.argument("names", nargs=-1)
+@json_option
+@click.pass_obj
+def policy_coverage(operations: Operations, *, names: tuple[str, ...], as_json: bool) -> int:
+    """What backs each promise today: a clock, a control with its check, a page, or nothing yet."""
+    found = [read_policy(name, operations.policy_text) for name in names or operations.policy_names()]
+    return _say(reports.coverage_report(found, today=_today(operations)), as_json=as_json)
+
+
+@policy.command("explain")
+@click.argument("name")
+@click.argument("promise")
+@click.option(
+    "--event",
+    "events",
+    multiple=True,
+    metavar="KIND[:SEVERITY]@INSTANT",
+    help="A fact, for example reported@2026-11-22T09:00:00Z or severity_set:high@2026-11-22T09:00:00Z.",
+)
+@click.option("--now", "at", default=None, metavar="INSTANT", help="The instant to explain for; this one by default.")
+@json_option
+@click.pass_obj
+def policy_explain(
+    operations: Operations, *, name: str, promise: str, events: tuple[str, ...], at: str | None, as_json: bool
+) -> int:
+    """Derive the dates of PROMISE of policy NAME from facts, step by step."""
+    force = InForce(read_policy(name, operations.policy_text))
+    facts = [_event(text, number) for number, text in enumerate(events, 1)]
+    now = datetime.now(UTC) if at is None else _instant(at)
+    report = reports.explain_report(force.policy, promise, facts, calendars=force.calendars, now=now)
+    return _say(report, as_json=as_json)
+
+
+@policy.command("preview")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+@click.pass_obj
+def policy_preview(operations: Operations, *, file: Path, as_json: bool) -> int:
+    """Which bounds of stored issues move if FILE replaces the policy of that name; exit 2 if one is then breached."""
+    name = file.stem
+    text_of, _ = _with_files(operations, (str(file),))
+    old, new = InForce(read_policy(name, operations.policy_text)), InForce(read_policy(name, text_of))
+    calendars = {**old.calendars, **new.calendars}
+    with operations.services() as services:
+        subjects = services.views.subjects(name)
+        report = reports.preview_report(old.policy, new.policy, subjects, calendars=calendars, now=datetime.now(UTC))
+    return _say(report, as_json=as_json)
+
+
+def _say(report: reports.Report, *, as_json: bool) -> int:
+    show(report.json, report.lines, as_json=as_json)
+    return report.exit_code
+
+
+def _with_files(operations: Operations, names: tuple[str, ...]) -> tuple[Callable[[str], str], list[str]]:
+    """Where texts come from when some of the names are files: a file stands for the policy it is named after."""
+    files = {Path(name).stem: Path(name) for name in names if name.endswith(".toml")}
+
+    def text_of(name: str) -> str:
+        return files[name].read_text() if name in files else operations.policy_text(name)
+
+    return text_of, [Path(name).stem if name.endswith(".toml") else name for name in names]
+
+
+def _today(operations: Operations) -> Today:
+    return Today(
+        checks=checks_in(operations.existing_checks()),
+        triggers=tuple(
+            rule.promise
+            for name in operations.policy_names()
+            for rule in InForce(read_policy(name, operations.policy_text)).issue_clocks
+        ),
+        pages=operations.public_pages(),
+    )
+
+
+def _event(text: str, number: int) -> Event:
+    what, _, when = text.partition("@")
+    kind, _, severity = what.partition(":")
+    try:
+        return Event(
+            kind=EventKind(kind),
+            at=_instant(when),
+            source=f"--event {number}",
+            severity=Severity(severity) if severity else None,
+        )
+    except ValueError as fault:
+        raise click.UsageError(f"--event {text}: {fault}") from fault
+
+
+def _instant(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as fault:
+        raise click.UsageError(f"{text!r} is not an instant such as 2026-11-22T09:00:00Z") from fault
+    if at.tzinfo is None:
+        raise click.UsageError(f"{text!r} has no zone; write 2026-11-22T09:00:00Z")
+    return at.astimezone(UTC)
+
+
+COMMANDS: tuple[click.Command, ...] = (policy,)
