@@ -58,7 +58,7 @@ def demo(operations: Operations, *, port: int, simulator_port: int, site_port: i
             for name, arguments, ready in (
                 ("web", ["web", "--port", str(port)], r"web ready (\S+)"),
                 ("worker", ["worker"], r"worker ready"),
-                ("simulator", _simulator(simulator_port, site_port, base_url), r"open (http\S+)"),
+                ("simulator", _simulator(simulator_port, site_port=site_port, base_url=base_url), r"open (http\S+)"),
             ):
                 _say(f"starting {name}")
                 child = Child(name=name, argv=[*_PLEDGE, *arguments], env=dict(os.environ), ready=re.compile(ready))
@@ -70,7 +70,7 @@ def demo(operations: Operations, *, port: int, simulator_port: int, site_port: i
 _PLEDGE = (sys.executable, "-m", "app.wiring")
 
 
-def _simulator(port: int, site_port: int, base_url: str) -> list[str]:
+def _simulator(port: int, *, site_port: int, base_url: str) -> list[str]:
     return ["simulator", "--port", str(port), "--site-port", str(site_port), "--install", base_url]
 
 
