@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.domain.access.decisions import NotConfirmed
 from app.domain.installations.admission import KeysUnavailable
@@ -20,7 +20,7 @@ from app.domain.tracking.operations import JiraUnavailable
 from app.edge.bodies import BodyMalformed
 from app.edge.parameters import Malformed
 from app.edge.shields import BodyTooLarge, WrongMediaType
-from app.protocol.refusals import NotForThis, TokenRefused
+from app.protocol.refusals import KeySetUnfit, NotForThis, TokenRefused
 
 log = logging.getLogger("pledge.edge")
 
@@ -54,6 +54,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     BodyTooLarge: Problem(413, "body_too_large", "The body is larger than this route takes"),
     WrongMediaType: Problem(415, "wrong_media_type", "The body has to be application/json"),
     KeysUnavailable: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
+    KeySetUnfit: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
     JiraUnavailable: Problem(503, "jira_unavailable", "Jira cannot be asked at the moment"),
     VaultCannotAnswer: Problem(503, "vault_unavailable", "Stored credentials cannot be used at the moment"),
     DatabaseUnavailable: Problem(503, "database_unavailable", "The database cannot be reached at the moment"),
@@ -119,6 +120,8 @@ def answer(error: Exception) -> Response:
     response = Response(json.dumps(document), status=problem.status, mimetype="application/problem+json")
     if problem.status == 503:
         response.headers["Retry-After"] = str(retry_after_seconds(error))
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     return response
 
 

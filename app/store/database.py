@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+import psycopg
 from flask import Flask
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from app.domain.identifiers import ClientKey, IssueId, TenantId
 from app.domain.installations.model import Registered, Tenant
+from app.domain.ports import DatabaseUnavailable
 from app.domain.tracking.model import IssueRecord
 from app.store.db import db
 from app.store.issues import read_issue
@@ -60,7 +64,7 @@ class SqlDatabase:
     @contextmanager
     def begin(self, tenant: TenantId | None = None) -> Iterator[SqlUnitOfWork]:
         """A transaction that rolls back unless it is committed."""
-        with self._engine.connect() as connection:
+        with _available(), self._engine.connect() as connection:
             uow = SqlUnitOfWork(connection, queue=self._queue, now=self._clock())
             if tenant is not None:
                 uow.enter(tenant)
@@ -68,12 +72,12 @@ class SqlDatabase:
 
     def find_connect(self, client_key: ClientKey) -> Registered | None:
         """One registry row."""
-        with self._autocommit.connect() as connection:
+        with _available(), self._autocommit.connect() as connection:
             return find_connect(connection, client_key)
 
     def view_issue(self, tenant: TenantId, id_or_key: IssueId | str) -> tuple[Tenant, IssueRecord | None]:
         """The tenant, and the issue with its facts."""
-        with self._engine.connect() as connection:
+        with _available(), self._engine.connect() as connection:
             SqlUnitOfWork(connection, queue=self._queue, now=self._clock()).enter(tenant)
             return find_tenant(connection, tenant), read_issue(connection, tenant, id_or_key)
 
@@ -85,7 +89,28 @@ class SqlDatabase:
     def is_current(self) -> bool:
         """Whether it can be reached and is migrated to the newest version."""
         try:
-            with self._autocommit.connect() as connection:
+            with _available(), self._autocommit.connect() as connection:
                 return stored_revision(connection) == newest_revision()
-        except SQLAlchemyError:
+        except (DatabaseUnavailable, DBAPIError):
             return False
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    """The one place where the driver's troubles become `DatabaseUnavailable`; a wrong query stays what it is.
+
+    PostgreSQL calls operational what is nobody's fault: no connection, a lock or an answer that took too long.
+    """
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolExhausted) as failure:
+        raise DatabaseUnavailable(DatabaseUnavailable.__doc__) from failure
+    except DBAPIError as failure:
+        if not failure.connection_invalidated:
+            raise
+        raise DatabaseUnavailable(DatabaseUnavailable.__doc__) from failure
+    except ConnectorException as failure:
+        # The queue's own wrapper, around what the driver said.
+        if not isinstance(failure.__cause__, psycopg.OperationalError | psycopg.InterfaceError):
+            raise
+        raise DatabaseUnavailable(DatabaseUnavailable.__doc__) from failure

@@ -81,7 +81,7 @@ def _shown(view: IssueClocks, *, key: str, url: str, at: datetime) -> IssuePanel
         issue_key=record.key,
         fragment_url=url,
         severity=_severity(record.severity),
-        clocks=tuple(_clock(clock) for clock in view.clocks),
+        clocks=tuple(_clock(clock, at=at) for clock in view.clocks),
         policy=PolicyLine(name=policy.name, version=policy.version, sha256=policy.sha256),
         as_of=record.read_at,
         stale=asked_at is not None and at - asked_at > _STALE_AFTER,
@@ -102,7 +102,7 @@ def _severity(severity: SeverityReading | None) -> SeverityLine | None:
     )
 
 
-def _clock(clock: ClockReading) -> ClockView:
+def _clock(clock: ClockReading, *, at: datetime) -> ClockView:
     bounds = clock.bounds
     return ClockView(
         promise=clock.rule.promise,
@@ -120,6 +120,7 @@ def _clock(clock: ClockReading) -> ClockView:
         why=tuple(
             WhyStep(clause=step.clause, rule=step.rule, source=step.source, at=step.at, text=step.text)
             for step in clock.why
+            if step.at != at  # the step that is no fact but this very instant: the headline says it already
         ),
     )
 
