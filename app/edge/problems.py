@@ -20,7 +20,7 @@ from app.domain.tracking.operations import JiraUnavailable
 from app.edge.bodies import BodyMalformed
 from app.edge.parameters import Malformed
 from app.edge.shields import BodyTooLarge, WrongMediaType
-from app.protocol.refusals import KeySetUnfit, NotForThis, TokenRefused
+from app.protocol.refusals import KeySetUnfit, NotForThis, Refusal, TokenRefused
 
 log = logging.getLogger("pledge.edge")
 
@@ -92,11 +92,11 @@ def trace_id() -> str:
 def report(error: Exception) -> Problem:
     """Log why, by code; return what the outside learns."""
     problem = problem_of(error)
-    reason = getattr(error, "code", None)
+    reason = error.code if isinstance(error, Refusal) else None
     fields = {
         "trace_id": trace_id(),
         "status": problem.status,
-        "code": reason if isinstance(reason, str) else problem.code,
+        "code": reason or problem.code,
         "endpoint": request.endpoint or "",
     }
     if problem.status >= 500 and problem.status != 503:
@@ -111,7 +111,7 @@ def answer(error: Exception) -> Response:
     """The problem document of that error."""
     problem = report(error)
     document = {
-        "type": f"about:blank#{problem.code}",
+        "type": f"urn:pledge:problem:{problem.code}",
         "title": problem.title,
         "status": problem.status,
         "code": problem.code,

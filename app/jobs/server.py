@@ -58,7 +58,13 @@ class _Threads(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type info
 
 
 def _answer(status: int, reason: str, *, trace_id: str) -> bytes:
-    document = {"type": "about:blank", "title": reason, "status": status, "code": "not_served", "trace_id": trace_id}
+    document = {
+        "type": "urn:pledge:problem:not_served",
+        "title": reason,
+        "status": status,
+        "code": "not_served",
+        "trace_id": trace_id,
+    }
     body = json.dumps(document).encode()
     head = (f"HTTP/1.1 {status} {reason}", f"Content-Length: {len(body)}", *_HEAD, "", "")
     return "\r\n".join(head).encode() + body

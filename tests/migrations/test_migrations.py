@@ -1,7 +1,8 @@
 """Migrations: linear, numbered, each with its purpose; the models are what they make; twice and at once is harmless."""
 
-import multiprocessing
 import re
+import subprocess
+import sys
 
 import psycopg
 import pytest
@@ -83,22 +84,13 @@ def test_an_empty_database_is_migrated_as_its_owner_and_keeps_every_rule(empty):
     assert check(empty.owner) == ()
 
 
-def run(url, results):
-    try:
-        results.put(upgrade(url))
-    except Exception as failure:  # noqa: BLE001  the test looks at it
-        results.put(repr(failure))
+UPGRADE = "import sys; from app.store.administration import upgrade; print(upgrade(sys.argv[1]))"
 
 
 def test_two_processes_that_upgrade_at_once_end_in_one_migrated_database(empty):
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    processes = [context.Process(target=run, args=(empty.owner, results)) for _ in range(2)]
-    for process in processes:
-        process.start()
-    outcomes = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join(20)
+    command = [sys.executable, "-c", UPGRADE, empty.owner]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=MIGRATIONS.parent) for _ in range(2)]
+    outcomes = [process.communicate(timeout=60)[0].strip() for process in processes]
     assert outcomes == [newest_revision()] * 2
     assert check(empty.owner) == ()
 

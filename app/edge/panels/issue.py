@@ -11,6 +11,7 @@ from app.domain.access.roles import Permission
 from app.domain.identifiers import IssueId
 from app.domain.installations.model import Caller
 from app.domain.ports import DatabaseUnavailable
+from app.domain.secrets import VaultCannotAnswer
 from app.domain.tracking.model import SeverityReading, Tracking
 from app.domain.tracking.operations import JiraUnavailable
 from app.domain.tracking.queries import ClockReading, IssueClocks
@@ -64,7 +65,7 @@ def _panel(who: Caller, issue: IssueId, key: str, *, at: datetime) -> IssuePanel
     except NotConfirmed as refusal:
         report(refusal)
         return IssuePanel(standing="refused", issue_key=key, fragment_url=url)
-    except (JiraUnavailable, DatabaseUnavailable) as failure:
+    except (JiraUnavailable, DatabaseUnavailable, VaultCannotAnswer) as failure:
         report(failure)
         return IssuePanel(standing="unconfirmed", issue_key=key, fragment_url=url, trace_id=trace_id())
     return _shown(view, key=key, url=url, at=at)
