@@ -18,8 +18,10 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from app.domain.access.decisions import Confirmations, IssueAccess
-from app.domain.installations.admission import Admission, site_access
+from app.domain.installations.admission import Admission
+from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
 from app.domain.installations.operations import Lifecycle, LifecycleRules
+from app.domain.installations.site import site_access
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.services import Services
 from app.domain.tracking.operations import Following
@@ -27,10 +29,12 @@ from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.rule import TrackingRule
 from app.edge import mounts, problems, shields
 from app.edge.assets import Assets
-from app.edge.caller import EdgeConfig
+from app.edge.caller import EdgeConfig, ForgeModules
 from app.edge.panels.wording import FILTERS
 from app.jobs import commands, logs, server
 from app.jobs.runner import Worker
+from app.outbound.forge_keys import ForgeKeys
+from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira import ConnectJira
 from app.outbound.key_directories import InstallKeys
 from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, read_settings
@@ -43,6 +47,13 @@ from descriptor import connect
 POLICIES = Path(__file__).parent / "policies"
 STATIC = Path(__file__).parent / "edge" / "static"
 THREADS = 8
+FORGE_MODULES = ForgeModules(
+    pages=frozenset({"pledge-issue"}),
+    events=frozenset({"pledge-issue-events", "ep-events"}),
+    lifecycle=frozenset({"pledge-lifecycle", "ep-lifecycle", "pledge-uninstall", "ep-uninstall"}),
+    removal=frozenset({"pledge-uninstall", "ep-uninstall"}),
+    cron=frozenset({"pledge-hourly", "ep-cron"}),
+)
 
 
 def now() -> datetime:
@@ -86,6 +97,14 @@ def services_of(settings: Settings, engine: Engine) -> Services:
         admission=admission,
         lifecycle=Lifecycle(database=database, vault=vault, rules=lifecycle_rules(settings)),
         following=Following(database=database, jira=jira, site_of=site_of, rule=rule, in_force=shelf.in_force),
+        forge=ForgeAdmission(
+            database=database,
+            keys=ForgeKeys(settings.forge_jwks_url),
+            sites=ForgeSiteQuestions(settings.atlassian_api_url),
+            vault=vault,
+            rules=forge_rules(settings),
+        ),
+        forge_upkeep=ForgeUpkeep(database=database),
         access=IssueAccess(jira=jira, site_of=site_of, confirmations=Confirmations()),
         views=IssueViews(database=database, in_force=shelf.in_force),
         database=database,
@@ -105,12 +124,25 @@ def lifecycle_rules(settings: Settings) -> LifecycleRules:
     )
 
 
+def forge_rules(settings: Settings) -> ForgeRules:
+    """Which invocations are for us."""
+    return ForgeRules(
+        app_id=settings.forge_app_id or "",
+        environments=frozenset(settings.forge_environments),
+        api_url=settings.atlassian_api_url,
+        connect_app_key=settings.connect_app_key,
+        region=settings.region,
+        policy=settings.policy,
+    )
+
+
 def edge_config(settings: Settings) -> EdgeConfig:
     """What the edge shows or compares."""
     return EdgeConfig(
         base_path=settings.base_path,
         base_url=settings.base_url,
         connect_enabled=settings.connect_app_key is not None,
+        forge_modules=None if settings.forge_app_id is None else FORGE_MODULES,
         descriptor=descriptor_bytes(settings),
         host_script_url=settings.connect_host_script_url,
         security_contact=settings.security_contact,

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from flask import g, request
 
 from app.domain.installations.model import CallerKind
-from app.edge.caller import config, now, services
+from app.domain.secrets import Secret
+from app.edge.caller import ForgeModules, config, now, services
 from app.protocol.connect_jwt import SignedRequest
 from app.protocol.refusals import TokenRefused
 
 Gate = Callable[[], None]
 _SCHEME = "JWT "
+_BEARER = "Bearer "
 
 
 class TokenMissing(TokenRefused):
@@ -77,6 +79,59 @@ def context_token() -> None:
     g.caller = services().admission.admit_connect(_signed_request(token), mode="context", now=now())
     if g.caller.kind is not CallerKind.PERSON:
         raise PersonNeeded
+
+
+def forge_page() -> None:
+    """A Forge invocation token of a person, from a module of ours: what our own pages call."""
+    named = request.args.get("issueId") or (request.view_args or {}).get("id_or_key")
+    g.caller = services().forge.admit_page(
+        _bearer(),
+        module_keys=_modules().pages,
+        issue=named if named is not None and named.isdigit() else None,
+        now=now(),
+    )
+    g.is_forge = True
+
+
+def forge_events() -> None:
+    """Forge itself, without a person: events."""
+    _admit_system(_modules().events)
+
+
+def forge_lifecycle() -> None:
+    """Forge itself, without a person: lifecycle."""
+    _admit_system(_modules().lifecycle)
+
+
+def forge_cron() -> None:
+    """Forge itself, without a person: the hourly trigger."""
+    _admit_system(_modules().cron)
+
+
+def _admit_system(module_keys: frozenset[str]) -> None:
+    # Read only here and believed only after the token: on a page call such a header would come from a browser.
+    header = request.headers.get("X-Forge-OAuth-System")
+    g.caller, g.forge_invocation = services().forge.admit_system(
+        _bearer(),
+        module_keys=module_keys,
+        system_token=Secret(header) if header else None,
+        now=now(),
+    )
+    g.is_forge = True
+
+
+def _modules() -> ForgeModules:
+    modules = config().forge_modules
+    if modules is None:
+        raise TokenMissing
+    return modules
+
+
+def _bearer() -> str:
+    header = request.headers.get("Authorization", "")
+    if not header.startswith(_BEARER):
+        raise TokenMissing
+    return header.removeprefix(_BEARER)
 
 
 def by_scheme(**gates: Gate) -> Gate:

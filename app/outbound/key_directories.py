@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 import requests
 
-from app.domain.installations.admission import KeysUnavailable, KeyUnknown
+from app.domain.installations.admission import KeysUnavailable
 from app.outbound.session import GuardedSession
+from app.protocol.refusals import KeyUnknown
 
 _KEPT = 1_000
 _TIMEOUT_SECONDS = 2.0

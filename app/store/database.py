@@ -9,12 +9,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.identifiers import ClientKey, IssueId, TenantId
-from app.domain.installations.model import Registered, Tenant
+from app.domain.installations.model import ForgeRegistered, Registered, Tenant
 from app.domain.tracking.model import IssueRecord
 from app.store.db import db
 from app.store.issues import read_issue
 from app.store.queue import Queue
-from app.store.registry import find_connect
+from app.store.registry import find_connect, find_connect_of_forge, find_forge
 from app.store.revision import newest_revision, stored_revision
 from app.store.tenants import find_tenant
 from app.store.unit_of_work import SqlUnitOfWork
@@ -70,6 +70,16 @@ class SqlDatabase:
         """One registry row."""
         with self._autocommit.connect() as connection:
             return find_connect(connection, client_key)
+
+    def find_forge(self, forge_installation: str) -> ForgeRegistered | None:
+        """One registry row."""
+        with self._autocommit.connect() as connection:
+            return find_forge(connection, forge_installation)
+
+    def find_connect_of_forge(self, forge_installation: str) -> Registered | None:
+        """One registry row."""
+        with self._autocommit.connect() as connection:
+            return find_connect_of_forge(connection, forge_installation)
 
     def view_issue(self, tenant: TenantId, id_or_key: IssueId | str) -> tuple[Tenant, IssueRecord | None]:
         """The tenant, and the issue with its facts."""

@@ -9,7 +9,7 @@ from app.domain.clocks.engine import bounds_of
 from app.domain.clocks.model import Event
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.model import Caller
-from app.domain.ports import Database, JiraSites, SiteAccess, UnitOfWork
+from app.domain.ports import Database, IssueHidden, JiraSites, SiteAccess, UnitOfWork
 from app.domain.promises.shelf import InForce
 from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead, Tracking
 from app.domain.tracking.rule import TrackingRule, facts_of, severity_now
@@ -21,18 +21,6 @@ _FIRST_LEASE_SECONDS = 10
 _LONGEST_LEASE_SECONDS = 3600
 DELIVERIES_KEPT_DAYS = 3
 """Jira retries for well under an hour; a manual redelivery of an older webhook only causes one more read."""
-
-
-class IssueHidden(Exception):
-    """Jira does not show this issue to the app (404 or 403)."""
-
-
-class JiraUnavailable(Exception):
-    """Jira cannot be asked at the moment."""
-
-    def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__(self.__doc__)
-        self.retry_after_seconds = retry_after_seconds
 
 
 @dataclass(frozen=True)
@@ -57,12 +45,14 @@ class Following:
         self,
         caller: Caller,
         *,
-        delivery: str,
+        deliveries: tuple[str, ...],
         issue: IssueId,
         hint: IssueHint | None,
         now: datetime,
     ) -> None:
-        """Store a webhook once and ask for a read, in one transaction; drop what has no clock.
+        """Store a webhook or event once and ask for a read, in one transaction; drop what has no clock.
+
+        `deliveries` are its names: one that is known already makes it a repetition.
 
         Without a readable hint the issue is read, because a lost event is worse than one read too many.
         """
@@ -70,7 +60,7 @@ class Following:
             matters = hint is None or self.rule.matches(issue_type=hint.issue_type, labels=hint.labels)
             if not matters and not uow.issues.is_tracked(issue):
                 return
-            if not uow.issues.accept_delivery(delivery, issue=issue, now=now):
+            if not all(uow.issues.accept_delivery(name, issue=issue, now=now) for name in deliveries):
                 return
             uow.issues.ask_read(issue, now=now)
             uow.enqueue("read-issues", caller.tenant)

@@ -1,0 +1,60 @@
+"""How a tenant's Jira is called as the app, whichever way it is installed."""
+
+from collections.abc import Callable, MutableMapping
+from datetime import datetime
+
+from app.domain.identifiers import TenantId
+from app.domain.installations.model import Tenant
+from app.domain.ports import Database, JiraUnavailable, SiteAccess, Vault
+from app.domain.secrets import Purpose, Sealed, SecretPlace
+
+_NEXT_TOKEN_SECONDS = 1800
+"""Forge brings a system token every hour."""
+
+
+class TokenAwaited(JiraUnavailable):
+    """No system token of this Forge installation is good at the moment; the next hourly call brings one."""
+
+    def __init__(self) -> None:
+        super().__init__(_NEXT_TOKEN_SECONDS)
+
+
+def site_access(
+    database: Database, vault: Vault, tenant: TenantId, *, app_key: str, clock: Callable[[], datetime]
+) -> SiteAccess:
+    """Where that tenant's Jira is, and who authorizes each call to it: the vault, one request at a time.
+
+    Raises `TokenAwaited`.
+    """
+    with database.begin(tenant) as uow:
+        site = uow.tenants.tenant()
+    purpose = Purpose.FORGE_TOKEN if site.client_key is None else Purpose.CONNECT_SECRET
+    if site.secret_version is None or _is_over(site, clock()):
+        raise TokenAwaited
+    place = SecretPlace(tenant, purpose, str(site.installation), site.secret_version)
+
+    def fetch(wanted: SecretPlace) -> Sealed:
+        with database.begin(tenant) as uow:
+            return uow.tenants.sealed(wanted)
+
+    def authorize(method: str, target: str, headers: MutableMapping[str, str]) -> None:
+        if site.client_key is None:
+            vault.stamp(headers, place=place, fetch=fetch)
+            return
+        token = vault.sign_connect_token(
+            method=method,
+            target=target,
+            base_path="",
+            app_key=app_key,
+            client_key=site.client_key,
+            place=place,
+            fetch=fetch,
+            now=clock(),
+        )
+        headers["Authorization"] = f"JWT {token}"
+
+    return SiteAccess(base_url=site.base_url, authorize=authorize)
+
+
+def _is_over(site: Tenant, now: datetime) -> bool:
+    return site.token_expires_at is not None and site.token_expires_at <= now
