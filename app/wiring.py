@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine
 
 from app.domain.access.decisions import Confirmations, IssueAccess
 from app.domain.installations.admission import Admission
@@ -39,7 +38,7 @@ from app.outbound.jira import ConnectJira
 from app.outbound.key_directories import InstallKeys
 from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, read_settings
 from app.store import administration
-from app.store.database import SqlDatabase, open_engine
+from app.store.database import Engines, SqlDatabase, open_engines
 from app.vault.administration import KeyFacts, create_keyring, keyring_status
 from app.vault.door import Door
 from descriptor import connect
@@ -66,19 +65,19 @@ def web_app() -> Flask:
     settings = read_settings(os.environ)
     logs.configure(settings.log_format)
     app = Flask("app.edge", static_folder=None)
-    engine = open_engine(app, _url(settings, "database_url"), connections=THREADS)
+    engines = open_engines(app, _url(settings, "database_url"), connections=THREADS)
     app.jinja_env.filters.update(FILTERS)
     app.extensions["pledge.config"] = edge_config(settings)
-    app.extensions["pledge.services"] = services_of(settings, engine)
+    app.extensions["pledge.services"] = services_of(settings, engines)
     mounts.install(app)
     problems.install(app)
     app.after_request(shields.shield)
     return app
 
 
-def services_of(settings: Settings, engine: Engine) -> Services:
+def services_of(settings: Settings, engines: Engines) -> Services:
     """The use cases on that database."""
-    database = SqlDatabase(engine, clock=now)
+    database = SqlDatabase(engines, clock=now)
     vault = Door.from_keyring_file(settings.keyring_file)
     shelf = PolicyShelf(policy_text)
     shelf.in_force(settings.policy)
@@ -275,11 +274,11 @@ class Operations:
     @contextmanager
     def _services(self, settings: Settings) -> Iterator[Services]:
         app = Flask("pledge.worker")
-        engine = open_engine(app, _url(settings, "database_worker_url"), connections=THREADS)
+        engines = open_engines(app, _url(settings, "database_worker_url"), connections=THREADS)
         try:
-            yield services_of(settings, engine)
+            yield services_of(settings, engines)
         finally:
-            engine.dispose()
+            engines.dispose()
 
 
 def pledge() -> None:

@@ -196,9 +196,6 @@ class Database(Protocol):
     def find_forge(self, forge_installation: str) -> ForgeRegistered | None:
         """One registry row, in one round trip."""
 
-    def find_connect_of_forge(self, forge_installation: str) -> Registered | None:
-        """One registry row, in one round trip."""
-
     def view_issue(self, tenant: TenantId, id_or_key: IssueId | str) -> tuple[Tenant, IssueRecord | None]:
         """Everything that a panel shows, in one query."""
 

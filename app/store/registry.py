@@ -1,6 +1,7 @@
 """The few global rows."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, text, union
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -53,7 +54,7 @@ class SqlRegistry:
                 RegistryConnect.site_url == site_url, RegistryConnect.state == InstallationState.ACTIVE.value
             )
         ).first()
-        return None if found is None else _registered(found)
+        return None if found is None else registered_of(found)
 
     def next_ids(self, tenant: TenantId | None, now: datetime) -> tuple[TenantId, InstallationId]:
         """The id of a new installation, of that tenant or of a new one."""
@@ -84,7 +85,7 @@ class SqlRegistry:
     def list_connect(self) -> tuple[Registered, ...]:
         """Every Connect installation, in order of tenant."""
         found = self._connection.execute(FIND_CONNECT.order_by(RegistryConnect.tenant_id))
-        return tuple(_registered(row) for row in found)
+        return tuple(registered_of(row) for row in found)
 
     def find_connect_of_forge(self, forge_installation: str) -> Registered | None:
         """The Connect installation that named this Forge installation."""
@@ -99,7 +100,7 @@ class SqlRegistry:
         """The Forge installation of that site and environment that was alive last."""
         query = FIND_FORGE.where(RegistryForge.cloud_id == cloud_id, RegistryForge.environment == environment)
         found = self._connection.execute(query.order_by(RegistryForge.seen_at.desc()).limit(1)).first()
-        return None if found is None else _forge_registered(found)
+        return None if found is None else forge_registered_of(found)
 
     def save_forge(self, registered: ForgeRegistered) -> None:
         """Insert or replace the row of that Forge installation."""
@@ -120,7 +121,7 @@ class SqlRegistry:
     def list_forge_unseen(self, since: datetime) -> tuple[ForgeRegistered, ...]:
         """Active Forge installations that have not proved to be alive since that instant."""
         query = FIND_FORGE.where(RegistryForge.state == InstallationState.ACTIVE.value, RegistryForge.seen_at < since)
-        return tuple(_forge_registered(row) for row in self._connection.execute(query))
+        return tuple(forge_registered_of(row) for row in self._connection.execute(query))
 
     def list_active(self) -> tuple[TenantId, ...]:
         """Every tenant with an active installation."""
@@ -140,22 +141,22 @@ def find_connect_of_forge(connection: Connection, forge_installation: str) -> Re
     """The Connect installation that named this Forge installation."""
     query = FIND_CONNECT.where(RegistryConnect.forge_installation == forge_installation)
     found = connection.execute(query.order_by(RegistryConnect.applied_at.desc()).limit(1)).first()
-    return None if found is None else _registered(found)
+    return None if found is None else registered_of(found)
 
 
 def find_forge(connection: Connection, forge_installation: str) -> ForgeRegistered | None:
     """The Forge installation in any state."""
     found = connection.execute(FIND_FORGE.where(RegistryForge.forge_installation == forge_installation)).first()
-    return None if found is None else _forge_registered(found)
+    return None if found is None else forge_registered_of(found)
 
 
 def find_connect(connection: Connection, client_key: ClientKey) -> Registered | None:
     """The installation of that client key in any state."""
     found = connection.execute(FIND_CONNECT.where(RegistryConnect.client_key == client_key)).first()
-    return None if found is None else _registered(found)
+    return None if found is None else registered_of(found)
 
 
-def _registered(row: Row[str, int, int, str, str, int, datetime | None, datetime, str | None]) -> Registered:
+def registered_of(row: Row[*tuple[Any, ...]]) -> Registered:
     return Registered(
         client_key=ClientKey(row.client_key),
         tenant=TenantId(row.tenant_id),
@@ -169,7 +170,7 @@ def _registered(row: Row[str, int, int, str, str, int, datetime | None, datetime
     )
 
 
-def _forge_registered(row: Row[str, int, int, str, str, str, datetime]) -> ForgeRegistered:
+def forge_registered_of(row: Row[*tuple[Any, ...]]) -> ForgeRegistered:
     return ForgeRegistered(
         forge_installation=row.forge_installation,
         tenant=TenantId(row.tenant_id),

@@ -1,8 +1,9 @@
 """A tenant, its installations, and their sealed secrets."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.identifiers import ClientKey, InstallationId, TenantId
@@ -202,9 +203,13 @@ class SqlTenants:
 
 def find_tenant(connection: Connection, tenant: TenantId) -> Tenant:
     """The tenant with its current installation; raises `sqlalchemy.exc.NoResultFound` outside its transaction."""
-    row = connection.execute(VIEW_TENANT.where(TenantRow.tenant_id == tenant)).one()
+    return tenant_of(connection.execute(VIEW_TENANT.where(TenantRow.tenant_id == tenant)).one())
+
+
+def tenant_of(row: Row[Any]) -> Tenant:
+    """The tenant in a row of `VIEW_TENANT`."""
     return Tenant(
-        tenant=tenant,
+        tenant=TenantId(row.tenant_id),
         installation=InstallationId(row.installation_id),
         client_key=None if row.client_key is None else ClientKey(row.client_key),
         base_url=row.base_url,

@@ -179,8 +179,9 @@ class ForgeAdmission:
         """
         if self.rules.connect_app_key is None or invocation.environment_type != _PRODUCTION:
             return None
-        if self.database.find_connect_of_forge(invocation.installation_id) is not None:
-            return None
+        with self.database.begin() as uow:
+            if uow.registry.find_connect_of_forge(invocation.installation_id) is not None:
+                return None
         if system_token is None:
             raise TokenAwaited
         return self.sites.connect_client_key(
