@@ -28,7 +28,6 @@ class Action(StrEnum):
     INSTALLATION_RETURNED = "installation.returned"
     INSTALLATION_MOVED = "installation.moved"
     INSTALLATION_VANISHED = "installation.vanished"
-    CONNECT_RETIRED = "connect.retired"
     ISSUE_TRACKED = "issue.tracked"
     ISSUE_HIDDEN = "issue.hidden"
 

@@ -37,8 +37,6 @@ RETENTION = timedelta(days=30)
 """For how long a reinstall finds the data of the installation before it."""
 GONE_AFTER = timedelta(days=3)
 """Without the hourly call for that long, an installation is taken for removed."""
-CONNECT_SECRET_KEPT = timedelta(days=14)
-"""How long after the move a Connect secret is kept, for pages that are still Connect modules."""
 
 _TOKEN_LIFE = timedelta(hours=2)
 """A system token that comes straight from Forge is good for two hours at least (Forge docs, calling product APIs)."""
