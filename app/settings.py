@@ -66,8 +66,8 @@ def _urls(value: str) -> tuple[str, ...]:
 
 def _host_suffixes(value: str) -> tuple[str, ...]:
     suffixes = tuple(word.lower().removeprefix("*").lstrip(".") for word in _words(value))
-    if not suffixes:
-        raise ValueError("is empty; give host suffixes such as atlassian.net,jira.com")
+    if not suffixes or "" in suffixes:
+        raise ValueError(f"is {value!r}; give host suffixes such as atlassian.net,jira.com")
     return suffixes
 
 

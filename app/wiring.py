@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.domain.access.decisions import Confirmations, IssueAccess
 from app.domain.installations.admission import Admission
@@ -39,19 +40,20 @@ from app.outbound.key_directories import InstallKeys
 from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, read_settings
 from app.store import administration
 from app.store.database import Engines, SqlDatabase, open_engines
-from app.vault.administration import KeyFacts, create_keyring, keyring_status
+from app.store.postgres_programs import EmbeddedPostgresRefused
+from app.vault.administration import KeyFacts, KeyringChangeRefused, KeyringUnusable, create_keyring, keyring_status
 from app.vault.door import Door
-from descriptor import connect
+from descriptor import connect, forge_modules
 
 POLICIES = Path(__file__).parent / "policies"
 STATIC = Path(__file__).parent / "edge" / "static"
 THREADS = 8
 FORGE_MODULES = ForgeModules(
-    pages=frozenset({"pledge-issue"}),
-    events=frozenset({"pledge-issue-events", "ep-events"}),
-    lifecycle=frozenset({"pledge-lifecycle", "ep-lifecycle", "pledge-uninstall", "ep-uninstall"}),
-    removal=frozenset({"pledge-uninstall", "ep-uninstall"}),
-    cron=frozenset({"pledge-hourly", "ep-cron"}),
+    pages=forge_modules.UI_MODULE_KEYS,
+    events=forge_modules.SYSTEM_ROUTES["/forge/events"],
+    lifecycle=forge_modules.SYSTEM_ROUTES["/forge/lifecycle"],
+    removal=forge_modules.REMOVAL_KEYS,
+    cron=forge_modules.SYSTEM_ROUTES["/forge/cron"],
 )
 
 
@@ -72,6 +74,8 @@ def web_app() -> Flask:
     mounts.install(app)
     problems.install(app)
     app.after_request(shields.shield)
+    proxied = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0)
+    app.wsgi_app = proxied  # type: ignore[method-assign]  # how Flask's documentation adds it
     return app
 
 
@@ -107,7 +111,7 @@ def services_of(settings: Settings, engines: Engines) -> Services:
         access=IssueAccess(jira=jira, site_of=site_of, confirmations=Confirmations()),
         views=IssueViews(database=database, in_force=shelf.in_force),
         database=database,
-        is_ready=database.is_current,
+        is_ready=lambda: vault.status().flaw is None and database.is_current(),
     )
 
 
@@ -183,6 +187,8 @@ def policy_text(name: str) -> str:
 class Operations:
     """See `app.domain.operator.Operations`."""
 
+    known_errors: tuple[type[Exception], ...] = (KeyringUnusable, KeyringChangeRefused, EmbeddedPostgresRefused)
+
     def settings(self) -> Mapping[str, str]:
         """Every setting with the value in force."""
         return {PREFIX + name.upper(): str(value) for name, value in asdict(read_settings(os.environ)).items()}
@@ -241,6 +247,9 @@ class Operations:
         """Serve HTTP until told to stop."""
         with _database(read_settings(os.environ)) as settings:
             os.environ[PREFIX + "DATABASE_URL"] = _url(settings, "database_url")
+            logs.configure(settings.log_format)
+            # Refused here in one line, rather than by every process that the server starts.
+            keyring_status(settings.keyring_file)
             server.serve(web_app, host=host, port=port, processes=processes, threads=THREADS)
 
     def run_worker(self) -> None:
@@ -285,7 +294,9 @@ def pledge() -> None:
     """The console script."""
     group = commands.pledge
     for command in entry_points(group="pledge.commands"):
-        group.add_command(command.load(), command.name)
+        # The simulator's libraries are for development; production goes without them, and without its command.
+        with suppress(ModuleNotFoundError):
+            group.add_command(command.load(), command.name)
     sys.exit(commands.main(group, Operations()))
 
 

@@ -4,22 +4,25 @@ Field rules: https://developer.atlassian.com/cloud/jira/platform/connect-app-des
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
 from descriptor import modules
+from descriptor.cells import Cell, pinned_urls
 
 SELF_PATH = "/atlassian-connect.json"
 
 
-def render(*, app_key: str, base_url: str) -> dict[str, Any]:
+def render(*, app_key: str, base_url: str, cells: Sequence[Cell] = ()) -> dict[str, Any]:
     """The descriptor of the app with this key, served at this base URL (no slash at its end).
 
     Scope READ is the least that webhooks and reading issues need. The three migrations ask for what the gates
-    insist on: RS256 on installs, the fixed `context-qsh` in context tokens, account ids only. Never raises.
+    insist on: RS256 on installs, the fixed `context-qsh` in context tokens, account ids only. `cells`: where
+    sites go that are pinned to a region; without any, all go to the base URL. Raises `CellsWrong`.
     """
+    regions = pinned_urls(cells) if cells else {}
     return {
         "key": app_key,
         "name": modules.NAME,
@@ -36,6 +39,7 @@ def render(*, app_key: str, base_url: str) -> dict[str, Any]:
             "jiraIssueContexts": [_issue_context(modules.ISSUE_CONTEXT)],
             "webhooks": [_webhook(event) for event in modules.ISSUE_EVENTS],
         },
+        **({"regionBaseUrls": regions} if regions else {}),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
@@ -18,7 +18,7 @@ from simulator.site import Site
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 TIMEOUT_SECONDS = 10
-_MAX_BODY_CHARACTERS = 2000
+MAX_BODY_CHARACTERS = 2000
 
 
 class AppUnusable(Exception):
@@ -31,6 +31,7 @@ class Answer:
 
     status: int | None
     body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def accepted(self) -> bool:
@@ -55,7 +56,15 @@ def check_loopback(url: str) -> str:
     return url.rstrip("/")
 
 
-def send(method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout_seconds: float) -> Answer:
+def send(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    timeout_seconds: float,
+    max_characters: int = MAX_BODY_CHARACTERS,
+) -> Answer:
     """Send one request, follow nothing, and return what came back."""
     with requests.Session() as session:
         session.trust_env = False
@@ -65,7 +74,7 @@ def send(method: str, url: str, *, headers: Mapping[str, str], body: bytes | Non
             )
         except requests.RequestException as problem:
             return Answer(None, type(problem).__name__)
-    return Answer(answer.status_code, answer.text[:_MAX_BODY_CHARACTERS])
+    return Answer(answer.status_code, answer.text[:max_characters], answer.headers)
 
 
 def fetch_descriptor(app_url: str) -> Descriptor:
@@ -105,6 +114,8 @@ def lifecycle_payload(site: Site, event: str, *, installation: Installation) -> 
         "description": f"Simulated site {site.name}",
         "eventType": event,
     }
+    if installation.forge_id is not None:
+        payload["installationId"] = installation.forge_id
     return payload if site.name == "kencha" else payload | {"cloudId": site.cloud_id}
 
 

@@ -1,4 +1,4 @@
-"""The control port: lifecycle, edits as a person, faults, the ledger of webhooks, the install key, tokens."""
+"""The control port: lifecycle, edits as a person, faults, ledgers, keys, tokens; Forge's part is beside it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from werkzeug.exceptions import BadRequest, Conflict, HTTPException, NotFound
 
 from simulator import connect
 from simulator.faults import Faults, FaultUnknown
+from simulator.forge_app import APP_ID
+from simulator.forge_control import MAX_WAIT_SECONDS, ForgeControl
 from simulator.installations import Installation
 from simulator.issues import ValueUnknown
+from simulator.minting import connect_token
 from simulator.pages import guard, secured, serve_static
 from simulator.people import Json
-from simulator.signing import claims_for, sign
 from simulator.site import Site, Unknown
 from simulator.world import World
 
-MAX_WAIT_SECONDS = 30
 _ISSUE_KEYS = frozenset({"as", "project", "delete"})
 
 
@@ -27,7 +28,7 @@ class Control:
     """The handlers of the control port."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self._world, self._forge = world, ForgeControl(world)
 
     def app(self) -> Flask:
         """Return the control port's application."""
@@ -36,6 +37,7 @@ class Control:
         serve_static(app)
         app.add_url_rule("/", "page", self.page)
         app.add_url_rule("/install-keys/<path:kid>", "key", self.key)
+        app.add_url_rule("/.well-known/jwks.json", "key_set", self._forge.key_set)
         app.add_url_rule("/control", "state", self.state)
         app.add_url_rule("/control", "control", self.control, methods=["POST"])
         rows: list[tuple[str, Callable[..., Json], str]] = [
@@ -50,10 +52,16 @@ class Control:
             ("/issues/<key>/panel", self.panel, "GET"),
             ("/webhooks", self.webhooks, "GET"),
             ("/token", self.token, "POST"),
+            ("/upgrade", self._forge.upgrade, "POST"),
+            ("/forge", self._forge.change, "PATCH"),
+            ("/cron", self._forge.cron, "POST"),
+            ("/events", self._forge.events, "GET"),
+            ("/fit", self._forge.fit, "POST"),
+            ("/expire-tokens", self._forge.expire_tokens, "POST"),
         ]
         for tail, view, method in rows:
             located = partial(self._located, view)
-            app.add_url_rule(f"/sites/<site>{tail}", view.__name__, located, methods=[method])
+            app.add_url_rule(f"/sites/<site>{tail}", f"{method} {tail}", located, methods=[method])
         for error, status in (
             (Unknown, 404),
             (ValueUnknown, 400),
@@ -69,7 +77,8 @@ class Control:
 
     def page(self) -> Response:
         """Show the sites, their issues and the controls."""
-        return secured(render_template("control.html", sites=self._world.sites.values(), state=self._state()))
+        shown = {"sites": self._world.sites.values(), "forges": self._world.forge, "forge_app_id": APP_ID}
+        return secured(render_template("control.html", **shown, state=self._state()))
 
     def key(self, kid: str) -> Response:
         """Serve the public half of the install key, as Atlassian's key server does."""
@@ -84,19 +93,22 @@ class Control:
     def control(self) -> Response:
         """Move the clock, set faults (on `site`, or on all), open or close a project, or reset everything.
 
-        Keys: site, advance_seconds, latency_seconds, storm, webhooks, reset,
-        browse {project, account, allowed}.
+        Keys: site, advance_seconds, latency_seconds, storm, webhooks, events, reset,
+        browse {project, account, allowed}, jwks (rotate, drop, down, up).
         """
         body = _body()
         sites = [self._world.site(body.pop("site"))] if "site" in body else list(self._world.sites.values())
-        known = {"advance_seconds", "latency_seconds", "storm", "webhooks", "browse", "reset"}
+        known = {"advance_seconds", "latency_seconds", "storm", "webhooks", "events", "browse", "reset", "jwks"}
         advance = body.get("advance_seconds", 0)
         if not body.keys() <= known or isinstance(advance, bool) or not isinstance(advance, int | float):
             raise BadRequest(f"known are {', '.join(sorted(known))} and site; advance_seconds is a number")
         if body.get("reset"):
             self._world.advance(-self._world.offset_seconds)
+            self._forge.change_keys("up")
         for site in sites:
             self._set_faults(site, body)
+        if "jwks" in body:
+            self._forge.change_keys(body["jwks"])
         self._world.advance(advance)
         return self.state()
 
@@ -111,6 +123,8 @@ class Control:
         site.faults.change(body)
         if not site.faults.webhooks.reorder:
             self._world.lanes[site.name].release()
+        if not site.faults.events.reorder:
+            self._world.events[site.name].release()
 
     def _state(self) -> Json:
         faults = {name: site.faults.render() for name, site in self._world.sites.items()}
@@ -130,18 +144,27 @@ class Control:
             for issue in tuple(site.issues.values())
         ]
         identity = {"url": site.url, "display_url": site.display_url, "client_key": site.client_key}
-        return identity | {"cloud_id": site.cloud_id, "app": app, "people": people, "issues": issues}
+        apps = {"app": app, "forge": self._forge.show(site)}
+        return identity | {"cloud_id": site.cloud_id, **apps, "people": people, "issues": issues}
 
     def install(self, site: Site) -> Json:
-        """Install the app at `app`; `as` names the manner, `connect` for now."""
-        if request.args.get("as", "connect") != "connect":
-            raise BadRequest("an app is installed as connect")
+        """Install the app at `app`; `as` names the manner, connect or forge.
+
+        As connect, `installationId` makes it Connect on Forge: an ARI, or `forge` for the site's own.
+        """
+        if _as_forge():
+            return self._forge.install(site)
         descriptor = connect.fetch_descriptor(request.args.get("app", ""))
-        installation = Installation(descriptor, site.client_key, connect.new_secret())
-        return self._offered(site, installation)
+        forge_id = request.args.get("installationId")
+        if forge_id == "forge":
+            known = self._world.forge[site.name].installation
+            forge_id = known.id if known else None
+        return self._offered(site, Installation(descriptor, site.client_key, connect.new_secret(), forge_id=forge_id))
 
     def uninstall(self, site: Site) -> Json:
-        """Uninstall the app; it loses access at once."""
+        """Uninstall the app, `as` connect or forge; it loses access at once."""
+        if _as_forge():
+            return self._forge.uninstall(site)
         installed = _installed(site)
         answer = connect.withdraw(site, installed, key=self._world.install_key)
         return _outcome(site, "uninstalled", installation=installed, answer=answer)
@@ -195,37 +218,8 @@ class Control:
         return {"deliveries": self._world.lanes[site.name].ledger(wait_seconds=wait)}
 
     def token(self, site: Site) -> Json:
-        """Mint a token for a test, genuine or broken.
-
-        Keys: kind (request, context or install), method, path (with query, relative to the app's base URL),
-        account, issue, previous (how many installations back the secret and client key are from),
-        overrides (claims to set, null included), remove (claims to leave out), algorithm, header.
-        """
-        body: Json = {"kind": "request", "previous": 0, "overrides": {}, "remove": [], "header": {}} | _body()
-        kinds = {"request": "HS256", "context": "HS256", "install": "RS256"}
-        former = [*site.former, *([site.installation] if site.installation else [])]
-        if body["kind"] not in kinds or body["previous"] not in range(len(former)):
-            raise Conflict("kind is request, context or install; previous counts installations of this site")
-        installation, key = former[-1 - body["previous"]], self._world.install_key
-        claims = self._claims(site, body, installation=installation) | body["overrides"]
-        claims = {name: value for name, value in claims.items() if name not in body["remove"]}
-        install = body["kind"] == "install"
-        header = ({"kid": key.kid} if install else {}) | body["header"]
-        signing_key = key.private if install else installation.secret
-        algorithm = body.get("algorithm", kinds[body["kind"]])
-        return {"token": sign(claims, signing_key, algorithm=algorithm, header=header)}
-
-    def _claims(self, site: Site, body: Json, *, installation: Installation) -> Json:
-        issue = site.issue(body["issue"]) if "issue" in body else None
-        method, path, issuer = body.get("method", "GET"), body.get("path", "/"), installation.client_key
-        claims = claims_for(method, path, issuer=issuer, context=connect.page_context(site, issue))
-        if "account" in body:
-            claims["sub"] = site.person(body["account"]).account_id
-        if body["kind"] == "context":
-            claims["qsh"] = "context-qsh"
-        if body["kind"] == "install":
-            claims |= {"aud": [installation.descriptor.base_url], "context": {}}
-        return claims
+        """Mint a Connect token for a test, genuine or broken."""
+        return connect_token(site, _body(), key=self._world.install_key)
 
     def _offered(self, site: Site, installation: Installation) -> Json:
         answer = connect.offer(site, installation, key=self._world.install_key)
@@ -241,6 +235,13 @@ def _body() -> Json:
     if not isinstance(body, dict):
         raise BadRequest("a JSON object is needed")
     return body
+
+
+def _as_forge() -> bool:
+    manner = request.args.get("as", "connect")
+    if manner not in {"connect", "forge"}:
+        raise BadRequest("an app is installed as connect or as forge")
+    return manner == "forge"
 
 
 def _installed(site: Site) -> Installation:

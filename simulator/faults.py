@@ -18,7 +18,10 @@ class FaultUnknown(ValueError):
 
 @dataclass
 class Storm:
-    """The next `count` REST requests are answered with `status`."""
+    """The next `count` REST requests are answered with `status`.
+
+    401 and 403 are what big sites answer to a Forge app for minutes after its installation.
+    """
 
     status: int = 429
     count: int = 1
@@ -27,11 +30,13 @@ class Storm:
     reason: str = "jira-burst-based"
 
     def __post_init__(self) -> None:
-        if self.status not in {429, 500, 502, 503, 504} or self.retry_after not in RETRY_AFTER:
-            raise FaultUnknown(f"a storm is 429 or 5xx, with retry_after one of {', '.join(RETRY_AFTER)}")
+        if self.status not in {401, 403, 429, 500, 502, 503, 504} or self.retry_after not in RETRY_AFTER:
+            raise FaultUnknown(f"a storm is 401, 403, 429 or 5xx, with retry_after one of {', '.join(RETRY_AFTER)}")
 
     def headers(self) -> dict[str, str]:
         """Return the headers of the answer, as Jira's rate limiting sends them."""
+        if self.status < 429:
+            return {}
         reset = datetime.now(UTC) + timedelta(seconds=self.seconds)
         after = {
             "seconds": str(self.seconds),
@@ -52,16 +57,31 @@ class Storm:
         }
 
 
+# what Connect's `webhooks` and Forge's `events` have in common: setting it for webhooks sets it for events
+_SHARED = frozenset({"duplicate", "drop", "reorder", "delay_seconds"})
+
+
 @dataclass
-class Webhooks:
-    """What happens to webhooks: extra copies of each, the next n dropped, or held and sent backwards."""
+class Deliveries:
+    """What happens to deliveries: extra copies of each, the next n dropped, or held and sent backwards."""
 
     duplicate: int = 0
     drop: int = 0
     reorder: int = 0
-    delay_seconds: float = 0
+    delay_seconds: float = 0.0
     retry_seconds: list[float] = field(default_factory=lambda: [1, 2, 4, 8, 15])
-    timeout_seconds: float = 5
+    timeout_seconds: float = 5.0
+
+    def next_dropped(self) -> bool:
+        """Say whether this delivery is lost, and use up one loss."""
+        lost = self.drop > 0
+        self.drop -= lost
+        return lost
+
+
+def _events() -> Deliveries:
+    """Return Forge's rule, 5 s and four retries, but with a second instead of a minute between them."""
+    return Deliveries(retry_seconds=[1, 1, 1, 1])
 
 
 @dataclass
@@ -70,7 +90,8 @@ class Faults:
 
     latency_seconds: float = 0
     storm: Storm | None = None
-    webhooks: Webhooks = field(default_factory=Webhooks)
+    webhooks: Deliveries = field(default_factory=Deliveries)
+    events: Deliveries = field(default_factory=_events)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def next_storm(self) -> Storm | None:
@@ -82,15 +103,11 @@ class Faults:
             storm.count -= 1
             return storm
 
-    def next_dropped(self) -> bool:
-        """Say whether this webhook is lost, and use up one loss."""
-        with self._lock:
-            lost = self.webhooks.drop > 0
-            self.webhooks.drop -= lost
-            return lost
-
     def change(self, wanted: Json) -> None:
-        """Set faults: `latency_seconds`, `storm` (object or null), `webhooks` (object).
+        """Set faults: `latency_seconds`, `storm` (object or null), `webhooks` and `events` (objects).
+
+        What `webhooks` says of duplicate, drop, reorder and delay_seconds holds for events as well, each lane
+        counting for itself; `events` comes second.
 
         Raises:
             FaultUnknown: an unknown name or a value of the wrong kind; nothing has changed then.
@@ -99,17 +116,22 @@ class Faults:
         storm = wanted.get("storm", self.storm)
         if "storm" in wanted and storm is not None:
             storm = Storm(**_known(Storm(), storm))
-        hooks = Webhooks(**vars(self.webhooks) | _known(Webhooks(), wanted.get("webhooks", {})))
+        hooks = _known(Deliveries(), wanted.get("webhooks", {}))
+        events = {name: value for name, value in hooks.items() if name in _SHARED}
+        events |= _known(Deliveries(), wanted.get("events", {}))
         with self._lock:
-            self.latency_seconds, self.storm, self.webhooks = latency, storm, hooks
+            self.latency_seconds, self.storm = latency, storm
+            self.webhooks = Deliveries(**vars(self.webhooks) | hooks)
+            self.events = Deliveries(**vars(self.events) | events)
 
     def render(self) -> Json:
         """Return the faults as they stand, in the form that `change` takes."""
         storm = vars(self.storm) if self.storm else None
-        return {"latency_seconds": self.latency_seconds, "storm": storm, "webhooks": vars(self.webhooks)}
+        lanes = {"webhooks": vars(self.webhooks), "events": vars(self.events)}
+        return {"latency_seconds": self.latency_seconds, "storm": storm, **lanes}
 
 
-def _known(default: Storm | Webhooks, wanted: object) -> Json:
+def _known(default: Storm | Deliveries, wanted: object) -> Json:
     """Return the wanted values, each known by name and of its default's kind."""
     names = {one.name: getattr(default, one.name) for one in fields(default)}
     if not isinstance(wanted, dict) or not wanted.keys() <= names.keys():

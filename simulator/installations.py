@@ -26,12 +26,16 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class Installation:
-    """One app on one site, with the secret they share."""
+    """One app on one site, with the secret they share.
+
+    `forge_id` is what a Connect module inside a Forge app (Connect on Forge) is told: the installation's ARI.
+    """
 
     descriptor: Descriptor
     client_key: str
     secret: str
     active: bool = True
+    forge_id: str | None = None
 
     def __repr__(self) -> str:
         return f"Installation({self.descriptor.key!r}, client_key={self.client_key!r}, active={self.active})"

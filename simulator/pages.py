@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from flask import (
     Blueprint,
     Flask,
@@ -16,10 +18,12 @@ from flask import (
 from werkzeug.wrappers import Response as AnyResponse
 
 from simulator.connect import LOOPBACK, context_token, panel_url
+from simulator.forge_pages import forge_panels
 from simulator.issues import CHOICES, Issue
 from simulator.people import Json, Person
 from simulator.seeds import CVSS
-from simulator.site import Site, Unknown
+from simulator.site import Site
+from simulator.viewing import viewer, visible_issue
 from simulator.world import World
 
 # the attribute that Atlassian's own host gives the frames of apps
@@ -28,6 +32,7 @@ SANDBOX = (
     "allow-top-navigation-by-user-activation allow-storage-access-by-user-activation"
 )
 THEMES = ("light", "dark")
+HOSTS = ("both", "connect", "forge")
 
 
 def guard(app: Flask) -> None:
@@ -82,25 +87,28 @@ class Pages:
         return routes
 
     def browse(self, key: str) -> Response:
-        """Show an issue as one of the site's people (`as`: handle or account id), in a `theme`."""
-        person, theme = self._viewer(), self._theme()
-        issue = self._visible(key, person)
+        """Show an issue as one of the site's people (`as`: handle or account id), in a `theme`.
+
+        `host` picks whose panels are shown where the app is installed twice: connect, forge or both.
+        """
+        person, theme, host = viewer(self._site), _choice("theme", THEMES), _choice("host", HOSTS)
+        issue = visible_issue(self._site, key, person)
         shown = {"site": self._site, "people": self._site.people.values(), "person": person, "theme": theme}
+        shown |= {"host": host, "hosts": HOSTS}
         if issue is None:
             return secured(render_template("refused.html", **shown), status=404)
-        panels = self._panels(issue, person)
-        installed = self._site.installation
+        panels = self._panels(issue, person) if host != "forge" else []
+        if host != "connect":
+            panels += forge_panels(self._world.forge[self._site.name], self._world, issue=issue, person=person)
         return secured(
-            render_template(
-                "issue.html", **shown, issue=issue, panels=panels, choices=CHOICES, cvss=CVSS, sandbox=SANDBOX
-            ),
-            frames=installed.descriptor.origin if installed and panels else "'none'",
+            render_template("issue.html", **shown, issue=issue, panels=panels, choices=CHOICES, cvss=CVSS),
+            frames=" ".join(sorted({panel["origin"] for panel in panels})) or "'none'",
         )
 
     def edit(self, key: str) -> AnyResponse:
         """Change an issue from its page, as the person shown there."""
-        person = self._viewer()
-        issue = self._visible(key, person)
+        person = viewer(self._site)
+        issue = visible_issue(self._site, key, person)
         if issue is None:
             abort(404)
         names = ("priority", "status", "resolution")
@@ -114,10 +122,10 @@ class Pages:
 
     def token(self) -> Response:
         """Give the page a fresh context token for the person and issue that it shows."""
-        installed, person = self._site.installation, self._viewer()
+        installed, person = self._site.installation, viewer(self._site)
         if installed is None or not installed.active:
             abort(404)
-        issue = self._visible(request.args.get("issue", ""), person)
+        issue = visible_issue(self._site, request.args.get("issue", ""), person)
         token = context_token(self._site, installed, person=person, issue=issue)
         answer = jsonify({"token": token})
         answer.headers["Cache-Control"] = "no-store"
@@ -133,29 +141,20 @@ class Pages:
             return []
         return [
             {
+                "host": "connect",
                 "title": module["name"]["value"],
                 "label": module.get("content", {}).get("label", {}).get("value", ""),
                 "channel": f"channel-{module['key']}",
                 "origin": installed.descriptor.origin,
+                "sandbox": SANDBOX,
+                "query": urlencode({"as": person.handle, "issue": issue.key}),
                 "url": panel_url(self._site, installed, module=module, issue=issue, person=person),
             }
             for module in installed.descriptor.modules.get("jiraIssueContexts", [])
         ]
 
-    def _visible(self, key: str, person: Person) -> Issue | None:
-        try:
-            issue = self._site.issue(key)
-        except Unknown:
-            return None
-        return issue if self._site.may_see(person, issue) else None
 
-    def _viewer(self) -> Person:
-        try:
-            return self._site.person(request.args.get("as", "admin"))
-        except Unknown as unknown:
-            abort(400, str(unknown))
-
-    @staticmethod
-    def _theme() -> str:
-        theme = request.args.get("theme", "light")
-        return theme if theme in THEMES else "light"
+def _choice(name: str, known: tuple[str, ...]) -> str:
+    """Return what the query says, the first of the known if it is none of them."""
+    wanted = request.args.get(name, known[0])
+    return wanted if wanted in known else known[0]

@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 
 from simulator.issues import Issue
 from simulator.jql import JqlWrong, select
 from simulator.people import Json, Person
 from simulator.reading import Refusal, cut_page, id_numbers, json_body, numbered_entry, texts, whole_number
-from simulator.signing import TokenRefused, check_app_token
+from simulator.signing import TokenRefused
 from simulator.site import GLOBAL_PERMISSIONS, Site, Unknown
 
 _NOT_FOUND = "Issue does not exist or you do not have permission to see it."
+CLIENT_KEY_PROPERTY = "connect_client_key_019cdff3-8bfb-71fe-9628-875b700aebb8"
 MAX_BULK_ISSUES, MAX_CHANGELOG_ISSUES, MAX_PAGE, MAX_SEARCH_IDS = 100, 1000, 100, 5000
 
 
@@ -24,14 +25,18 @@ def _error(status: int, message: str) -> Response:
 
 
 class Rest:
-    """The REST handlers of one site; every one acts as the installed app's user."""
+    """The REST handlers of one site; every one acts as the person whom `caller` returns.
 
-    def __init__(self, site: Site, now: Callable[[], datetime]) -> None:
-        self._site, self._now = site, now
+    `caller` reads the request's token and raises `TokenRefused`. That person is the installed app's own user
+    unless the token was given for another.
+    """
+
+    def __init__(self, site: Site, now: Callable[[], datetime], *, caller: Callable[[], Person]) -> None:
+        self._site, self._now, self._caller = site, now, caller
 
     def blueprint(self) -> Blueprint:
-        """Return the routes, behind latency, storms and the check of the app's token."""
-        routes = Blueprint("rest", __name__)
+        """Return the routes, behind latency, storms and the check of the token."""
+        routes = Blueprint(f"rest-{self._site.name}", __name__)
         rows: list[tuple[str, Callable[..., Json | list[Json]], str]] = [
             ("/rest/api/3/issue/<reference>", self.issue, "GET"),
             ("/rest/api/3/issue/<reference>/changelog", self.changelog, "GET"),
@@ -44,6 +49,7 @@ class Rest:
             ("/rest/api/3/myself", self.myself, "GET"),
             ("/rest/api/3/serverInfo", self.server_info, "GET"),
             ("/rest/atlassian-connect/1/addons/<app_key>", self.addon, "GET"),
+            ("/rest/atlassian-connect/1/addons/<app_key>/properties/<name>", self.addon_property, "GET"),
         ]
         for rule, view, method in rows:
             routes.add_url_rule(rule, f"{view.__name__}_{method}", view, methods=[method])
@@ -63,23 +69,15 @@ class Rest:
         if request.method == "GET" and request.content_length:
             return _error(403, "A GET request must not have a body.")
         try:
-            self._check_token()
+            g.actor = self._caller()
         except TokenRefused as refused:
             return _error(401, f"Client must be authenticated to access this resource: {refused}")
         return None
 
-    def _check_token(self) -> None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        accepted = [one for one in (self._site.installation, self._site.offered) if one and one.active]
-        if scheme != "JWT" or not accepted:
-            raise TokenRefused("no app token, or no app installed")
-        check_app_token(
-            token,
-            app_key=accepted[0].descriptor.key,
-            secrets=tuple(one.secret for one in accepted),
-            method=request.method,
-            target=request.environ["RAW_URI"],
-        )
+    @property
+    def _actor(self) -> Person:
+        actor: Person = g.actor
+        return actor
 
     def issue(self, reference: str) -> Json:
         """Return one issue; `fields` picks, `expand=names` adds the names of fields."""
@@ -119,7 +117,7 @@ class Rest:
         picked = set(body.get("fieldIds", []))
         entries = [
             (issue.id, numbered_entry(entry, picked))
-            for issue in self._site.visible(self._site.app_user)
+            for issue in self._site.visible(self._actor)
             if issue.id in wanted
             for entry in issue.changelog
         ]
@@ -144,7 +142,7 @@ class Rest:
         """Say, of the given account, which of the asked permissions it has on which projects and issues."""
         body = json_body()
         try:
-            person: Person | None = self._site.person(str(body.get("accountId", "app")))
+            person: Person | None = self._site.person(str(body.get("accountId", self._actor.handle)))
         except Unknown:
             person = None
         asked = body.get("globalPermissions", [])
@@ -160,7 +158,7 @@ class Rest:
         names = fields.split(",") if isinstance(fields, str) else fields
         size = min(whole_number(body.get("maxResults"), 50), MAX_SEARCH_IDS if names == ["id"] else MAX_PAGE)
         try:
-            found = select(str(body.get("jql", "")), self._site.visible(self._site.app_user), now=self._now())
+            found = select(str(body.get("jql", "")), self._site.visible(self._actor), now=self._now())
         except JqlWrong as wrong:
             raise Refusal(400, str(wrong)) from wrong
         page, token = cut_page(found, body, size=size)
@@ -169,8 +167,8 @@ class Rest:
         return {"issues": issues, "isLast": token is None, **more}
 
     def myself(self) -> Json:
-        """Return the app's own user."""
-        return self._site.app_user.render(self._site.url)
+        """Return whom the token acts as: the app's own user, or a person."""
+        return self._actor.render(self._site.url)
 
     def server_info(self) -> Json:
         """Return what a site says about itself."""
@@ -186,9 +184,22 @@ class Rest:
         host = {"product": "Jira", "contacts": []}
         return {"key": app_key, "version": "1.0.0", "state": "ENABLED", "host": host, "license": licence}
 
+    def addon_property(self, app_key: str, name: str) -> Json:
+        """Return the one property that Atlassian keeps: the client key that the app has had as a Connect app.
+
+        https://developer.atlassian.com/platform/adopting-forge-from-connect/migrate-connect-clientkey/
+        """
+        if self._actor != self._site.app_user:
+            raise Refusal(403, "Only the app itself reads its properties.")
+        known = [*self._site.former, *([self._site.installation] if self._site.installation else [])]
+        keys = [one.client_key for one in known if one.descriptor.key == app_key]
+        if name != CLIENT_KEY_PROPERTY or not keys:
+            raise Refusal(404, "Property with key not found.")
+        return {"key": name, "value": keys[-1]}
+
     def _visible(self, reference: str) -> Issue:
         issue = self._site.issue(reference)
-        if not self._site.may_see(self._site.app_user, issue):
+        if not self._site.may_see(self._actor, issue):
             raise Unknown(reference)
         return issue
 

@@ -6,13 +6,18 @@ import socket
 import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from simulator.callers import connect_caller, forge_caller
 from simulator.connect import LOOPBACK
 from simulator.control import Control
+from simulator.custom_ui import custom_ui_app
+from simulator.forge_pages import ForgePages
 from simulator.pages import Pages, guard, serve_static
 from simulator.rest import Rest
 from simulator.site import Site
@@ -31,8 +36,9 @@ class _QuietHandler(WSGIRequestHandler):
 class Simulator:
     """A simulator on loopback ports; a context manager that serves while it is open.
 
-    `port` is the control port, `site_port` the first of three; 0 takes free ones. `epoch` is the instant that
-    the ages of the first issues count back from: the hour in which it was made, unless given.
+    `port` is the control port, `site_port` the first of three for sites, and the one after them serves Custom
+    UI bundles from the folder `forge_ui`; 0 takes free ones. `epoch` is the instant that the ages of the first
+    issues count back from: the hour in which it was made, unless given.
 
     Raises:
         ValueError: the host is not a loopback address.
@@ -47,18 +53,27 @@ class Simulator:
         site_port: int = 0,
         host: str = "127.0.0.1",
         epoch: datetime | None = None,
+        forge_ui: Path | None = None,
     ) -> None:
         if host not in LOOPBACK - {"::1"}:
             raise ValueError(f"{host} is not a loopback address: the simulator is for this machine only")
-        ports = [port, *(site_port and site_port + number for number in range(len(SITE_NAMES)))]
+        ports = [port, *(site_port and site_port + number for number in range(len(SITE_NAMES) + 1))]
         with ExitStack() as opened:  # closes what was opened if a port is taken
             sockets = [opened.enter_context(socket.create_server((host, wanted))) for wanted in ports]
             opened.pop_all()
         urls = [f"http://{host}:{opened.getsockname()[1]}" for opened in sockets]
         self.control_url = urls[0]
         hour = epoch or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-        self.world = World(dict(zip(SITE_NAMES, urls[1:], strict=True)), seed=seed, epoch=hour)
-        apps = [Control(self.world).app(), *(self._site_app(site) for site in self.world.sites.values())]
+        self.world = World(
+            dict(zip(SITE_NAMES, urls[1:-1], strict=True)),
+            seed=seed,
+            epoch=hour,
+            api_url=self.control_url,
+            forge_ui_url=urls[-1],
+            forge_ui=forge_ui,
+        )
+        sites = [self._site_app(site) for site in self.world.sites.values()]
+        apps = [self._control_app(), *sites, custom_ui_app(self.world)]
         self._servers = [_serve_on(opened, app) for opened, app in zip(sockets, apps, strict=True)]
 
     def site(self, name: str) -> Site:
@@ -84,12 +99,21 @@ class Simulator:
             server.shutdown()
             server.server_close()
 
+    def _control_app(self) -> Flask:
+        """Return the control port, where Jira is reached by cloud id as well, as at api.atlassian.com."""
+        app = Control(self.world).app()
+        for name, forge in self.world.forge.items():
+            rest = Rest(self.world.sites[name], self.world.now, caller=partial(forge_caller, forge))
+            app.register_blueprint(rest.blueprint(), url_prefix=f"/ex/jira/{forge.site.cloud_id}")
+        return app
+
     def _site_app(self, site: Site) -> Flask:
         app = Flask("simulator")
         guard(app)
         serve_static(app)
-        app.register_blueprint(Rest(site, self.world.now).blueprint())
+        app.register_blueprint(Rest(site, self.world.now, caller=partial(connect_caller, site)).blueprint())
         app.register_blueprint(Pages(site, self.world).blueprint())
+        app.register_blueprint(ForgePages(self.world.forge[site.name]).blueprint())
         return app
 
 

@@ -25,6 +25,7 @@ from app.store.embedded import EmbeddedPostgres
 from app.vault.administration import create_keyring
 from simulator.running import Simulator
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 READY_SECONDS = 30
 
 
@@ -47,14 +48,31 @@ class TestDatabase:
     owner: str
     superuser: str
 
+    @classmethod
+    def on(cls, server, name):
+        urls = urls_of(server, name)
+        return cls(
+            name=name,
+            web=urls["database_url"],
+            worker=urls["database_worker_url"],
+            owner=urls["database_owner_url"],
+            superuser=server.superuser_url(name),
+        )
+
     def rows(self, query, *values):
         """What a superuser sees: tests look past row security, the product never does."""
         with psycopg.connect(self.superuser, autocommit=True) as connection:
             return connection.execute(query, values).fetchall()
 
     def execute(self, query, *values):
-        with psycopg.connect(self.superuser, autocommit=True) as connection:
+        # The triggers of the queue name their tables without a schema.
+        with psycopg.connect(self.superuser, autocommit=True, options="-c search_path=public,jobs") as connection:
             connection.execute(query, values)
+
+    def let_time_pass(self):
+        """What waits for later is due now: time is data here, and no test waits for half an hour."""
+        self.execute("UPDATE app.pending_reads SET due_at = now()")
+        self.execute("UPDATE jobs.procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo'")
 
 
 @pytest.fixture(scope="session")
@@ -79,18 +97,22 @@ def make_database(cluster):
         name = f"test{next(count)}"
         with psycopg.connect(cluster.superuser_url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template OWNER pledge_owner")
-        urls = urls_of(cluster, name)
-        yield TestDatabase(
-            name=name,
-            web=urls["database_url"],
-            worker=urls["database_worker_url"],
-            owner=urls["database_owner_url"],
-            superuser=cluster.superuser_url(name),
-        )
+        yield TestDatabase.on(cluster, name)
         with psycopg.connect(cluster.superuser_url("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     return make
+
+
+@pytest.fixture
+def own_server():
+    """A PostgreSQL of the test's own, which it may stop, start and break, and a migrated database on it."""
+    folder = Path(tempfile.mkdtemp(prefix="pledge-"))
+    with EmbeddedPostgres(folder) as server:
+        provision(server, "own")
+        upgrade(urls_of(server, "own")["database_owner_url"])
+        yield server, TestDatabase.on(server, "own")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -259,12 +281,12 @@ class Stack:
 
 @pytest.fixture(scope="session")
 def make_stack(make_database, keyring_file):
-    """A factory of running products: `with make_stack(processes=2) as stack`."""
+    """A factory of running products: `with make_stack(processes=2) as stack`; `database` if not one of its own."""
 
     @contextmanager
     def make(**options) -> Iterator[Stack]:
         with ExitStack() as exits:
-            database = exits.enter_context(make_database())
+            database = options.pop("database", None) or exits.enter_context(make_database())
             simulator = exits.enter_context(Simulator(seed=options.pop("seed", 1)))
             stack = Stack(database=database, simulator=simulator, keyring_file=keyring_file, **options)
             exits.callback(stack.stop)
@@ -278,3 +300,22 @@ def stack(make_stack):
     """One running product for the tests of a module, installed on nothing yet."""
     with make_stack() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium of the machine; none is downloaded.
+
+    Not for the whole session: while Playwright is open, no other test of this process can run an asyncio loop.
+    """
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        require("Chromium", f"none of {', '.join(BROWSERS)} is on the PATH")
+    from playwright.sync_api import sync_playwright  # late: it costs half a second where there is no browser
+
+    # the sandbox of Chromium cannot start as root, as which containers run the tests
+    flags = ["--disable-dev-shm-usage", "--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=flags)
+        yield chromium
+        chromium.close()

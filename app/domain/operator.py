@@ -10,6 +10,9 @@ from app.domain.services import Services
 class Operations(Protocol):
     """What an operator asks of a set-up, also of a broken or empty one; each method needs only what it is about."""
 
+    known_errors: tuple[type[Exception], ...]
+    """What these methods raise with a text that is written for the operator."""
+
     def settings(self) -> Mapping[str, str]:
         """Every setting with the value in force; raises `SettingsRefused`, which says how to mend it."""
 

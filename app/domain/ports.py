@@ -73,6 +73,9 @@ class Registry(Protocol):
     def list_connect(self) -> tuple[Registered, ...]:
         """Every Connect installation, in order of tenant."""
 
+    def is_active(self, tenant: TenantId) -> bool:
+        """Whether that tenant has an active installation."""
+
     def list_active(self) -> tuple[TenantId, ...]:
         """Every tenant with an active installation, in order of id."""
 
@@ -146,14 +149,14 @@ class IssueRows(Protocol):
     def ask_first_read(self, issue: IssueId, *, now: datetime) -> None:
         """The issue has to be read, unless that is asked for already."""
 
-    def lease_pending(self, *, limit: int, now: datetime, until: Callable[[int], datetime]) -> tuple[PendingRead, ...]:
-        """The oldest reads that are due; each is due again at `until(attempts)` unless it is settled."""
+    def lease_pending(self, *, now: datetime, until: Callable[[int], datetime]) -> PendingRead | None:
+        """Of the reads that are due the one tried least, then the oldest; it is due again at `until(attempts)`."""
 
     def settle_read(self, read: PendingRead) -> None:
         """The read is done, unless it was asked for again meanwhile."""
 
-    def next_pending_due(self) -> datetime | None:
-        """When the next read is due."""
+    def next_pending(self) -> PendingRead | None:
+        """The read that is due first, now or later."""
 
     def purge_deliveries(self, before: datetime) -> int:
         """Forget deliveries received before that instant; returns how many."""
@@ -177,8 +180,17 @@ class UnitOfWork(Protocol):
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant of this transaction; once, because row security would follow a change silently."""
 
-    def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None) -> None:
-        """Ask for work in the same transaction, at once or not before `at`; a request that already waits is enough."""
+    def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
+        """Ask for work in the same transaction, at once or not before `at`; a request that already waits is enough.
+
+        `attempt`: how often this work has failed in a row.
+        """
+
+    def await_enqueued(self, kind: JobKind, tenant: TenantId) -> None:
+        """Wait for transactions that asked for this work and have not ended: a running job then sees what they did.
+
+        Raises `DatabaseUnavailable` when they do not end.
+        """
 
     def commit(self, *, because: AuditEvent | Bookkeeping) -> None:
         """Commit, with the audit entry in the same transaction or as a listed bookkeeping reason."""

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,13 +23,19 @@ class BodyMalformed(ValueError):
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
-    """A JSON object in UTF-8 without duplicate keys, NaN, NUL or deep nesting; raises `BodyMalformed`."""
+    """A JSON object in UTF-8 without duplicate keys, NaN, NUL, half surrogate pairs or deep nesting.
+
+    Raises `BodyMalformed`.
+    """
     try:
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
     except (ValueError, RecursionError) as fault:
         raise BodyMalformed(BodyMalformed.__doc__) from fault
-    if not isinstance(value, dict) or _depth(value) > _DEEPEST:
+    if not isinstance(value, dict):
         raise BodyMalformed(BodyMalformed.__doc__)
+    for depth, layer in enumerate(_layers(value), start=1):
+        if depth > _DEEPEST or not all(_is_carried(text) for text in layer if isinstance(text, str)):
+            raise BodyMalformed(BodyMalformed.__doc__)
     return value
 
 
@@ -65,7 +73,10 @@ def issue_hint(raw: bytes) -> IssueHint | None:
 def _site_url(value: object) -> str:
     """An origin: the host becomes part of a response header, so nothing but a host name may be in it."""
     text = _printable(value).rstrip("/")
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as fault:  # a bracket without its other one
+        raise BodyMalformed(BodyMalformed.__doc__) from fault
     if parts.scheme not in {"https", "http"} or parts.path or parts.query or parts.fragment:
         raise BodyMalformed(BodyMalformed.__doc__)
     _matching(_HOST, parts.netloc)
@@ -93,14 +104,19 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _depth(value: Any) -> int:  # noqa: ANN401  any JSON
-    deepest, layer = 0, [value]
+def _layers(value: object) -> Iterator[list[object]]:
+    """The value, what is in it, what is in that, and so on; names of members count as members."""
+    layer = [value]
     while layer:
-        deepest += 1
+        yield layer
         layer = [
             inner
             for outer in layer
             if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            for inner in (chain(outer, outer.values()) if isinstance(outer, dict) else outer)
         ]
-    return deepest
+
+
+def _is_carried(text: str) -> bool:
+    """Whether a database can hold it: PostgreSQL takes neither NUL nor half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -4,6 +4,7 @@ A gate runs before the view and either leaves a caller in the request or raises.
 `mounts`, never by the token.
 """
 
+import re
 from collections.abc import Callable
 
 from flask import g, request
@@ -17,6 +18,7 @@ from app.protocol.refusals import TokenRefused
 Gate = Callable[[], None]
 _SCHEME = "JWT "
 _BEARER = "Bearer "
+_SENDABLE = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
 class TokenMissing(TokenRefused):
@@ -88,6 +90,7 @@ def forge_page() -> None:
         _bearer(),
         module_keys=_modules().pages,
         issue=named if named is not None and named.isdigit() else None,
+        person_token=_secret_header("X-Forge-OAuth-User"),
         now=now(),
     )
     g.is_forge = True
@@ -109,15 +112,19 @@ def forge_cron() -> None:
 
 
 def _admit_system(module_keys: frozenset[str]) -> None:
-    # Read only here and believed only after the token: on a page call such a header would come from a browser.
-    header = request.headers.get("X-Forge-OAuth-System")
     g.caller, g.forge_invocation = services().forge.admit_system(
         _bearer(),
         module_keys=module_keys,
-        system_token=Secret(header) if header else None,
+        system_token=_secret_header("X-Forge-OAuth-System"),
         now=now(),
     )
     g.is_forge = True
+
+
+def _secret_header(name: str) -> Secret | None:
+    """A token that Forge sends along; anybody can send a header, so it is used only once the invocation is proven."""
+    value = request.headers.get(name, "")
+    return Secret(value) if _SENDABLE.fullmatch(value) else None
 
 
 def _modules() -> ForgeModules:

@@ -75,8 +75,12 @@ MOUNTS: tuple[Mount, ...] = (
 
 
 def install(app: Flask, mounts: tuple[Mount, ...] = MOUNTS) -> None:
-    """Add every route of the table, and refuse what is not in it."""
+    """Add every route of the table, and refuse what is not in it; raises `ValueError` for a view mounted twice."""
     rows = {mount.endpoint: mount for mount in mounts}
+    for mount in mounts:
+        if rows[mount.endpoint] is not mount:
+            # The gate is found by endpoint: the later row's gate would silently stand for the earlier row too.
+            raise ValueError(f"{mount.endpoint} is mounted twice; give each route a view of its own")
     # A merged or added slash would make the router serve another path than the one that was signed.
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True

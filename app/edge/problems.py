@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.domain.access.decisions import NotConfirmed
 from app.domain.installations.admission import KeysUnavailable
@@ -19,7 +19,7 @@ from app.domain.secrets import VaultCannotAnswer
 from app.edge.bodies import BodyMalformed
 from app.edge.parameters import Malformed
 from app.edge.shields import BodyTooLarge, WrongMediaType
-from app.protocol.refusals import NotForThis, TokenRefused
+from app.protocol.refusals import KeySetUnfit, NotForThis, Refusal, TokenRefused
 
 log = logging.getLogger("pledge.edge")
 
@@ -53,6 +53,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     BodyTooLarge: Problem(413, "body_too_large", "The body is larger than this route takes"),
     WrongMediaType: Problem(415, "wrong_media_type", "The body has to be application/json"),
     KeysUnavailable: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
+    KeySetUnfit: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
     JiraUnavailable: Problem(503, "jira_unavailable", "Jira cannot be asked at the moment"),
     VaultCannotAnswer: Problem(503, "vault_unavailable", "Stored credentials cannot be used at the moment"),
     DatabaseUnavailable: Problem(503, "database_unavailable", "The database cannot be reached at the moment"),
@@ -90,11 +91,11 @@ def trace_id() -> str:
 def report(error: Exception) -> Problem:
     """Log why, by code; return what the outside learns."""
     problem = problem_of(error)
-    reason = getattr(error, "code", None)
+    reason = error.code if isinstance(error, Refusal) else None
     fields = {
         "trace_id": trace_id(),
         "status": problem.status,
-        "code": reason if isinstance(reason, str) else problem.code,
+        "code": reason or problem.code,
         "endpoint": request.endpoint or "",
     }
     if problem.status >= 500 and problem.status != 503:
@@ -109,7 +110,7 @@ def answer(error: Exception) -> Response:
     """The problem document of that error."""
     problem = report(error)
     document = {
-        "type": f"about:blank#{problem.code}",
+        "type": f"urn:pledge:problem:{problem.code}",
         "title": problem.title,
         "status": problem.status,
         "code": problem.code,
@@ -118,6 +119,8 @@ def answer(error: Exception) -> Response:
     response = Response(json.dumps(document), status=problem.status, mimetype="application/problem+json")
     if problem.status == 503:
         response.headers["Retry-After"] = str(retry_after_seconds(error))
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     return response
 
 

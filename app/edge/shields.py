@@ -50,7 +50,6 @@ def shield(response: Response) -> Response:
         response.headers["Cache-Control"] = _NO_STORE
     ancestors = g.get("frame_ancestors")
     response.headers["Content-Security-Policy"] = _page_policy(ancestors) if ancestors else _NOTHING
-    response.headers.pop("Server", None)
     return response
 
 

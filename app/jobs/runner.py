@@ -34,6 +34,8 @@ RETRY_DELAYS_SECONDS = (5, 30, 120, 600, 1800)
 """After each failure in a row; after the last the job stays as failed."""
 CONCURRENCY = 4
 GRACE_SECONDS = 25
+FETCH_SECONDS = 0.5
+"""Work that is asked for while the tenant's job runs is announced too early to be taken: this is how long it waits."""
 HEARTBEAT_SECONDS = 3.0
 STALLED_SECONDS = 10.0
 HUNG_SECONDS = 20.0
@@ -87,6 +89,7 @@ class Worker:
         worker = asyncio.create_task(
             self._app.run_worker_async(
                 concurrency=CONCURRENCY,
+                fetch_job_polling_interval=FETCH_SECONDS,
                 install_signal_handlers=False,
                 shutdown_graceful_timeout=GRACE_SECONDS,
                 update_heartbeat_interval=HEARTBEAT_SECONDS,

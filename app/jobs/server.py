@@ -1,14 +1,73 @@
 """The web server: gunicorn with threads, because calls to Jira wait and computing is short."""
 
+import json
+import logging
 import os
-import sys
+import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from uuid import uuid4
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.http.message import Request
+from gunicorn.workers.gthread import ThreadWorker
+
+log = logging.getLogger("pledge.web")
 
 GRACE_SECONDS = 25
+_HEAD = (
+    "Connection: close",
+    "Content-Type: application/problem+json",
+    "Cache-Control: no-store, no-cache",
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Referrer-Policy: no-referrer",
+    "Strict-Transport-Security: max-age=63072000; includeSubDomains",
+    "X-Content-Type-Options: nosniff",
+)
+"""As `app.edge.shields` puts them on every answer of the app."""
 _LONGEST_TARGET = 8190
+
+
+class _Lines(Logger):  # type: ignore[misc]  # gunicorn has no type information
+    """Gunicorn's own messages, written as ours are."""
+
+    def setup(self, cfg: Config) -> None:
+        """No handler of its own: the root's writes them."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+class _Threads(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type information
+    """Gunicorn's threads, silent about what they could not read."""
+
+    def handle_error(self, req: Request | None, client: socket.socket, addr: tuple[str, int], exc: Exception) -> None:
+        """Answer bytes that are no HTTP request (`req` is None), or a request whose answer failed outside the app.
+
+        Gunicorn's own method writes the request line or header into the log and back to the caller: a token that is
+        sent in a mangled request would stand in the log.
+        """
+        status, reason = (400, "Bad Request") if req is None else (500, "Internal Server Error")
+        trace_id = uuid4().hex
+        log.warning("not served", extra={"trace_id": trace_id, "status": status, "code": type(exc).__name__})
+        with suppress(OSError):
+            client.sendall(_answer(status, reason, trace_id=trace_id))
+
+
+def _answer(status: int, reason: str, *, trace_id: str) -> bytes:
+    document = {
+        "type": "urn:pledge:problem:not_served",
+        "title": reason,
+        "status": status,
+        "code": "not_served",
+        "trace_id": trace_id,
+    }
+    body = json.dumps(document).encode()
+    head = (f"HTTP/1.1 {status} {reason}", f"Content-Length: {len(body)}", *_HEAD, "", "")
+    return "\r\n".join(head).encode() + body
 
 
 class Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no type information
@@ -37,7 +96,8 @@ def serve(make_app: Callable[[], Flask], *, host: str, port: int, processes: int
             "bind": f"{host}:{port}",
             "workers": processes,
             "threads": threads,
-            "worker_class": "gthread",
+            "worker_class": _Threads,
+            "logger_class": _Lines,
             "keepalive": 5,
             "timeout": 60,
             "graceful_timeout": GRACE_SECONDS,
@@ -47,6 +107,6 @@ def serve(make_app: Callable[[], Flask], *, host: str, port: int, processes: int
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108  a heartbeat file
             # Whoever stands before us is told by X-Forwarded-For only; nothing here believes it.
             "forwarded_allow_ips": "",
-            "when_ready": lambda _: print(f"web ready http://{host}:{port}", file=sys.stderr, flush=True),  # noqa: T201
+            "when_ready": lambda _: log.info(f"web ready http://{host}:{port}"),
         },
     ).run()

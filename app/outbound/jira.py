@@ -29,6 +29,8 @@ _CHANGELOG_PAGE = 100
 _LONGEST_CHANGELOG = 10_000
 _FIELDS_KEPT_SECONDS = 3600.0
 _COME_BACK_SECONDS = 30
+_NOT_AS_DOCUMENTED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What reading JSON of another shape raises."""
 
 
 class _Stamp(requests.auth.AuthBase):
@@ -68,16 +70,18 @@ class ConnectJira:
             "accountId": account,
             "projectPermissions": [{"permissions": ["BROWSE_PROJECTS"], "issues": [int(issue)], "projects": []}],
         }
-        with (
-            self._patience.of(site.base_url),
-            self._jira(site, timeout_seconds=_PERMISSION_TIMEOUT_SECONDS) as jira,
-        ):
+        with self._patience.of(site.base_url):
             try:
-                answer = jira.get_bulk_permissions(data=question)
+                return int(issue) in self._browsable(site, question)
             except IssueHidden as refusal:
+                # The question itself was refused: that says nothing about the person.
                 raise JiraUnavailable(_COME_BACK_SECONDS) from refusal
-            granted = [row for row in answer["projectPermissions"] if row["permission"] == "BROWSE_PROJECTS"]
-            return any(int(issue) in map(int, row["issues"]) for row in granted)
+
+    def _browsable(self, site: SiteAccess, question: dict[str, Any]) -> set[int]:
+        with self._jira(site, timeout_seconds=_PERMISSION_TIMEOUT_SECONDS) as jira:
+            rows = jira.get_bulk_permissions(data=question)["projectPermissions"]
+            granted = [row for row in rows if row["permission"] == "BROWSE_PROJECTS"]
+            return {int(issue) for row in granted for issue in row["issues"]}
 
     def _cvss_fields_of(self, site: SiteAccess, jira: JiraCloud) -> CvssFields:
         kept, until = self._cvss_fields.get(site.base_url, (CvssFields(None, None), 0.0))
@@ -100,7 +104,7 @@ class ConnectJira:
                 yield JiraCloud(site.base_url, session=session, timeout=timeout_seconds, retry_with_header=False)
             except requests.HTTPError as refusal:
                 raise _translated(refusal) from refusal
-            except (requests.RequestException, KeyError, TypeError, ValueError) as failure:
+            except (requests.RequestException, *_NOT_AS_DOCUMENTED) as failure:
                 # HTML with status 200, a list where an object belongs, a half answer: Jira is not itself.
                 raise JiraUnavailable(_COME_BACK_SECONDS) from failure
 

@@ -26,7 +26,13 @@ class CvssFields:
 
 
 def cvss_fields_of(answer: Any) -> CvssFields:  # noqa: ANN401  whatever JSON Jira sent
-    """The fields whose names say CVSS; of several with one name, the oldest (lowest id)."""
+    """The fields whose names say CVSS; of several with one name, the oldest (lowest id).
+
+    Raises `KeyError` or `TypeError` where Jira's answer has not the documented form.
+    """
+    if not isinstance(answer, list):
+        # Anything empty would read as a site without such fields, and be kept as that.
+        raise TypeError("the fields are no list")
     ids = {str(field["name"]).strip().lower(): str(field["id"]) for field in reversed(answer)}
     vector = next((ids[name] for name in _VECTOR_NAMES if name in ids), None)
     score = next((ids[name] for name in _SCORE_NAMES if name in ids), None)

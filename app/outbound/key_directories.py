@@ -14,7 +14,8 @@ import requests
 
 from app.domain.installations.admission import KeysUnavailable
 from app.outbound.session import GuardedSession
-from app.protocol.refusals import KeyUnknown
+from app.protocol.refusals import KeyUnknown, PublicKeyUnfit
+from app.protocol.signatures import read_public_key
 
 _KEPT = 1_000
 _TIMEOUT_SECONDS = 2.0
@@ -82,7 +83,7 @@ class InstallKeys:
                     answer = session.get(url)
             except requests.RequestException:
                 continue
-            if answer.status_code == 200:
+            if answer.status_code == 200 and _is_key(answer.content):
                 return answer.content
             said_unknown += answer.status_code == 404
         if said_unknown == len(self._bases):
@@ -95,3 +96,12 @@ class InstallKeys:
             timeout_seconds=_TIMEOUT_SECONDS,
             body_limit_bytes=_BODY_LIMIT_BYTES,
         )
+
+
+def _is_key(answer: bytes) -> bool:
+    """Whether it may be kept for good: an error page with status 200 would lock its kid out until a restart."""
+    try:
+        read_public_key(answer)
+    except PublicKeyUnfit:
+        return False
+    return True

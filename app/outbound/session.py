@@ -1,5 +1,6 @@
 """The one HTTP client: fixed hosts, no redirects, a time limit on the whole answer, a cap on its size."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,6 +23,10 @@ class AnswerTooLarge(requests.RequestException):
 
 class AnswerTooSlow(requests.Timeout):
     """The answer did not arrive in time."""
+
+
+class Redirected(requests.RequestException):
+    """The answer points elsewhere; nothing is followed, and a redirect is no answer to what was asked."""
 
 
 class GuardedSession(requests.Session):
@@ -48,22 +53,35 @@ class GuardedSession(requests.Session):
         ends_at = time.monotonic() + self._timeout_seconds
         kwargs |= {"allow_redirects": False, "stream": True, "timeout": self._timeout_seconds}
         response = super().send(request, **kwargs)
-        try:
-            body = self._read(response, ends_at)
-        finally:
+        if 300 <= response.status_code < 400:
             response.close()
+            raise Redirected(Redirected.__doc__)
+        # Each wait for a byte has a limit of its own, which a peer that drips never reaches: this one ends the read.
+        bell = threading.Timer(max(0.0, ends_at - time.monotonic()), response.raw.shutdown)
+        bell.daemon = True
+        bell.start()
+        try:
+            body = self._read(response)
+        except requests.RequestException as failure:
+            if isinstance(failure, AnswerTooLarge) or time.monotonic() < ends_at:
+                raise
+            raise AnswerTooSlow(AnswerTooSlow.__doc__) from failure
+        finally:
+            bell.cancel()
+            response.close()
+        if time.monotonic() >= ends_at:
+            # An answer without a length ends where it is cut.
+            raise AnswerTooSlow(AnswerTooSlow.__doc__)
         response._content = body  # noqa: SLF001  as `Response.content` does when it reads the stream itself
         response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001  the same
         return response
 
-    def _read(self, response: requests.Response, ends_at: float) -> bytes:
+    def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
         for chunk in response.iter_content(_CHUNK_BYTES):
             body += chunk
             if len(body) > self._body_limit_bytes:
                 raise AnswerTooLarge(AnswerTooLarge.__doc__)
-            if time.monotonic() > ends_at:
-                raise AnswerTooSlow(AnswerTooSlow.__doc__)
         return bytes(body)
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import flask_migrate
 import psycopg
 from flask import Flask
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from app.domain.ports import DatabaseUnavailable
 from app.store import tables as _tables  # noqa: F401  its import fills the metadata
 from app.store.catalogue import findings
 from app.store.db import Base, db
@@ -24,15 +26,15 @@ DATABASE = "pledge"
 def upgrade(owner_url: str) -> str:
     """Migrate to the newest version and grant what the table of grants says; returns the version.
 
-    Safe to repeat and to run twice at once. Raises `sqlalchemy.exc.OperationalError` when a lock is not to be had
-    within seconds: the app goes on meanwhile, and the migration is run again.
+    Safe to repeat and to run twice at once. Raises `DatabaseUnavailable`, also when a lock is not to be had within
+    seconds: the app goes on meanwhile, and the migration is run again.
     """
     app = Flask("pledge.migrations")
     app.config["SQLALCHEMY_DATABASE_URI"] = owner_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"poolclass": NullPool}
     db.init_app(app)
     flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
-    with app.app_context():
+    with _explained(), app.app_context(), _alone(db.engine):
         flask_migrate.upgrade()
         with db.engine.begin() as connection:
             for statement in grant_statements():
@@ -72,12 +74,16 @@ def list_jobs(worker_url: str, states: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def retry_job(worker_url: str, job: int) -> None:
-    """Give a failed job back to the queue; raises `LookupError`."""
+    """Give a failed job back to the queue; raises `LookupError`, also where the same work is waiting already."""
     query = (
         "UPDATE jobs.procrastinate_jobs SET status = 'todo', scheduled_at = NULL WHERE id = :job AND status = 'failed'"
     )
     with _connected(worker_url) as connection:
-        if connection.execute(text(query), {"job": job}).rowcount != 1:
+        try:
+            given_back = connection.execute(text(query), {"job": job}).rowcount
+        except IntegrityError as failure:
+            raise LookupError(f"job {job} stays as it is: the same work is waiting already") from failure
+        if given_back != 1:
             raise LookupError(f"there is no failed job {job}; `pledge jobs failed` lists them")
         connection.commit()
 
@@ -126,7 +132,26 @@ def urls_of(server: EmbeddedPostgres, database: str = DATABASE) -> dict[str, str
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    engine = create_engine(url, poolclass=NullPool)
-    with engine.connect() as connection:
+    # procrastinate's triggers name their tables without a schema
+    engine = create_engine(url, poolclass=NullPool, connect_args={"options": "-c search_path=jobs"})
+    with _explained(), engine.connect() as connection:
         yield connection
     engine.dispose()
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Of several that migrate at once one goes first; the others wait for it, and find the work done."""
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(hashtextextended('pledge.migrations', 0))"))
+        connection.commit()
+        yield
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """PostgreSQL's own first words: they name host, role and reason, and no password."""
+    try:
+        yield
+    except OperationalError as failure:
+        raise DatabaseUnavailable(str(failure.orig).partition("\n")[0]) from failure

@@ -10,6 +10,8 @@ from typing import Any
 from app.domain.clocks.model import Event, EventKind, Severity
 
 _TEXTS = ("actor", "reason", "clause", "channel", "role", "evidence")
+_MICROSECOND = timedelta(microseconds=1)
+"""What an instant is counted in: a granted time of less would come back as none, which is no event."""
 
 
 def encode(event: Event) -> dict[str, str | int]:
@@ -20,19 +22,19 @@ def encode(event: Event) -> dict[str, str | int]:
     if event.until is not None:
         data["until"] = event.until.isoformat()
     if event.added is not None:
-        data["added_seconds"] = int(event.added.total_seconds())
+        data["added_microseconds"] = event.added // _MICROSECOND
     return data
 
 
 def decode(*, kind: str, at: datetime, source: str, data: Mapping[str, Any]) -> Event:
     """The event that was stored."""
-    severity, until, added = data.get("severity"), data.get("until"), data.get("added_seconds")
+    severity, until, added = data.get("severity"), data.get("until"), data.get("added_microseconds")
     return Event(
         kind=EventKind(kind),
         at=at,
         source=source,
         severity=None if severity is None else Severity(severity),
         until=None if until is None else date.fromisoformat(until),
-        added=None if added is None else timedelta(seconds=added),
+        added=None if added is None else added * _MICROSECOND,
         **{name: data[name] for name in _TEXTS if name in data},
     )

@@ -5,12 +5,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg
 from flask import Flask
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from app.domain.identifiers import ClientKey, IssueId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
+from app.domain.ports import DatabaseUnavailable
 from app.domain.tracking.model import IssueRecord
 from app.store.db import db
 from app.store.queue import Queue
@@ -73,7 +77,7 @@ class SqlDatabase:
     @contextmanager
     def begin(self, tenant: TenantId | None = None) -> Iterator[SqlUnitOfWork]:
         """A transaction that rolls back unless it is committed."""
-        with self._engines.writing.connect() as connection:
+        with _available(), self._engines.writing.connect() as connection:
             uow = SqlUnitOfWork(connection, queue=self._queue, now=self._clock())
             if tenant is not None:
                 uow.enter(tenant)
@@ -81,24 +85,49 @@ class SqlDatabase:
 
     def find_connect(self, client_key: ClientKey) -> Registered | None:
         """One registry row."""
-        return self._reading.find_connect(client_key)
+        with _available():
+            return self._reading.find_connect(client_key)
 
     def find_forge(self, forge_installation: str) -> ForgeRegistered | None:
         """One registry row."""
-        return self._reading.find_forge(forge_installation)
+        with _available():
+            return self._reading.find_forge(forge_installation)
 
     def view_issue(self, tenant: TenantId, id_or_key: IssueId | str) -> tuple[Tenant, IssueRecord | None]:
         """The tenant, and the issue with its facts."""
-        return self._reading.view_issue(tenant, id_or_key)
+        with _available():
+            return self._reading.view_issue(tenant, id_or_key)
 
     def view_tenant(self, tenant: TenantId) -> Tenant:
         """The tenant with its current installation."""
-        return self._reading.view_tenant(tenant)
+        with _available():
+            return self._reading.view_tenant(tenant)
 
     def is_current(self) -> bool:
         """Whether it can be reached and is migrated to the newest version."""
         try:
-            with self._engines.reading.connect() as connection:
+            with _available(), self._engines.reading.connect() as connection:
                 return stored_revision(connection) == newest_revision()
-        except SQLAlchemyError:
+        except (DatabaseUnavailable, DBAPIError):
             return False
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    """The one place where the driver's troubles become `DatabaseUnavailable`; a wrong query stays what it is.
+
+    PostgreSQL calls operational what is nobody's fault: no connection, a lock or an answer that took too long.
+    """
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolExhausted) as failure:
+        raise DatabaseUnavailable(DatabaseUnavailable.__doc__) from failure
+    except DBAPIError as failure:
+        if not failure.connection_invalidated:
+            raise
+        raise DatabaseUnavailable(DatabaseUnavailable.__doc__) from failure
+    except ConnectorException as failure:
+        # The queue's own wrapper, around what the driver said.
+        if not isinstance(failure.__cause__, psycopg.OperationalError | psycopg.InterfaceError):
+            raise
+        raise DatabaseUnavailable(DatabaseUnavailable.__doc__) from failure

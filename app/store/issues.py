@@ -41,6 +41,8 @@ FIND_ISSUE = select(
 )
 """One query for everything that a view of an issue shows."""
 
+_PENDING = select(PendingReadRow.issue_id, PendingReadRow.asked_at, PendingReadRow.due_at, PendingReadRow.attempts)
+
 
 def by_id_or_key(tenant: TenantId, id_or_key: IssueId | str) -> Select[Any]:
     """`FIND_ISSUE` of one issue; the tenant is named too: for statistics, and as a second belt."""
@@ -136,7 +138,9 @@ class SqlIssues:
         inserting = upsert(DeliveryRow).values(
             tenant_id=self._tenant, delivery_id=delivery, issue_id=issue, received_at=now
         )
-        return self._connection.execute(inserting.on_conflict_do_nothing()).rowcount == 1
+        # Not by `rowcount`, which is not kept for an insert: each webhook would be acknowledged and forgotten.
+        accepted = inserting.on_conflict_do_nothing().returning(DeliveryRow.delivery_id)
+        return self._connection.execute(accepted).first() is not None
 
     def ask_read(self, issue: IssueId, *, now: datetime) -> None:
         """The issue changed: it has to be read at once, again if a read of it is under way."""
@@ -154,25 +158,21 @@ class SqlIssues:
         )
         self._connection.execute(asking.on_conflict_do_nothing())
 
-    def lease_pending(self, *, limit: int, now: datetime, until: Callable[[int], datetime]) -> tuple[PendingRead, ...]:
-        """The oldest reads that are due; each is due again at `until(attempts)` unless it is settled."""
-        query = (
-            select(PendingReadRow.issue_id, PendingReadRow.asked_at, PendingReadRow.attempts)
-            .where(PendingReadRow.tenant_id == self._tenant, PendingReadRow.due_at <= now)
-            .order_by(PendingReadRow.due_at)
-            .limit(limit)
-            .with_for_update()
+    def lease_pending(self, *, now: datetime, until: Callable[[int], datetime]) -> PendingRead | None:
+        """Of the reads that are due the one tried least, then the oldest."""
+        due = _PENDING.where(PendingReadRow.tenant_id == self._tenant, PendingReadRow.due_at <= now)
+        found = self._connection.execute(
+            due.order_by(PendingReadRow.attempts, PendingReadRow.due_at).limit(1).with_for_update()
+        ).first()
+        if found is None:
+            return None
+        read = _pending(found)
+        self._connection.execute(
+            update(PendingReadRow)
+            .where(PendingReadRow.tenant_id == self._tenant, PendingReadRow.issue_id == read.issue)
+            .values(due_at=until(read.attempts), attempts=read.attempts + 1)
         )
-        found = [
-            PendingRead(IssueId(row.issue_id), row.asked_at, row.attempts) for row in self._connection.execute(query)
-        ]
-        for read in found:
-            self._connection.execute(
-                update(PendingReadRow)
-                .where(PendingReadRow.tenant_id == self._tenant, PendingReadRow.issue_id == read.issue)
-                .values(due_at=until(read.attempts), attempts=read.attempts + 1)
-            )
-        return tuple(found)
+        return read
 
     def settle_read(self, read: PendingRead) -> None:
         """The read is done, unless it was asked for again meanwhile."""
@@ -184,10 +184,11 @@ class SqlIssues:
             )
         )
 
-    def next_pending_due(self) -> datetime | None:
-        """When the next read is due."""
-        query = select(func.min(PendingReadRow.due_at)).where(PendingReadRow.tenant_id == self._tenant)
-        return self._connection.execute(query).scalar()
+    def next_pending(self) -> PendingRead | None:
+        """The read that is due first."""
+        query = _PENDING.where(PendingReadRow.tenant_id == self._tenant).order_by(PendingReadRow.due_at).limit(1)
+        found = self._connection.execute(query).first()
+        return None if found is None else _pending(found)
 
     def purge_deliveries(self, before: datetime) -> int:
         """Forget deliveries received before that instant."""
@@ -206,6 +207,10 @@ class SqlIssues:
         }
 
 
+def _pending(row: Row[int, datetime, datetime, int]) -> PendingRead:
+    return PendingRead(IssueId(row.issue_id), row.asked_at, row.due_at, row.attempts)
+
+
 def _columns(bounds: Bounds) -> dict[str, Any]:
     return {name: value for name, value in asdict(bounds).items() if name != "cycle"}
 
@@ -216,7 +221,7 @@ def read_issue(connection: Connection, tenant: TenantId, id_or_key: IssueId | st
     return None if row is None else record_of(row)
 
 
-def record_of(row: Row[Any]) -> IssueRecord:
+def record_of(row: Row[*tuple[Any, ...]]) -> IssueRecord:
     """The issue in a row of `FIND_ISSUE`."""
     severity = None
     if row.severity_level is not None:

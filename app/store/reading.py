@@ -21,7 +21,8 @@ from app.store.tenants import VIEW_TENANT, tenant_of
 
 
 def _written(query: Select[*tuple[Any, ...]]) -> str:
-    return str(query.compile(dialect=PGDialect_psycopg()))
+    dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types there
+    return str(query.compile(dialect=dialect))
 
 
 def _view(issue: Select[*tuple[Any, ...]]) -> str:

@@ -123,6 +123,15 @@ class SqlRegistry:
         query = FIND_FORGE.where(RegistryForge.state == InstallationState.ACTIVE.value, RegistryForge.seen_at < since)
         return tuple(forge_registered_of(row) for row in self._connection.execute(query))
 
+    def is_active(self, tenant: TenantId) -> bool:
+        """Whether that tenant has an active installation."""
+        active = InstallationState.ACTIVE.value
+        connect = select(RegistryConnect.tenant_id).where(
+            RegistryConnect.tenant_id == tenant, RegistryConnect.state == active
+        )
+        forge = select(RegistryForge.tenant_id).where(RegistryForge.tenant_id == tenant, RegistryForge.state == active)
+        return self._connection.execute(union(connect, forge)).first() is not None
+
     def list_active(self) -> tuple[TenantId, ...]:
         """Every tenant with an active installation."""
         active = InstallationState.ACTIVE.value

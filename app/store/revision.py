@@ -13,5 +13,7 @@ def newest_revision() -> str:
 
 
 def stored_revision(connection: Connection) -> str | None:
-    """The migration that the database is at."""
+    """The migration that the database is at; None for an empty one."""
+    if connection.execute(text("SELECT to_regclass('registry.alembic_version')")).scalar() is None:
+        return None
     return connection.execute(text("SELECT version_num FROM registry.alembic_version")).scalar()

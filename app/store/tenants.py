@@ -206,7 +206,7 @@ def find_tenant(connection: Connection, tenant: TenantId) -> Tenant:
     return tenant_of(connection.execute(VIEW_TENANT.where(TenantRow.tenant_id == tenant)).one())
 
 
-def tenant_of(row: Row[Any]) -> Tenant:
+def tenant_of(row: Row[*tuple[Any, ...]]) -> Tenant:
     """The tenant in a row of `VIEW_TENANT`."""
     return Tenant(
         tenant=TenantId(row.tenant_id),

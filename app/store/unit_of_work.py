@@ -51,9 +51,13 @@ class SqlUnitOfWork:
         """What we know of issues."""
         return SqlIssues(self._connection, self._entered())
 
-    def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None) -> None:
+    def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
         """Ask for work in this transaction."""
-        self._queue.defer(self._connection, kind, tenant, at=at)
+        self._queue.defer(self._connection, kind, tenant, at=at, attempt=attempt)
+
+    def await_enqueued(self, kind: JobKind, tenant: TenantId) -> None:
+        """Wait for transactions that asked for this work and have not ended."""
+        self._queue.await_deferred(self._connection, kind, tenant)
 
     def commit(self, *, because: AuditEvent | Bookkeeping) -> None:
         """Write the audit entry, if it is one, and commit."""

@@ -68,7 +68,7 @@ class FileKeyring:
         return kek.facts.kek_id, _wrap(kek, data_key, binding)
 
     def unwrap(self, purpose: Purpose, *, kek_id: str, wrapped: bytes, binding: bytes) -> Plain:
-        return _unwrap(self._find(purpose, kek_id), wrapped, binding)
+        return _unwrap(self._find(purpose, kek_id), wrapped, binding=binding)
 
     def facts(self) -> tuple[KeyFacts, ...]:
         return tuple(kek.facts for kek in self._current())
@@ -122,7 +122,7 @@ class FileKeyring:
         missing = set(self._purposes or ()) - {kek.facts.purpose for kek in keys}
         if missing:
             why = f"has no key for {', '.join(sorted(missing))}"
-            raise KeyringUnusable(self._path, why, "Add it with `pledge keys rotate`.")
+            raise KeyringUnusable(self._path, why, fix="Add it with `pledge keys rotate`.")
         for kek in keys:
             _try(self._path, kek)
         return keys
@@ -132,7 +132,7 @@ def _wrap(kek: Kek, data_key: Plain, binding: bytes) -> bytes:
     return close(data_key, key=kek.key, bound_to=binding + associated(kek.facts.kek_id))
 
 
-def _unwrap(kek: Kek, wrapped: bytes, binding: bytes) -> Plain:
+def _unwrap(kek: Kek, wrapped: bytes, *, binding: bytes) -> Plain:
     return disclose(wrapped, key=kek.key, bound_to=binding + associated(kek.facts.kek_id))
 
 
@@ -140,7 +140,7 @@ def _try(path: Path, kek: Kek) -> None:
     """A library that fails shows it here, before it has sealed anything that nobody can open."""
     data_key, binding = random_key(), associated("self-test")
     try:
-        opened = _unwrap(kek, _wrap(kek, data_key, binding), binding)
+        opened = _unwrap(kek, _wrap(kek, data_key, binding), binding=binding)
     except DoesNotDecrypt as error:
         raise _failed(path, kek) from error
     if not hmac.compare_digest(opened.reveal(), data_key.reveal()):
@@ -149,7 +149,7 @@ def _try(path: Path, kek: Kek) -> None:
 
 def _failed(path: Path, kek: Kek) -> KeyringUnusable:
     why = f"passed every check, but {kek.facts.kek_id} does not open what it wraps"
-    return KeyringUnusable(path, why, "Reinstall the cryptography package (`make clean setup`).")
+    return KeyringUnusable(path, why, fix="Reinstall the cryptography package (`make clean setup`).")
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

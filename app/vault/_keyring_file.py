@@ -38,7 +38,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 class KeyringUnusable(Exception):
     """The file of PLEDGE_KEYRING_FILE cannot be used."""
 
-    def __init__(self, path: Path, why: str, fix: str) -> None:
+    def __init__(self, path: Path, why: str, *, fix: str) -> None:
         super().__init__(f"PLEDGE_KEYRING_FILE: {path} {why}. {fix}")
 
 
@@ -79,7 +79,7 @@ def read_keys(path: Path) -> tuple[Kek, ...]:
     """
     document = _parse(_read(path))
     if not isinstance(document, Mapping) or document.get("format") != _FORMAT:
-        raise KeyringUnusable(path, f'is not JSON of format "{_FORMAT}"', _RESTORE)
+        raise KeyringUnusable(path, f'is not JSON of format "{_FORMAT}"', fix=_RESTORE)
     entries = document.get("keys")
     listed = entries if isinstance(entries, list) else []
     keys = tuple(_kek(path, position, entry) for position, entry in enumerate(listed, start=1))
@@ -108,18 +108,18 @@ def check_keys(path: Path, keys: tuple[Kek, ...]) -> None:
     Raises KeyringUnusable.
     """
     if not keys:
-        raise KeyringUnusable(path, "holds no key", _RESTORE)
+        raise KeyringUnusable(path, "holds no key", fix=_RESTORE)
     for kek in keys:
         if reason := _weakness(kek.key):
-            raise KeyringUnusable(path, f"has a key that anybody can guess: {kek.facts.kek_id} {reason}", _REMAKE)
+            raise KeyringUnusable(path, f"has a key that anybody can guess: {kek.facts.kek_id} {reason}", fix=_REMAKE)
     if len({kek.facts.kek_id for kek in keys}) < len(keys):
-        raise KeyringUnusable(path, "names the same key id twice", _RESTORE)
+        raise KeyringUnusable(path, "names the same key id twice", fix=_RESTORE)
     if len({kek.key.reveal() for kek in keys}) < len(keys):
-        raise KeyringUnusable(path, "holds the same key twice", _REMAKE)
+        raise KeyringUnusable(path, "holds the same key twice", fix=_REMAKE)
     primaries = Counter(kek.facts.purpose for kek in keys if kek.facts.state is KeyState.PRIMARY)
     for purpose in {kek.facts.purpose for kek in keys}:
         if primaries[purpose] != 1:
-            raise KeyringUnusable(path, f"has {primaries[purpose]} primary keys for {purpose}, not one", _RESTORE)
+            raise KeyringUnusable(path, f"has {primaries[purpose]} primary keys for {purpose}, not one", fix=_RESTORE)
 
 
 _INIT = "Make one with `pledge keys init`, or restore the one that sealed your data."
@@ -137,23 +137,23 @@ def _read(path: Path) -> Plain:
         finally:
             os.close(descriptor)
     except FileNotFoundError as error:
-        raise KeyringUnusable(path, "does not exist", _INIT) from error
+        raise KeyringUnusable(path, "does not exist", fix=_INIT) from error
     except OSError as error:
-        raise KeyringUnusable(path, f"cannot be read ({error.strerror})", _INIT) from error
+        raise KeyringUnusable(path, f"cannot be read ({error.strerror})", fix=_INIT) from error
 
 
 def _check_file(path: Path, facts: os.stat_result) -> None:
     if not stat.S_ISREG(facts.st_mode):
-        raise KeyringUnusable(path, "is not a file", _INIT)
+        raise KeyringUnusable(path, "is not a file", fix=_INIT)
     if facts.st_mode & _OTHERS:
         mode = f"{stat.S_IMODE(facts.st_mode):04o}"
-        raise KeyringUnusable(path, f"is open to other users (mode {mode})", f"Run `chmod 600 {path}`.")
+        raise KeyringUnusable(path, f"is open to other users (mode {mode})", fix=f"Run `chmod 600 {path}`.")
     if facts.st_uid not in (0, os.geteuid()):
         raise KeyringUnusable(
-            path, "belongs to another user, who can replace it", f"Run `chown {os.geteuid()} {path}`."
+            path, "belongs to another user, who can replace it", fix=f"Run `chown {os.geteuid()} {path}`."
         )
     if facts.st_size >= _SIZE_LIMIT_BYTES:
-        raise KeyringUnusable(path, "is larger than any keyring", _RESTORE)
+        raise KeyringUnusable(path, "is larger than any keyring", fix=_RESTORE)
 
 
 def _parse(text: Plain) -> object:
@@ -175,12 +175,14 @@ def _masked(value: object) -> Plain:
 
 def _kek(path: Path, position: int, entry: object) -> Kek:
     if not isinstance(entry, dict) or entry.keys() != _FIELDS:
-        raise KeyringUnusable(path, f"key {position} must have exactly {', '.join(sorted(_FIELDS))}", _RESTORE)
+        raise KeyringUnusable(path, f"key {position} must have exactly {', '.join(sorted(_FIELDS))}", fix=_RESTORE)
     facts, key = _facts(entry), _key(entry["key"])
     if facts is None:
-        raise KeyringUnusable(path, f"key {position} has an id, purpose, state or created_at that cannot be", _RESTORE)
+        raise KeyringUnusable(
+            path, f"key {position} has an id, purpose, state or created_at that cannot be", fix=_RESTORE
+        )
     if key is None or len(key.reveal()) != KEY_BYTES:
-        raise KeyringUnusable(path, f"key {position} is not base64 of {KEY_BYTES} bytes", _REMAKE)
+        raise KeyringUnusable(path, f"key {position} is not base64 of {KEY_BYTES} bytes", fix=_REMAKE)
     return Kek(facts, key)
 
 

@@ -11,15 +11,52 @@
     return (await answer.json()).token;
   };
 
-  const calls = {
-    getToken: fetchToken,
-    getContext: (frame) => ({ jira: { issue: { id: frame.dataset.issueId, key: frame.dataset.issue } } }),
+  const ask = async (frame, name, options = {}) => {
+    const answer = await fetch(`/host/forge/${name}?${frame.dataset.query}`, { cache: "no-store", ...options });
+    if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+    return answer.json();
+  };
+
+  // who looks, in which theme, at whose panels: what a real host has in its session
+  const keep = (url) => {
+    const here = new URLSearchParams(location.search);
+    for (const name of ["as", "theme", "host"]) {
+      if (here.has(name) && !url.searchParams.has(name)) url.searchParams.set(name, here.get(name));
+    }
+  };
+
+  const shared = {
     theme: () => root.dataset.colorMode,
     resize: (frame, args) => {
       const height = Math.min(Math.max(parseInt(args.height, 10) || 0, 20), 5000);
       frame.style.height = `${height}px`;
     },
-    sizeToParent: (frame) => { frame.style.height = "80vh"; },
+  };
+
+  // by host: what a frame may call, named as all.js and @forge/bridge name it
+  const calls = {
+    connect: {
+      ...shared,
+      getToken: fetchToken,
+      getContext: (frame) => ({ jira: { issue: { id: frame.dataset.issueId, key: frame.dataset.issue } } }),
+      sizeToParent: (frame) => { frame.style.height = "80vh"; },
+    },
+    forge: {
+      ...shared,
+      getContext: async (frame) => ({ ...await ask(frame, "context"), theme: { colorMode: root.dataset.colorMode } }),
+      invoke: (frame, args) => {
+        if (args.invokeType !== "ui-remote-fetch") throw new Error("only invokeRemote is simulated");
+        const headers = { "Content-Type": "application/json" };
+        return ask(frame, "invoke", { method: "POST", headers, body: JSON.stringify(args) });
+      },
+      navigate: (frame, args) => {
+        const url = new URL(args.url, location.href);
+        if (!["http:", "https:"].includes(url.protocol)) throw new Error("not an address of a page");
+        if (url.origin === location.origin) keep(url);
+        if (args.type === "new-tab") window.open(url, "_blank", "noopener");
+        else location.assign(url);
+      },
+    },
   };
 
   // registered before the body is parsed, so that no early message of a frame is lost
@@ -29,8 +66,9 @@
     if (!frame || event.origin !== frame.dataset.origin || !message || message.channel !== frame.dataset.channel) return;
     const answer = { channel: message.channel, id: message.id };
     try {
-      if (!Object.hasOwn(calls, message.call)) throw new Error("no such call");
-      answer.result = await calls[message.call](frame, message.args || {});
+      const own = calls[frame.dataset.host];
+      if (!Object.hasOwn(own, message.call)) throw new Error(`${message.call} is not simulated`);
+      answer.result = await own[message.call](frame, message.args || {});
     } catch (error) {
       answer.error = error.message;
     }

@@ -12,6 +12,7 @@ import pytest
 import requests
 from atlassian_jwt.url_utils import hash_url
 
+from simulator.forge_app import APP_ID
 from simulator.running import Simulator
 
 APP_KEY = "com.example.receiver"
@@ -30,7 +31,7 @@ class Received:
 
     @property
     def token(self):
-        return self.headers["Authorization"].removeprefix("JWT ")
+        return self.headers["Authorization"].partition(" ")[2]
 
 
 @dataclass
@@ -40,6 +41,8 @@ class ReceivingApp:
     url: str = ""
     requests: list[Received] = field(default_factory=list)
     answers: deque[int] = field(default_factory=deque)
+    delays: deque[float] = field(default_factory=deque)
+    replies: dict[str, object] = field(default_factory=dict)
     page: str = ""
 
     def received(self, path):
@@ -79,7 +82,10 @@ def app():
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             receiver.requests.append(Received("POST", self.path, dict(self.headers), body))
-            self._answer(receiver.answers.popleft() if receiver.answers else 204, b"")
+            time.sleep(receiver.delays.popleft() if receiver.delays else 0)
+            reply = receiver.replies.get(self.path)
+            status = receiver.answers.popleft() if receiver.answers else 204 if reply is None else 200
+            self._answer(status, b"" if reply is None else json.dumps(reply).encode(), "application/json")
 
         def _answer(self, status, body, kind="text/plain"):
             self.send_response(status)
@@ -139,5 +145,49 @@ def rest(simulator, installed, secret):
         headers = {"Authorization": f"JWT {token}"}
         url = simulator.site("genchi").url + target
         return requests.request(method, url, headers=headers, timeout=20, **more)
+
+    return call
+
+
+@pytest.fixture
+def forge(app, control):
+    """The receiving app, installed on genchi as a Forge app."""
+    outcome = control("POST", "/sites/genchi/install", params={"app": app.url, "as": "forge"})
+    assert outcome["accepted"]
+    return app
+
+
+@pytest.fixture
+def ledger(control):
+    """The system calls of genchi, once none is pending."""
+    return lambda: control("GET", "/sites/genchi/events", params={"wait": 15})["deliveries"]
+
+
+@pytest.fixture
+def verify(simulator):
+    """Check a FIT as an app does, with PyJWT and the served key set; return its claims."""
+
+    def check(received):
+        key_set = requests.get(f"{simulator.control_url}/.well-known/jwks.json", timeout=5).json()
+        kid = jwt.get_unverified_header(received.token)["kid"]
+        return jwt.decode(
+            received.token,
+            jwt.PyJWKSet.from_dict(key_set)[kid],
+            algorithms=["RS256"],
+            audience=APP_ID,
+            issuer="forge/invocation-token",
+            options={"require": ["exp", "iat", "nbf", "aud", "iss", "jti"], "strict_aud": True},
+        )
+
+    return check
+
+
+@pytest.fixture
+def ask(simulator):
+    """Call Jira by cloud id with a bearer token; return the response."""
+
+    def call(token, target, method="GET", site="genchi", **more):
+        url = f"{simulator.control_url}/ex/jira/{simulator.site(site).cloud_id}{target}"
+        return requests.request(method, url, headers={"Authorization": f"Bearer {token}"}, timeout=20, **more)
 
     return call

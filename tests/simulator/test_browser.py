@@ -1,15 +1,12 @@
 """An issue page in a browser: the frame, its tokens, its size, light and dark."""
 
-import os
 import re
-import shutil
 import time
 
 import jwt
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PAGE = """<!doctype html><title>panel</title><link rel="icon" href="data:,">
 <script src="{host_script}"></script>
 <div id="content"><p style="height: 420px; margin: 0">tall</p></div><p id="token"></p><p id="context"></p>
@@ -21,14 +18,9 @@ AP.context.getContext().then((one) => {{ document.getElementById("context").text
 
 
 @pytest.fixture
-def page():
-    if CHROMIUM is None:
-        reason = "Chromium is not installed"
-        (pytest.fail if os.environ.get("PLEDGE_TEST_REQUIRE") == "all" else pytest.skip)(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_page()
-        browser.close()
+def page(browser):
+    with browser.new_context() as context:
+        yield context.new_page()
 
 
 @pytest.fixture

@@ -70,3 +70,14 @@ def test_a_taken_port_is_an_error_and_leaves_nothing_open(simulator):
     taken = int(simulator.control_url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
         Simulator(port=taken)
+
+
+def test_the_process_installs_as_both_hosts(start, app, tmp_path):
+    app_id = "ari:cloud:ecosystem::app/22222222-2222-4333-8444-555555555555"
+    (tmp_path / "index.html").write_text("<head>")
+    process = start("--install", app.url, "--as", "both", "--forge-app-id", app_id, "--forge-ui", str(tmp_path))
+    lines = [process.stdout.readline() for _ in range(5)]
+    assert all("/browse/SEC-1" in line for line in lines[1:4])
+    installs = app.received("/forge/lifecycle")
+    assert {one.json["app"]["id"] for one in installs} == {app_id.rpartition("/")[2]}
+    assert (len(installs), len(app.received("/installed"))) == (3, 3)

@@ -145,7 +145,7 @@ def test_a_broken_file_is_read_once_and_not_at_every_request(keyring_path, monke
 
     def broken(path):
         reads.append(path)
-        raise KeyringUnusable(path, "is broken", "Mend it.")
+        raise KeyringUnusable(path, "is broken", fix="Mend it.")
 
     keyring_path.touch()
     monkeypatch.setattr(_keyring, "read_keys", broken)

@@ -21,6 +21,10 @@ class HolidayList:
     name: str
     country: str
     subdivision: str | None = None
+    source: str | None = None
+    """Where the list comes from, with its version."""
+    dated: date | None = None
+    """As of when it was chosen."""
 
 
 class UnknownHolidayList(LookupError):

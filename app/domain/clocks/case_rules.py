@@ -30,13 +30,16 @@ def _terms(mode: str, given: CaseInput) -> tuple[Term, ...]:
         return (_term(given, mode=Mode.ELAPSED, tables=(_two_levels(given),)),)
     amounts = given.amounts()
     if mode == "min_of":
-        return tuple(_counted(given, _OF_MIN_OF.get(Unit(unit), Mode.ELAPSED), unit, n) for unit, n in amounts.items())
+        return tuple(
+            _counted(given, _OF_MIN_OF.get(Unit(unit), Mode.ELAPSED), unit=unit, amount=n)
+            for unit, n in amounts.items()
+        )
     if not amounts:
         return (_term(given, mode=_mode(mode), tables=(_table(given),)),)
     if len(amounts) > 1:
         raise CaseRefused("input", f"gives {' and '.join(amounts)}: only min_of takes more than one")
     ((unit, amount),) = amounts.items()
-    return (_counted(given, _mode(mode), unit, amount),)
+    return (_counted(given, _mode(mode), unit=unit, amount=amount),)
 
 
 def _mode(mode: str) -> Mode:
@@ -48,7 +51,7 @@ def _mode(mode: str) -> Mode:
         raise CaseRefused("mode", f"{mode!r} is unknown") from error
 
 
-def _counted(given: CaseInput, mode: Mode, unit: str, amount: int) -> Term:
+def _counted(given: CaseInput, mode: Mode, *, unit: str, amount: int) -> Term:
     counts_business_days = mode is Mode.BUSINESS_DAYS and unit == Unit.DAYS
     return _term(given, mode=mode, unit=Unit.BUSINESS_DAYS if counts_business_days else Unit(unit), amount=amount)
 
@@ -114,34 +117,36 @@ def events_of(mode: str, given: CaseInput) -> list[Event]:
     events = _start(given)
     if mode == "severity_change":
         old, new = _OLD_AND_NEW[(given.number("new_days") or 0) < (given.number("old_days") or 0)]
-        events += _at(given, "start", EventKind.SEVERITY_SET, severity=old)
-        events += _at(given, "change_at", EventKind.SEVERITY_SET, severity=new)
+        events += _at(given, "start", kind=EventKind.SEVERITY_SET, severity=old)
+        events += _at(given, "change_at", kind=EventKind.SEVERITY_SET, severity=new)
     else:
         level = given.severity()
-        events += _at(given, "start" if given.text("start") else "reported", EventKind.SEVERITY_SET, severity=level)
+        events += _at(
+            given, "start" if given.text("start") else "reported", kind=EventKind.SEVERITY_SET, severity=level
+        )
     events += _pauses(given)
     for field in ("resolved_at", "fixed_at"):
-        events += _at(given, field, EventKind.FIXED)
-    events += _at(given, "reopened_at", EventKind.REOPENED)
+        events += _at(given, field, kind=EventKind.FIXED)
+    events += _at(given, "reopened_at", kind=EventKind.REOPENED)
     if given.text("status") == "Extension Requested":
-        events += _at(given, "start", EventKind.EXTENSION_REQUESTED)
+        events += _at(given, "start", kind=EventKind.EXTENSION_REQUESTED)
     return events
 
 
 def _start(given: CaseInput) -> list[Event]:
     if given.text("start") is not None:
-        return _at(given, "start", EventKind.REPORTED)
-    events = _at(given, "reported", EventKind.REPORTED, channel=given.text("channel"))
+        return _at(given, "start", kind=EventKind.REPORTED)
+    events = _at(given, "reported", kind=EventKind.REPORTED, channel=given.text("channel"))
     if not events:
         raise CaseRefused("start", "is missing")
-    return events + _at(given, "triaged", EventKind.TRIAGED)
+    return events + _at(given, "triaged", kind=EventKind.TRIAGED)
 
 
 def _at(
     given: CaseInput,
     field: str,
-    kind: EventKind,
     *,
+    kind: EventKind,
     severity: Severity | None = None,
     channel: str | None = None,
 ) -> list[Event]:

@@ -38,7 +38,7 @@ def run_cases(document: object) -> list[Json]:
     cases = document.get("cases")
     if not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases):
         raise CaseRefused("cases", "is not a list of cases")
-    return [_entry(case, policies, calendars) for case in cases]
+    return [_entry(case, policies=policies, calendars=calendars) for case in cases]
 
 
 def run_case(
@@ -55,13 +55,13 @@ def run_case(
     if not isinstance(mode, str) or not isinstance(inner, dict):
         raise CaseRefused("mode" if not isinstance(mode, str) else "input", "is missing")
     given = CaseInput(inner, policies or {})
-    result = _verdict(given) if mode == "verdict" else _counted(mode, given, calendars or {})
+    result = _verdict(given) if mode == "verdict" else _counted(mode, given, calendars=calendars or {})
     expected = case.get("expected")
     return {key: result.get(key) for key in expected} if isinstance(expected, dict) else result
 
 
 def _entry(
-    case: Mapping[str, Any], policies: Mapping[str, Mapping[Severity, int]], calendars: Mapping[str, Calendar]
+    case: Mapping[str, Any], *, policies: Mapping[str, Mapping[Severity, int]], calendars: Mapping[str, Calendar]
 ) -> Json:
     try:
         return {"id": case.get("id"), "result": run_case(case, policies=policies, calendars=calendars)}
@@ -79,7 +79,7 @@ def _verdict(given: CaseInput) -> Json:
     return {"breached": is_late(bounds, done)}
 
 
-def _counted(mode: str, given: CaseInput, calendars: Mapping[str, Calendar]) -> Json:
+def _counted(mode: str, given: CaseInput, *, calendars: Mapping[str, Calendar]) -> Json:
     rule, events = rule_of(mode, given), events_of(mode, given)
     bounds = bounds_of(rule, events, calendars=calendars)[-1]
     now = given.instant("now")
@@ -91,22 +91,22 @@ def _counted(mode: str, given: CaseInput, calendars: Mapping[str, Calendar]) -> 
         result["due_at"] = None if due_at is None else instant_text(due_at)
     else:
         result |= {"due_date": str(bounds.due_date), "due_before": instant_text(bounds.due_before)}
-    if _is_breached(bounds, events, now):
+    if _is_breached(bounds, events, now=now):
         result["breached_at"] = instant_text(bounds.due_at or bounds.due_before or events[0].at)
-    result |= _alternatives(mode, given, rule, calendars=calendars)
+    result |= _alternatives(mode, given, rule=rule, calendars=calendars)
     zone = _zone(given)
     if result.get("due_at") is not None and zone != UTC:
         result["due_local"] = datetime.fromisoformat(result["due_at"]).astimezone(zone).isoformat()
     return result
 
 
-def _is_breached(bounds: Bounds, events: list[Event], now: datetime | None) -> bool:
+def _is_breached(bounds: Bounds, events: list[Event], *, now: datetime | None) -> bool:
     """Whether what the case tells reaches past the bound; while a pause is open nothing does."""
     told = max(filter(None, (now, *(event.at for event in events))))
     return bounds.paused_since is None and is_late(bounds, bounds.stopped_at or told)
 
 
-def _alternatives(mode: str, given: CaseInput, rule: Rule, *, calendars: Mapping[str, Calendar]) -> Json:
+def _alternatives(mode: str, given: CaseInput, *, rule: Rule, calendars: Mapping[str, Calendar]) -> Json:
     """What else some modes report: the bound that does not bind, the strict reading."""
     start, amounts = given.instant("start"), given.amounts()
     if start is not None and mode == "reg1182_hours":

@@ -1,9 +1,9 @@
 """The date arithmetic of each mode. Integers and calendars only: no float ever touches an instant."""
 
 from calendar import monthrange
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from app.domain.clocks.model import Calendar
 from app.domain.clocks.rule import UNIT_TIME, Mode, Term, Unit
@@ -62,7 +62,7 @@ def end_of_day(day: date, zone: tzinfo) -> Due:
     return Due(datetime.combine(day + _DAY, time(), zone).astimezone(UTC), day)
 
 
-def same_local_time(start: datetime, days: int, zone: tzinfo) -> datetime:
+def same_local_time(start: datetime, days: int, *, zone: tzinfo) -> datetime:
     """The same wall-clock time `days` later.
 
     A skipped time moves on by the gap; of a doubled one the first counts.
@@ -71,7 +71,7 @@ def same_local_time(start: datetime, days: int, zone: tzinfo) -> datetime:
     return local.astimezone(UTC)
 
 
-def add_working_days(day: date, count: int, calendar: Calendar | None) -> date:
+def add_working_days(day: date, count: int, *, calendar: Calendar | None) -> date:
     """The `count`-th working day after `day`, which itself is day 0 whatever the hour."""
     while count:
         day += _DAY
@@ -103,7 +103,7 @@ def next_full_hour(start: datetime, zone: tzinfo) -> datetime:
     return start - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond) + _HOUR
 
 
-def _count_elapsed(start: datetime, amount: int, term: Term, _calendar: Calendar | None) -> Due:
+def _count_elapsed(start: datetime, amount: int, *, term: Term, calendar: Calendar | None) -> Due:
     return Due(start + UNIT_TIME[term.unit] * amount)
 
 
@@ -111,34 +111,38 @@ def _days(term: Term, amount: int) -> int:
     return amount * 7 if term.unit is Unit.WEEKS else amount
 
 
-def _count_wall(start: datetime, amount: int, term: Term, _calendar: Calendar | None) -> Due:
-    return Due(same_local_time(start, _days(term, amount), term.zone_info))
+def _count_wall(start: datetime, amount: int, *, term: Term, calendar: Calendar | None) -> Due:
+    return Due(same_local_time(start, _days(term, amount), zone=term.zone_info))
 
 
-def _count_date(start: datetime, amount: int, term: Term, _calendar: Calendar | None) -> Due:
+def _count_date(start: datetime, amount: int, *, term: Term, calendar: Calendar | None) -> Due:
     zone = term.zone_info
     return end_of_day(start.astimezone(zone).date() + _days(term, amount) * _DAY, zone)
 
 
-def _count_business_days(start: datetime, amount: int, term: Term, calendar: Calendar | None) -> Due:
+def _count_business_days(start: datetime, amount: int, *, term: Term, calendar: Calendar | None) -> Due:
     zone = term.zone_info
-    return end_of_day(add_working_days(start.astimezone(zone).date(), amount, calendar), zone)
+    return end_of_day(add_working_days(start.astimezone(zone).date(), amount, calendar=calendar), zone)
 
 
-def _count_months(start: datetime, amount: int, term: Term, calendar: Calendar | None) -> Due:
-    return _end_of_month(add_months(start.astimezone(term.zone_info).date(), amount), term, calendar)
+def _count_months(start: datetime, amount: int, *, term: Term, calendar: Calendar | None) -> Due:
+    return _end_of_month(add_months(start.astimezone(term.zone_info).date(), amount), term=term, calendar=calendar)
 
 
-def _end_of_month(counted_to: date, term: Term, calendar: Calendar | None) -> Due:
+def _end_of_month(counted_to: date, *, term: Term, calendar: Calendar | None) -> Due:
     due = end_of_day(next_working_day(counted_to, calendar), term.zone_info)
     return due._replace(counted_to=counted_to)
 
 
-def _count_reg1182(start: datetime, amount: int, term: Term, _calendar: Calendar | None) -> Due:
+def _count_reg1182(start: datetime, amount: int, *, term: Term, calendar: Calendar | None) -> Due:
     return Due(next_full_hour(start, term.zone_info) + amount * _HOUR)
 
 
-_COUNT: dict[Mode, Callable[[datetime, int, Term, Calendar | None], Due]] = {
+class _Counts(Protocol):
+    def __call__(self, start: datetime, amount: int, *, term: Term, calendar: Calendar | None) -> Due: ...
+
+
+_COUNT: dict[Mode, _Counts] = {
     Mode.ELAPSED: _count_elapsed,
     Mode.WALL: _count_wall,
     Mode.DATE_EOD: _count_date,
@@ -156,7 +160,7 @@ def count(term: Term, amount: int, *, start: datetime, calendars: Calendars) -> 
     if term.fixed_on is not None:
         return end_of_day(term.fixed_on, term.zone_info)
     calendar = calendar_of(term, calendars) if term.calendar is not None else None
-    return _COUNT[term.mode](start, amount, term, calendar)
+    return _COUNT[term.mode](start, amount, term=term, calendar=calendar)
 
 
 def give_back(term: Term, due: Due, *, since: datetime, until: datetime, calendars: Calendars) -> Due:
@@ -174,7 +178,7 @@ def give_back(term: Term, due: Due, *, since: datetime, until: datetime, calenda
     calendar = calendar_of(term, calendars)
     if term.mode is Mode.BUSINESS_DAYS:
         worked = sum(is_working_day(first + n * _DAY, calendar) for n in range(1, (last - first).days + 1))
-        return end_of_day(add_working_days(due.day, worked, calendar), zone)
+        return end_of_day(add_working_days(due.day, worked, calendar=calendar), zone)
     if due.counted_to is not None:
-        return _end_of_month(due.counted_to + (last - first), term, calendar)
+        return _end_of_month(due.counted_to + (last - first), term=term, calendar=calendar)
     return end_of_day(due.day + (last - first), zone)

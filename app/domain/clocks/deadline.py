@@ -52,9 +52,9 @@ class Deadline:
 
     def table_of(self, term: Term) -> Table | None:
         """The version of the severity table that binds this cycle."""
-        tables = term.tables
-        if not tables:
-            return None
+        return self._table_in_force(term.tables) if term.tables else None
+
+    def _table_in_force(self, tables: tuple[Table, ...]) -> Table:
         if self.rule.choices.on_table_change is TableChange.ALL:
             return tables[-1]
         day = self.origin.date()
@@ -65,12 +65,11 @@ class Deadline:
 
     def amount_of(self, term: Term, level: Severity | None) -> int | None:
         """How much the term gives at that severity; None if it gives no deadline."""
-        table = self.table_of(term)
-        if table is None:
+        if not term.tables:
             return term.amount or 0
         if level is None or level is Severity.NONE:
             return None
-        return table.amounts[level]
+        return self._table_in_force(term.tables).amounts[level]
 
     def _count(self, since: datetime) -> tuple[list[Term], list[Due]]:
         terms, dues = [], []
@@ -86,7 +85,7 @@ class Deadline:
         self.level = self.severity
         due = self.due()
         if due is not None:
-            self.window = due.at - since
+            self.window = max(due.at - since, _NOTHING)
 
     def _count_from_origin(self) -> None:
         self._take(self._count(self.origin), self.origin)
@@ -106,7 +105,7 @@ class Deadline:
 
     def _lay(self, move: Pause | Event) -> None:
         if isinstance(move, Event):
-            self.dues = [_extended(term, due, move) for term, due in zip(self.terms, self.dues, strict=True)]
+            self.dues = [_extended(due, move, term=term) for term, due in zip(self.terms, self.dues, strict=True)]
         elif self.holds(move.since):
             if move.shown:
                 self.paused += move.until - move.since
@@ -166,7 +165,7 @@ def _instant_of_pair(pair: tuple[Due, Term]) -> datetime:
     return pair[0].at
 
 
-def _extended(term: Term, due: Due, event: Event) -> Due:
+def _extended(due: Due, event: Event, *, term: Term) -> Due:
     """An extension never shortens: a granted date before the bound leaves the bound."""
     if event.until is not None:
         return max(due, end_of_day(event.until, term.zone_info), key=_instant)

@@ -25,7 +25,7 @@ def bounds_of(rule: Rule, events: Iterable[Event], *, calendars: Calendars) -> t
     The order of `events` does not matter, repeated ones change nothing. A subject without the starting event
     has one cycle that waits. Raises `UnknownCalendar` and `CalendarTooShort` (`app.domain.clocks.counting`).
     """
-    return tuple(_walked(rule, events, calendars, with_why=False).kept)
+    return tuple(_walked(rule, events, calendars=calendars, with_why=False).kept)
 
 
 def explain(
@@ -33,11 +33,13 @@ def explain(
 ) -> tuple[tuple[Step, ...], ...]:
     """Why: how each cycle of `bounds_of` was derived, in the same order, ending with what holds at `now`."""
     check_instant(now)
-    walk = _walked(rule, events, calendars, with_why=True)
-    return tuple((*steps, wording.says(rule, bounds, now)) for bounds, steps in zip(walk.kept, walk.whys, strict=True))
+    walk = _walked(rule, events, calendars=calendars, with_why=True)
+    return tuple(
+        (*steps, wording.says(rule, bounds, now=now)) for bounds, steps in zip(walk.kept, walk.whys, strict=True)
+    )
 
 
-def _walked(rule: Rule, events: Iterable[Event], calendars: Calendars, *, with_why: bool) -> Walk:
+def _walked(rule: Rule, events: Iterable[Event], *, calendars: Calendars, with_why: bool) -> Walk:
     facts = facts_of(events)
     triaged_at = next((event.at for event in facts if event.kind is EventKind.TRIAGED), None)
     walk = Walk(rule, calendars, triaged_at=triaged_at, with_why=with_why)

@@ -131,6 +131,8 @@ class Term:
         if self.mode is Mode.FIXED_DATE:
             self._check_fixed()
             return
+        if self.fixed_on is not None:
+            raise RuleRefused("fixed_on", f"{self.mode} counts from the start and has no date of its own")
         if self.unit not in _UNITS_OF_MODE[self.mode]:
             raise RuleRefused("unit", f"{self.mode} cannot count {self.unit}")
         if (self.amount is None) == (not self.tables):

@@ -76,7 +76,7 @@ class Walk:
         self._open(at)
         self.deadline = Deadline(self.rule, self.calendars, origin=at, severity=self.severity)
         if self.steps is not None:
-            self.steps.append(wording.started(self.rule, event, at))
+            self.steps.append(wording.started(self.rule, event, at=at))
             self.steps.extend(wording.counted(self.deadline, event, since=at))
 
     def _open(self, at: datetime) -> None:
@@ -91,7 +91,7 @@ class Walk:
         self.stopped_at = event.at
         bounds = self._bounds(stopped=event, outcome=outcome)
         if self.steps is not None:
-            self.steps.append(wording.stopped(self.rule, event, bounds))
+            self.steps.append(wording.stopped(self.rule, event, bounds=bounds))
         self.open = False
         self._keep(bounds)
 
@@ -109,13 +109,14 @@ class Walk:
             self._begin(event, event.at)
             return
         first_start = self.started_at or event.at
-        self._open(event.at)
+        origin = self.deadline.origin  # still to come, if it was closed before its triage
+        self._open(max(event.at, origin))
         if choice is Reopen.NEVER_STOPPED:
             self.started_at = first_start
         else:
-            self.deadline.resume(Pause(self.stopped_at, event.at, shown=False))
+            self.deadline.resume(Pause(max(self.stopped_at, origin), max(event.at, origin), shown=False))
         if self.steps is not None:
-            self.steps.append(wording.reopened(self.rule, event, self._bounds()))
+            self.steps.append(wording.reopened(self.rule, event, bounds=self._bounds()))
         later, self.later_level = self.later_level, None
         if later is not None:
             self._change_level(later, event.at)
@@ -142,7 +143,7 @@ class Walk:
         if self.steps is None or not self.rule.has_table:
             deadline.change_level(level, since)
             return
-        self.steps.append(wording.level_changed(deadline, event, level, since=since))
+        self.steps.append(wording.level_changed(deadline, event, level=level, since=since))
         deadline.change_level(level, since)
         self.steps.extend(wording.recounted(deadline, event))
 
@@ -176,7 +177,7 @@ class Walk:
         self._settle_pause(event.at)
         self.pause_at = None
         if self.steps is not None:
-            self.steps.append(wording.resumed(self.rule, event, self._bounds()))
+            self.steps.append(wording.resumed(self.rule, event, bounds=self._bounds()))
 
     def _settle_pause(self, until: datetime) -> None:
         if self.pause_at is not None and self.deadline is not None:
@@ -197,7 +198,7 @@ class Walk:
                 self.pause_at = max(event.at, self.pause_at)
             self.deadline.move(event)
         if self.steps is not None:
-            self.steps.append(wording.extended(self.rule, event, refusal, self._bounds()))
+            self.steps.append(wording.extended(self.rule, event, refusal=refusal, bounds=self._bounds()))
 
     # -- what is kept
 

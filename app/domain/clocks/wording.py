@@ -19,12 +19,15 @@ def bound_text(bounds: Bounds) -> str:
     return "no deadline yet" if bounds.severity is not Severity.NONE else "no deadline"
 
 
+_MODES = {Mode.DATE_EOD: "to the end of that day", Mode.REG1182_HOURS: "as Regulation 1182/71 counts hours"}
+
+
 def amount_text(term: Term, amount: int) -> str:
     """`28 days, elapsed`; for dates also zone and calendar. A mode that its unit already says is left out."""
     unit = term.unit.replace("_", " ")
     parts = [f"{amount} {unit.removesuffix('s') if amount == 1 else unit}"]
     if term.mode != term.unit.value:
-        parts.append(term.mode.replace("_", " "))
+        parts.append(_MODES.get(term.mode, term.mode.value))
     if term.mode is not Mode.ELAPSED:
         parts.append(term.zone)
     if term.calendar is not None:
@@ -40,7 +43,7 @@ def _by(event: Event) -> str:
     return f" by {event.actor}" if event.actor is not None else ""
 
 
-def started(rule: Rule, event: Event, at: datetime) -> Step:
+def started(rule: Rule, event: Event, *, at: datetime) -> Step:
     """Which fact started the cycle."""
     name = f"starts when {rule.starts}"
     text = f"{event.kind} at {instant_text(event.at)}{_by(event)}: the clock starts."
@@ -113,7 +116,7 @@ def _without_deadline(deadline: Deadline, event: Event) -> Step:
     return Step(clause, "severity none starts no clock", event.source, event.at, "There is no deadline.")
 
 
-def level_changed(deadline: Deadline, event: Event, level: Severity, *, since: datetime) -> Step:
+def level_changed(deadline: Deadline, event: Event, *, level: Severity, since: datetime) -> Step:
     """Which setting a change of severity falls under."""
     if deadline.severity is None:
         return _step(
@@ -139,7 +142,7 @@ def paused(rule: Rule, event: Event, *, allowed: bool, held: bool) -> Step:
     return _step(rule, event, name=name, text=text)
 
 
-def resumed(rule: Rule, event: Event, bounds: Bounds) -> Step:
+def resumed(rule: Rule, event: Event, *, bounds: Bounds) -> Step:
     """What the ended pause moved."""
     at, paused_s = instant_text(event.at), bounds.paused_seconds
     text = f"Runs again from {at}, {paused_s} s paused so far: {bound_text(bounds)}."
@@ -152,7 +155,7 @@ def extension_requested(rule: Rule, event: Event) -> Step:
     return _step(rule, event, name="a request alone moves nothing", text=text)
 
 
-def extended(rule: Rule, event: Event, refusal: str | None, bounds: Bounds) -> Step:
+def extended(rule: Rule, event: Event, *, refusal: str | None, bounds: Bounds) -> Step:
     """What an extension moved, or why it moved nothing."""
     asked = f"to {event.until}" if event.until is not None else f"by {event.added}"
     if refusal is not None:
@@ -161,7 +164,7 @@ def extended(rule: Rule, event: Event, refusal: str | None, bounds: Bounds) -> S
     return _step(rule, event, name="an extension that was granted counts, and never shortens", text=text)
 
 
-def stopped(rule: Rule, event: Event, bounds: Bounds) -> Step:
+def stopped(rule: Rule, event: Event, *, bounds: Bounds) -> Step:
     """How the cycle ended."""
     if bounds.outcome is Outcome.CANCELLED:
         text = f"Cancelled at {instant_text(event.at)}{_by(event)}: {event.reason}. This is not a promise kept."
@@ -171,13 +174,13 @@ def stopped(rule: Rule, event: Event, bounds: Bounds) -> Step:
     return _step(rule, event, name=f"stops when {event.kind}", text=text)
 
 
-def reopened(rule: Rule, event: Event, bounds: Bounds) -> Step:
+def reopened(rule: Rule, event: Event, *, bounds: Bounds) -> Step:
     """How much time a reopened subject has."""
     text = f"Reopened at {instant_text(event.at)}{_by(event)} as cycle {bounds.cycle}: {bound_text(bounds)}."
     return _step(rule, event, name=f"reopen = {rule.choices.on_reopen}", text=text)
 
 
-def says(rule: Rule, bounds: Bounds, now: datetime) -> Step:
+def says(rule: Rule, bounds: Bounds, *, now: datetime) -> Step:
     """What the clock says at `now`."""
     remaining = remaining_seconds(bounds, now=now)
     left = "" if remaining is None else f", {remaining} s remaining"

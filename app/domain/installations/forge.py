@@ -79,10 +79,20 @@ class ForgeAdmission:
     vault: Vault
     rules: ForgeRules
 
-    def admit_page(self, token: str, *, module_keys: frozenset[str], issue: str | None, now: datetime) -> Caller:
+    def admit_page(
+        self,
+        token: str,
+        *,
+        module_keys: frozenset[str],
+        issue: str | None,
+        person_token: Secret | None,
+        now: datetime,
+    ) -> Caller:
         """The person behind a call of our own page; `issue` is the one that the request names, if it names one.
 
-        Raises a protocol `Refusal`, `ObjectMismatch`, `InstallationUnknown`, `KeysUnavailable`.
+        `person_token` may be forged by whoever calls us directly: it is only ever used to ask Jira about the account
+        that the invocation token names, which Jira answers to that person (and to administrators) alone.
+        Raises a protocol `Refusal`, `ObjectMismatch`, `InstallationUnknown`, `KeysUnavailable`, `JiraUnavailable`.
         """
         invocation = self._verify(token, now)
         account = require_ui_call(invocation, module_keys=module_keys)
@@ -90,7 +100,7 @@ class ForgeAdmission:
         if issue is not None and stated is not None and stated != issue:
             raise ObjectMismatch
         registered = self._registered(invocation, None, now=now)
-        return self._caller(registered, invocation, account=AccountId(account))
+        return replace(self._caller(registered, invocation, account=AccountId(account)), person_token=person_token)
 
     def admit_system(
         self, token: str, *, module_keys: frozenset[str], system_token: Secret | None, now: datetime
@@ -208,7 +218,7 @@ class ForgeAdmission:
             if system_token is not None and not is_fresh:
                 version = 1 if known is None else known[0] + 1
                 self._seal(uow, registered, system_token, version=version, now=now)
-                if uow.issues.next_pending_due() is not None:
+                if uow.issues.next_pending() is not None:
                     uow.enqueue("read-issues", registered.tenant)
             uow.commit(because=Bookkeeping.FORGE_SEEN)
 

@@ -131,6 +131,8 @@ class Caller:
     region: str
     licence_active: bool | None
     """None = the token does not say; absent is not inactive."""
+    person_token: Secret | None = None
+    """The person's own access to Jira, where it came along (Forge); used for this request and never stored."""
 
 
 def _origin(url: str) -> str:

@@ -6,10 +6,11 @@ from datetime import datetime
 from app.domain.identifiers import TenantId
 from app.domain.installations.model import Tenant
 from app.domain.ports import Database, JiraUnavailable, SiteAccess, Vault
-from app.domain.secrets import Purpose, Sealed, SecretPlace
+from app.domain.secrets import Purpose, Sealed, Secret, SecretMissing, SecretPlace
 
 _NEXT_TOKEN_SECONDS = 1800
 """Forge brings a system token every hour."""
+_MOMENT_SECONDS = 5
 
 
 class TokenAwaited(JiraUnavailable):
@@ -20,22 +21,35 @@ class TokenAwaited(JiraUnavailable):
 
 
 def site_access(
-    database: Database, vault: Vault, tenant: TenantId, *, app_key: str, clock: Callable[[], datetime]
+    database: Database,
+    vault: Vault,
+    tenant: TenantId,
+    person_token: Secret | None,
+    *,
+    app_key: str,
+    clock: Callable[[], datetime],
 ) -> SiteAccess:
     """Where that tenant's Jira is, and who authorizes each call to it: the vault, one request at a time.
 
-    Raises `TokenAwaited`.
+    With a person's token the calls are that person's, else the app's. Raises `TokenAwaited`.
     """
-    with database.begin(tenant) as uow:
-        site = uow.tenants.tenant()
+    site = database.view_tenant(tenant)
+    if person_token is not None and site.client_key is None:
+        return SiteAccess(
+            base_url=site.base_url, authorize=lambda _, __, headers: vault.stamp_fresh(headers, token=person_token)
+        )
     purpose = Purpose.FORGE_TOKEN if site.client_key is None else Purpose.CONNECT_SECRET
     if site.secret_version is None or _is_over(site, clock()):
         raise TokenAwaited
     place = SecretPlace(tenant, purpose, str(site.installation), site.secret_version)
 
     def fetch(wanted: SecretPlace) -> Sealed:
-        with database.begin(tenant) as uow:
-            return uow.tenants.sealed(wanted)
+        try:
+            with database.begin(tenant) as uow:
+                return uow.tenants.sealed(wanted)
+        except SecretMissing as gone:
+            # Removed or rotated since the tenant was read: a moment later it is either refused or there.
+            raise JiraUnavailable(_MOMENT_SECONDS) from gone
 
     def authorize(method: str, target: str, headers: MutableMapping[str, str]) -> None:
         if site.client_key is None:

@@ -6,20 +6,23 @@ from typing import TypeVar
 
 from app.domain.clocks.calendars import HolidayList
 from app.domain.clocks.model import Severity
-from app.domain.clocks.rule import UNIT_TIME, Choices, Mode, Rule, RuleRefused, Table, Term, Unit
+from app.domain.clocks.rule import UNIT_TIME, Choices, Rule, RuleRefused, Table, Term, Unit
 from app.domain.promises.faults import PolicyText
 from app.domain.promises.lines import Path
 from app.domain.promises.schema import ChoicesShape, PromiseShape, TableShape, TermShape, duration
 
 _COMMON_UNITS = (Unit.DAYS, Unit.HOURS, Unit.MINUTES, Unit.SECONDS)
 
+_UNLIKE_OTHERS = {Unit.BUSINESS_DAYS, Unit.MONTHS}
+"""Units of no fixed length."""
+
 _Built = TypeVar("_Built")
 
 
-def chosen(file: PolicyText, shape: ChoicesShape, base: Choices, *, path: Path) -> Choices:
+def chosen(file: PolicyText, shape: ChoicesShape, *, base: Choices, path: Path) -> Choices:
     """`base` with what the shape sets."""
     changes = {key: value for key, value in shape.model_dump().items() if value is not None}
-    return _built(file, path, lambda: replace(base, **changes)) or base
+    return _built(file, path, build=lambda: replace(base, **changes)) or base
 
 
 class Builder:
@@ -57,11 +60,11 @@ class Builder:
             if None in shapes:
                 self.file.fault((*path, "mode"), "is missing: a duration says nothing without how it is counted")
             return None
-        choices = chosen(self.file, clock.choices, self.choices, path=(*path, "choices"))
+        choices = chosen(self.file, clock.choices, base=self.choices, path=(*path, "choices"))
         return _built(
             self.file,
             path,
-            lambda: Rule(
+            build=lambda: Rule(
                 promise=promise.id,
                 clause=promise.clause,
                 source=promise.source or self.source,
@@ -84,11 +87,15 @@ class Builder:
         amount, unit = duration(shape.duration) if shape.duration is not None else (None, Unit.DAYS)
         tables: tuple[Table, ...] = ()
         if shape.table is not None:
-            unit, tables = _tables(self.tables[shape.table])
+            table = self.tables[shape.table]
+            found = _built(self.file, path, build=lambda: _tables(table))
+            if found is None:
+                return None
+            unit, tables = found
         return _built(
             self.file,
             path,
-            lambda: Term(
+            build=lambda: Term(
                 mode=shape.mode,
                 clause=shape.clause or promise.clause,
                 source=shape.source or promise.source or self.source,
@@ -97,7 +104,7 @@ class Builder:
                 tables=tables,
                 zone=shape.zone,
                 calendar=shape.calendar,
-                fixed_on=shape.on if shape.mode is Mode.FIXED_DATE else None,
+                fixed_on=shape.on,
             ),
         )
 
@@ -113,18 +120,16 @@ def _tables(shapes: tuple[TableShape, ...]) -> tuple[Unit, tuple[Table, ...]]:
 
 
 def _common(given: set[Unit]) -> Unit:
-    return next(
-        unit
-        for unit in _COMMON_UNITS
-        if all(UNIT_TIME[each] % UNIT_TIME[unit] == UNIT_TIME[unit] * 0 for each in given)
-    )
+    if not given.isdisjoint(_UNLIKE_OTHERS):
+        raise RuleRefused("table", f"mixes {' and '.join(sorted(given))}, which cannot be compared")
+    return next(unit for unit in _COMMON_UNITS if all(not UNIT_TIME[each] % UNIT_TIME[unit] for each in given))
 
 
 def _in_unit(amounts: Mapping[Severity, tuple[int, Unit]], unit: Unit) -> dict[Severity, int]:
     return {level: amount * (UNIT_TIME[own] // UNIT_TIME[unit]) for level, (amount, own) in amounts.items()}
 
 
-def _built(file: PolicyText, path: Path, build: Callable[[], _Built]) -> _Built | None:
+def _built(file: PolicyText, path: Path, *, build: Callable[[], _Built]) -> _Built | None:
     try:
         return build()
     except RuleRefused as error:

@@ -61,16 +61,16 @@ def checks_in(files: Mapping[str, str]) -> frozenset[str]:
 
 def coverage_of(policy: Policy, today: Today) -> tuple[Covered, ...]:
     """Every promise of the policy, inherited ones first, with what backs it today."""
-    return tuple(_covered(policy, promise, today) for promise in policy.promises)
+    return tuple(_covered(policy, promise, today=today) for promise in policy.promises)
 
 
-def _covered(policy: Policy, promise: Promise, today: Today) -> Covered:
+def _covered(policy: Policy, promise: Promise, *, today: Today) -> Covered:
     if promise.kind is Kind.CONTROL:
         return _control(promise, today)
     if promise.kind is Kind.STATEMENT:
         return _statement(promise, today)
     if promise.follows:
-        return _follower(policy, promise, today)
+        return _follower(policy, promise, today=today)
     return _clock(promise, today)
 
 
@@ -101,9 +101,9 @@ def _clock(promise: Promise, today: Today) -> Covered:
     return Covered(promise=promise, backing=Backing.CLOCK, by=f"starts when {starts}")
 
 
-def _follower(policy: Policy, promise: Promise, today: Today) -> Covered:
+def _follower(policy: Policy, promise: Promise, *, today: Today) -> Covered:
     """A promise kept by keeping others is backed only if each of them is."""
-    others = [_covered(policy, policy.promise(each), today) for each in promise.follows]
+    others = [_covered(policy, policy.promise(each), today=today) for each in promise.follows]
     open_ones = [each.promise.id for each in others if each.backing is Backing.NOTHING]
     if open_ones:
         return Covered(promise=promise, backing=Backing.NOTHING, by=f"not backed: {', '.join(open_ones)}")

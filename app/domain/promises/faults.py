@@ -48,7 +48,9 @@ class PolicyText:
         field = ".".join(map(str, path))
         self.faults.append(Fault(file_name(self.name), line_of(self.text, path), field, reason))
 
-    def stop_if_faulty(self) -> None:
-        """Raise `PolicyRefused` if anything was noted."""
-        if self.faults:
-            raise PolicyRefused(tuple(self.faults))
+
+def stop_if_faulty(*files: PolicyText) -> None:
+    """Raise `PolicyRefused` with all that was noted about these files, if anything was."""
+    faults = tuple(fault for file in dict.fromkeys(files) for fault in file.faults)
+    if faults:
+        raise PolicyRefused(faults)

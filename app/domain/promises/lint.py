@@ -72,13 +72,13 @@ def _placeholders(policies: tuple[Policy, ...]) -> Iterator[Finding]:
 
 def _contradictions(policies: tuple[Policy, ...]) -> Iterator[Finding]:
     wordings = dict.fromkeys(each for policy in policies for each in policy.wordings)
-    for (policy, topic), group in groupby(sorted(wordings, key=_by_policy), key=_by_policy):
-        yield from _disagreeing(policy, topic, list(group))
+    for (policy, _), group in groupby(sorted(wordings, key=_by_policy), key=_by_policy):
+        yield from _disagreeing(list(group), policy=policy)
     shared = sorted((each for each in wordings if each.everywhere), key=_by_topic)
-    for topic, group in groupby(shared, key=_by_topic):
+    for _, group in groupby(shared, key=_by_topic):
         sayings = list(group)
         if len({each.policy for each in sayings}) > 1:
-            yield from _disagreeing(", ".join(sorted({each.policy for each in sayings})), topic, sayings)
+            yield from _disagreeing(sayings, policy=", ".join(sorted({each.policy for each in sayings})))
 
 
 def _by_policy(wording: Wording) -> tuple[str, str]:
@@ -89,10 +89,10 @@ def _by_topic(wording: Wording) -> str:
     return wording.topic
 
 
-def _disagreeing(policy: str, topic: str, wordings: list[Wording]) -> Iterator[Finding]:
+def _disagreeing(wordings: list[Wording], *, policy: str) -> Iterator[Finding]:
     if len({each.text.casefold() for each in wordings}) > 1:
         sayings = "; ".join(f"{each.policy} {each.clause} says {each.text!r}" for each in wordings)
-        yield Finding(Check.CONTRADICTION, policy, topic, sayings)
+        yield Finding(Check.CONTRADICTION, policy, wordings[0].topic, sayings)
 
 
 def _weaker(policies: tuple[Policy, ...], bases: dict[str, Policy]) -> Iterator[Finding]:
@@ -104,24 +104,24 @@ def _weaker(policies: tuple[Policy, ...], bases: dict[str, Policy]) -> Iterator[
         for promise in policy.promises:
             theirs = promised.get(promise.id)
             if theirs is not None and theirs != promise:
-                yield from _compared(promise, theirs)
+                yield from _compared(promise, theirs, policy=policy.name)
         yield from _own_tables(policy, base)
 
 
-def _compared(ours: Promise, theirs: Promise) -> Iterator[Finding]:
+def _compared(ours: Promise, theirs: Promise, *, policy: str) -> Iterator[Finding]:
     if ours.rule is None or theirs.rule is None:
         if theirs.rule is not None:
-            yield Finding(Check.WEAKER, ours.policy, ours.id, f"{theirs.policy} has a clock for it")
+            yield Finding(Check.WEAKER, policy, ours.id, f"{theirs.policy} has a clock for it")
         return
     for level, time in _times(ours.rule).items():
         limit = _times(theirs.rule)[level]
         if time > limit:
             text = f"{level}: {_in_days(time)}, where {theirs.policy} allows {_in_days(limit)}"
-            yield Finding(Check.WEAKER, ours.policy, ours.id, text)
+            yield Finding(Check.WEAKER, policy, ours.id, text)
     for field in fields(Choices):
-        if _gives_more(field.name, ours.rule.choices, theirs.rule.choices):
+        if _gives_more(ours.rule.choices, theirs.rule.choices, field=field.name):
             value = getattr(ours.rule.choices, field.name)
-            yield Finding(Check.WEAKER, ours.policy, ours.id, f"{field.name} = {value} gives more time")
+            yield Finding(Check.WEAKER, policy, ours.id, f"{field.name} = {value} gives more time")
 
 
 def _in_days(time: timedelta) -> str:
@@ -135,7 +135,7 @@ def _own_tables(policy: Policy, base: Policy) -> Iterator[Finding]:
     for promise in policy.clocks():
         if promise.id not in inherited and promise.rule is not None and promise.rule.has_table:
             for theirs in limits:
-                yield from _compared(promise, theirs)
+                yield from _compared(promise, theirs, policy=policy.name)
 
 
 def _times(rule: Rule) -> dict[Severity, timedelta]:
@@ -155,7 +155,7 @@ def _time(term: Term, level: Severity) -> timedelta:
 _LENIENT_RISE = (SeverityChange.KEEP_OLD, SeverityChange.CHANGE_PLUS_NEW)
 
 
-def _gives_more(field: str, ours: Choices, theirs: Choices) -> bool:
+def _gives_more(ours: Choices, theirs: Choices, *, field: str) -> bool:
     if field == "pauses":
         return not set(ours.pauses) <= set(theirs.pauses)
     if field == "extension_roles":

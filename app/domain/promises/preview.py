@@ -73,20 +73,32 @@ class Preview:
 
 
 def preview(
-    old: Policy, new: Policy, subjects: Iterable[Subject], *, calendars: Calendars, now: datetime, limit: int = 1000
+    old: Policy,
+    new: Policy,
+    *,
+    subjects: Iterable[Subject],
+    calendars: Calendars,
+    calendars_before: Calendars | None = None,
+    now: datetime,
+    limit: int = 1000,
 ) -> Preview:
     """Which bounds move and which promises would be broken at `now` if `new` replaced `old`; nothing is changed.
 
-    `calendars` must hold those of both policies. Subjects may be a stream: at most `limit` moves of each sort are
-    kept, the totals count all.
+    `calendars` are those of `new`; those of `old` are the same unless `calendars_before` says otherwise. Subjects may
+    be a stream: at most `limit` moves of each sort are kept, the totals count all.
     """
     before, after = _rules(old), _rules(new)
+    same_calendars = calendars_before is None or calendars_before == calendars
     seen = moved = breached = 0
     broken: list[Move] = []
     others: list[Move] = []
     for subject in subjects:
         seen += 1
-        for move in _moves(subject, before.get(subject.promise), after.get(subject.promise), calendars, now):
+        was, will = before.get(subject.promise), after.get(subject.promise)
+        if was == will and same_calendars:
+            continue
+        old_bounds = _bounds(was, subject, calendars_before or calendars)
+        for move in _moves(subject, before=old_bounds, after=_bounds(will, subject, calendars), now=now):
             moved += 1
             is_broken = move.is_breached_by_it()
             breached += is_broken
@@ -97,20 +109,18 @@ def preview(
     return Preview(subjects=seen, moved=moved, breached=breached, moves=moves)
 
 
+def _bounds(rule: Rule | None, subject: Subject, calendars: Calendars) -> tuple[Bounds, ...]:
+    return () if rule is None else bounds_of(rule, subject.events, calendars=calendars)
+
+
 def _rules(policy: Policy) -> dict[str, Rule]:
     return {promise.id: promise.rule for promise in policy.clocks() if promise.rule is not None}
 
 
-def _moves(
-    subject: Subject, before: Rule | None, after: Rule | None, calendars: Calendars, now: datetime
-) -> Iterable[Move]:
-    if before == after:
-        return
-    old = bounds_of(before, subject.events, calendars=calendars) if before is not None else ()
-    new = bounds_of(after, subject.events, calendars=calendars) if after is not None else ()
-    for number in range(max(len(old), len(new))):
-        was = old[number] if number < len(old) else None
-        will = new[number] if number < len(new) else None
+def _moves(subject: Subject, *, before: tuple[Bounds, ...], after: tuple[Bounds, ...], now: datetime) -> Iterable[Move]:
+    for number in range(max(len(before), len(after))):
+        was = before[number] if number < len(before) else None
+        will = after[number] if number < len(after) else None
         if was != will:
             yield Move(
                 subject=subject.name,

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from app.domain.clocks.calendars import HolidayList
 from app.domain.clocks.rule import Choices
 from app.domain.promises.building import Builder, chosen
-from app.domain.promises.faults import Fault, PolicyRefused, PolicyText, file_name
+from app.domain.promises.faults import Fault, PolicyRefused, PolicyText, file_name, stop_if_faulty
 from app.domain.promises.lines import Path
 from app.domain.promises.model import Kind, Policy, Promise, Wording
 from app.domain.promises.schema import PolicyShape, PromiseShape, TableShape, duration
@@ -22,12 +22,23 @@ TextOf = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
+class _Given:
+    """A promise as a file gives it; who extends that file counts it with its own tables and choices."""
+
+    file: PolicyText
+    source: str
+    number: int
+    shape: PromiseShape
+
+
+@dataclass(frozen=True, slots=True)
 class _Layer:
     """What a file hands down to those that extend it."""
 
     policy: Policy
     choices: Choices
     tables: dict[str, tuple[TableShape, ...]]
+    given: tuple[_Given, ...]
 
 
 def read_policy(name: str, text_of: TextOf) -> Policy:
@@ -37,10 +48,10 @@ def read_policy(name: str, text_of: TextOf) -> Policy:
     `PolicyRefused` with every fault found: unreadable TOML, unknown fields, a negative or zero duration, an unknown
     zone, mode or calendar, a table with a gap, a cycle of `extends`.
     """
-    return _read_layer(name, text_of, ()).policy
+    return _read_layer(name, text_of, below=()).policy
 
 
-def _read_layer(name: str, text_of: TextOf, below: tuple[str, ...]) -> _Layer:
+def _read_layer(name: str, text_of: TextOf, *, below: tuple[str, ...]) -> _Layer:
     try:
         file = PolicyText(name, text_of(name))
     except LookupError as error:
@@ -50,12 +61,12 @@ def _read_layer(name: str, text_of: TextOf, below: tuple[str, ...]) -> _Layer:
         file.fault(("name",), f"says {shape.name!r}, but the file is {file_name(name)}")
     parent = None
     if shape.extends is not None:
-        parent = _parent(file, shape.extends, text_of, below=(*below, name))
-    file.stop_if_faulty()
-    return _Reader(file, shape, parent).layer()
+        parent = _parent(file, shape.extends, text_of=text_of, below=(*below, name))
+    stop_if_faulty(file)
+    return _Reader(file, shape, parent=parent).layer()
 
 
-def _parent(file: PolicyText, name: str, text_of: TextOf, *, below: tuple[str, ...]) -> _Layer | None:
+def _parent(file: PolicyText, name: str, *, text_of: TextOf, below: tuple[str, ...]) -> _Layer | None:
     if name in below:
         file.fault(("extends",), f"goes round in a circle: {' → '.join((*below, name))}")
         return None
@@ -64,7 +75,7 @@ def _parent(file: PolicyText, name: str, text_of: TextOf, *, below: tuple[str, .
     except LookupError:
         file.fault(("extends",), f"there is no policy {name!r}")
         return None
-    return _read_layer(name, text_of, below)
+    return _read_layer(name, text_of, below=below)
 
 
 def _shape(file: PolicyText) -> PolicyShape:
@@ -83,7 +94,7 @@ def _shape(file: PolicyText) -> PolicyShape:
 class _Reader:
     """Turns one checked shape into a layer, on top of that of its parent."""
 
-    def __init__(self, file: PolicyText, shape: PolicyShape, parent: _Layer | None) -> None:
+    def __init__(self, file: PolicyText, shape: PolicyShape, *, parent: _Layer | None) -> None:
         self.file = file
         self.shape = shape
         self.parent = parent
@@ -92,19 +103,32 @@ class _Reader:
         """The layer; raises `PolicyRefused` with every fault found."""
         shape, parent = self.shape, self.parent
         choices = chosen(
-            self.file, shape.choices, parent.choices if parent is not None else Choices(), path=("choices",)
+            self.file, shape.choices, base=parent.choices if parent is not None else Choices(), path=("choices",)
         )
         tables = {**(parent.tables if parent is not None else {}), **self._tables()}
         calendars = {each.name: each for each in parent.policy.calendars} if parent is not None else {}
-        calendars |= {each.name: HolidayList(each.name, each.country, each.subdivision) for each in shape.calendar}
-        builder = Builder(self.file, source=shape.source, choices=choices, tables=tables, calendars=calendars)
-        own = tuple(self._promise(builder, number, each) for number, each in enumerate(shape.promise))
-        inherited = parent.policy.promises if parent is not None else ()
-        self._check_ids({each.id for each in inherited}, own)
-        self.file.stop_if_faulty()
-        mine = {each.id: each for each in own}
-        kept = tuple(mine.pop(each.id, each) for each in inherited)
-        return _Layer(self._policy(kept + tuple(mine.values()), tuple(calendars.values())), choices, tables)
+        calendars |= {
+            each.name: HolidayList(each.name, each.country, each.subdivision, each.source, each.dated)
+            for each in shape.calendar
+        }
+        given = self._given()
+        promises = tuple(
+            _promise(each, Builder(each.file, source=each.source, choices=choices, tables=tables, calendars=calendars))
+            for each in given
+        )
+        stop_if_faulty(self.file, *(each.file for each in given))
+        return _Layer(self._policy(promises, tuple(calendars.values())), choices, tables, given)
+
+    def _given(self) -> tuple[_Given, ...]:
+        """The inherited promises, overridden ones replaced, and then those of this file."""
+        inherited = self.parent.given if self.parent is not None else ()
+        self._check_ids({each.shape.id for each in inherited})
+        own = {
+            shape.id: _Given(self.file, self.shape.source, number, shape)
+            for number, shape in enumerate(self.shape.promise)
+        }
+        kept = tuple(own.pop(each.shape.id, each) for each in inherited)
+        return kept + tuple(own.values())
 
     def _policy(self, promises: tuple[Promise, ...], calendars: tuple[HolidayList, ...]) -> Policy:
         shape, parent = self.shape, self.parent
@@ -147,44 +171,47 @@ class _Reader:
             tables[each.name] = (*older, each)
         return tables
 
-    def _check_ids(self, inherited: set[str], own: tuple[Promise, ...]) -> None:
+    def _check_ids(self, inherited: set[str]) -> None:
         known: set[str] = set()
-        for number, (shape, each) in enumerate(zip(self.shape.promise, own, strict=True)):
-            if each.id in known or (each.id in inherited and not shape.overrides):
+        for number, each in enumerate(self.shape.promise):
+            if each.id in known or (each.id in inherited and not each.overrides):
                 self.file.fault(("promise", number, "id"), f"{each.id!r} is already promised")
-            elif shape.overrides and each.id not in inherited:
+            elif each.overrides and each.id not in inherited:
                 self.file.fault(("promise", number, "overrides"), f"no inherited promise is called {each.id!r}")
             known.add(each.id)
-        for number, each in enumerate(own):
+        for number, each in enumerate(self.shape.promise):
             for other in each.follows:
                 if other not in known | inherited or other == each.id:
                     self.file.fault(("promise", number, "follows"), f"there is no other promise {other!r}")
 
-    def _promise(self, builder: Builder, number: int, shape: PromiseShape) -> Promise:
-        path = ("promise", number)
-        self._check_kind(shape, path)
-        return Promise(
-            id=shape.id,
-            kind=shape.kind,
-            policy=self.shape.name,
-            clause=shape.clause,
-            text=shape.text,
-            trigger=shape.trigger,
-            actor=shape.actor,
-            evidence=shape.evidence,
-            source=shape.source or self.shape.source,
-            deadline=shape.deadline,
-            ours=shape.ours,
-            rule=builder.rule(shape, (*path, "clock")),
-            follows=shape.follows,
-            checks=shape.checks,
-            told=shape.clock.told if shape.clock is not None else (),
-            published=shape.published,
-        )
 
-    def _check_kind(self, shape: PromiseShape, path: Path) -> None:
-        is_clock = shape.kind is Kind.CLOCK
-        if is_clock and (shape.clock is None) == (not shape.follows):
-            self.file.fault((*path, "kind"), "a clock needs either a clock of its own or promises that it follows")
-        if not is_clock and (shape.clock is not None or shape.follows):
-            self.file.fault((*path, "kind"), f"a {shape.kind} has no clock")
+def _promise(given: _Given, builder: Builder) -> Promise:
+    shape, path = given.shape, ("promise", given.number)
+    _check_kind(given, path)
+    return Promise(
+        id=shape.id,
+        kind=shape.kind,
+        policy=given.file.name,
+        clause=shape.clause,
+        text=shape.text,
+        trigger=shape.trigger,
+        actor=shape.actor,
+        evidence=shape.evidence,
+        source=shape.source or given.source,
+        deadline=shape.deadline,
+        ours=shape.ours,
+        rule=builder.rule(shape, (*path, "clock")),
+        follows=shape.follows,
+        checks=shape.checks,
+        told=shape.clock.told if shape.clock is not None else (),
+        published=shape.published,
+    )
+
+
+def _check_kind(given: _Given, path: Path) -> None:
+    shape = given.shape
+    is_clock = shape.kind is Kind.CLOCK
+    if is_clock and (shape.clock is None) == (not shape.follows):
+        given.file.fault((*path, "kind"), "a clock needs either a clock of its own or promises that it follows")
+    if not is_clock and (shape.clock is not None or shape.follows):
+        given.file.fault((*path, "kind"), f"a {shape.kind} has no clock")

@@ -1,7 +1,7 @@
 """What each `pledge policy` command says: lines for a person, JSON for a program, and the exit code of the contract."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from app.domain.promises.faults import Fault, PolicyRefused
 from app.domain.promises.lint import lint
 from app.domain.promises.model import Policy, Promise
 from app.domain.promises.preview import Preview, Subject, preview
-from app.domain.promises.reading import read_policy
+from app.domain.promises.reading import TextOf, read_policy
 
 OK, ERROR, POLICY_SAYS_NO = 0, 1, 2
 
@@ -101,24 +101,28 @@ def _promise_json(promise: Promise) -> dict[str, Any]:
     }
 
 
-def lint_report(
-    names: Iterable[str], text_of: Callable[[str], str], *, bases: Iterable[str] = (), today: Today
-) -> Report:
+def lint_report(names: Iterable[str], text_of: TextOf, *, bases: Iterable[str] = (), today: Today) -> Report:
     """`pledge policy lint`: faults of the files (exit 1), otherwise what is wrong with what they say (exit 2)."""
     faults: list[Fault] = []
-    policies: list[Policy] = []
+    policies = _readable(names, text_of, faults=faults)
+    standards = _readable(bases, text_of, faults=faults)
+    if faults:
+        once = tuple(dict.fromkeys(faults))
+        return Report(tuple(map(str, once)), {"faults": [each.to_json() for each in once]}, ERROR)
+    findings = lint(policies, bases=standards, today=today)
+    lines = tuple(f"{each.policy}: {each.where}: {each.check}: {each.text}" for each in findings)
+    found = {"faults": [], "findings": [each.to_json() for each in findings]}
+    return Report(lines or ("nothing found",), found, POLICY_SAYS_NO if findings else OK)
+
+
+def _readable(names: Iterable[str], text_of: TextOf, *, faults: list[Fault]) -> list[Policy]:
+    policies = []
     for name in names:
         try:
             policies.append(read_policy(name, text_of))
         except PolicyRefused as refused:
             faults += refused.faults
-    if faults:
-        once = tuple(dict.fromkeys(faults))
-        return Report(tuple(map(str, once)), {"faults": [each.to_json() for each in once]}, ERROR)
-    findings = lint(policies, bases=[read_policy(name, text_of) for name in bases], today=today)
-    lines = tuple(f"{each.policy}: {each.where}: {each.check}: {each.text}" for each in findings)
-    found = {"faults": [], "findings": [each.to_json() for each in findings]}
-    return Report(lines or ("nothing found",), found, POLICY_SAYS_NO if findings else OK)
+    return policies
 
 
 def coverage_report(policies: Iterable[Policy], *, today: Today) -> Report:
@@ -173,14 +177,23 @@ def explain_report(
 def preview_report(
     old: Policy,
     new: Policy,
-    subjects: Iterable[Subject],
     *,
+    subjects: Iterable[Subject],
     calendars: Mapping[str, Calendar],
     now: datetime,
+    calendars_before: Mapping[str, Calendar] | None = None,
     limit: int = 1000,
 ) -> Report:
     """`pledge policy preview FILE`: which bounds move; exit 2 if the change would break a promise."""
-    found = preview(old, new, subjects, calendars=calendars, now=now, limit=limit)
+    found = preview(
+        old,
+        new,
+        subjects=subjects,
+        calendars=calendars,
+        calendars_before=calendars_before,
+        now=now,
+        limit=limit,
+    )
     lines = [f"{found.subjects} subjects: {found.moved} bounds move, {found.breached} become breached"]
     lines += _move_lines(found)
     versions = {"from": _head(old), "to": _head(new)}

@@ -77,6 +77,8 @@ class CalendarShape(_Shape):
     name: Name
     country: Annotated[str, Field(pattern="^[A-Z]{2}$")]
     subdivision: Text | None = None
+    source: Text
+    dated: date
 
 
 class TermShape(_Shape):

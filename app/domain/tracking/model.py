@@ -87,4 +87,6 @@ class PendingRead:
 
     issue: IssueId
     asked_at: datetime
+    due_at: datetime
     attempts: int
+    """How often it was begun before."""

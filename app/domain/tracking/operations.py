@@ -11,6 +11,7 @@ from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.model import Caller
 from app.domain.ports import Database, IssueHidden, JiraSites, SiteAccess, UnitOfWork
 from app.domain.promises.shelf import InForce
+from app.domain.secrets import Secret
 from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead, Tracking
 from app.domain.tracking.rule import TrackingRule, facts_of, severity_now
 
@@ -37,7 +38,7 @@ class Following:
 
     database: Database
     jira: JiraSites
-    site_of: Callable[[TenantId], SiteAccess]
+    site_of: Callable[[TenantId, Secret | None], SiteAccess]
     rule: TrackingRule
     in_force: Callable[[str], InForce]
 
@@ -74,22 +75,30 @@ class Following:
             uow.commit(because=Bookkeeping.READ_ASKED)
 
     def read_pending(self, tenant: TenantId, *, now: datetime) -> int:
-        """Read up to `SLICE` issues that are due; returns how many were settled.
+        """Read up to `SLICE` issues that are due, one after the other; returns how many were read.
 
-        Each is leased before it is read: whatever happens to this process then, the issue is due again later and
-        does not stand in the way of the others. Raises `JiraUnavailable` after having asked to be called again.
+        Each is leased just before it is read: whatever happens then, to it or to this process, it is due again
+        later, and the others are due still. Those that were tried least come first, so that an issue whose read
+        fails each time stands in nobody's way. Raises `JiraUnavailable`; the caller asks for another call.
         """
         with self.database.begin(tenant) as uow:
-            pending = uow.issues.lease_pending(limit=SLICE, now=now, until=lambda tries: now + _lease(tries))
-            uow.commit(because=Bookkeeping.READ_ASKED)
-        if pending:
-            self._read(tenant, pending, now=now)
+            uow.await_enqueued("read-issues", tenant)
+            is_active = uow.registry.is_active(tenant)
+        if not is_active:
+            # Nothing may be asked of this site any more. What is due stays due, for the day it comes back.
+            return 0
+        site = self.site_of(tenant, None)
+        done = 0
+        while done < SLICE and (read := self._lease(tenant, now=now)):
+            self._read(tenant, site, read, now=now)
+            done += 1
         with self.database.begin(tenant) as uow:
-            due = uow.issues.next_pending_due()
-            if due is not None:
-                uow.enqueue("read-issues", tenant, at=None if due <= now else due)
+            waiting = uow.issues.next_pending()
+            if waiting is not None:
+                at = None if waiting.due_at <= now else waiting.due_at
+                uow.enqueue("read-issues", tenant, at=at, attempt=waiting.attempts)
                 uow.commit(because=Bookkeeping.READ_ASKED)
-        return len(pending)
+        return done
 
     def wake(self, *, now: datetime) -> int:
         """Queue a job for every tenant that still has reads due: the net under everything else."""
@@ -98,8 +107,8 @@ class Following:
         woken = 0
         for tenant in tenants:
             with self.database.begin(tenant) as uow:
-                due = uow.issues.next_pending_due()
-                if due is not None and due <= now:
+                waiting = uow.issues.next_pending()
+                if waiting is not None and waiting.due_at <= now:
                     uow.enqueue("read-issues", tenant)
                     uow.commit(because=Bookkeeping.READ_ASKED)
                     woken += 1
@@ -116,15 +125,20 @@ class Following:
                 uow.commit(because=Bookkeeping.DELIVERIES_PURGED)
         return purged
 
-    def _read(self, tenant: TenantId, pending: tuple[PendingRead, ...], *, now: datetime) -> None:
-        site = self.site_of(tenant)
-        for read in pending:
-            try:
-                snapshot = self.jira.read_issue(site, read.issue)
-            except IssueHidden:
-                self._store_hidden(tenant, read, now=now)
-            else:
-                self._store(tenant, read, snapshot, now=now)
+    def _lease(self, tenant: TenantId, *, now: datetime) -> PendingRead | None:
+        with self.database.begin(tenant) as uow:
+            read = uow.issues.lease_pending(now=now, until=lambda tries: now + _lease(tries))
+            if read is not None:
+                uow.commit(because=Bookkeeping.READ_ASKED)
+            return read
+
+    def _read(self, tenant: TenantId, site: SiteAccess, read: PendingRead, *, now: datetime) -> None:
+        try:
+            snapshot = self.jira.read_issue(site, read.issue)
+        except IssueHidden:
+            self._store_hidden(tenant, read, now=now)
+        else:
+            self._store(tenant, read, snapshot, now=now)
 
     def _store_hidden(self, tenant: TenantId, read: PendingRead, *, now: datetime) -> None:
         with self.database.begin(tenant) as uow:

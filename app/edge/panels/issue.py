@@ -11,6 +11,7 @@ from app.domain.access.roles import Permission
 from app.domain.identifiers import IssueId
 from app.domain.installations.model import Caller
 from app.domain.ports import DatabaseUnavailable, JiraUnavailable
+from app.domain.secrets import VaultCannotAnswer
 from app.domain.tracking.model import SeverityReading, Tracking
 from app.domain.tracking.queries import ClockReading, IssueClocks
 from app.edge import parameters
@@ -56,14 +57,16 @@ def _panel(who: Caller, issue: IssueId, key: str, *, at: datetime) -> IssuePanel
     try:
         if who.account is None:
             raise NotConfirmed
-        services().access.require(Permission.VIEW_ISSUE_CLOCKS, (who.tenant, who.account, issue), now=at)
+        services().access.require(
+            Permission.VIEW_ISSUE_CLOCKS, (who.tenant, who.account, issue), now=at, person_token=who.person_token
+        )
         view = services().views.view(who.tenant, issue, now=at)
         if view.record is None:
             services().following.ask_first_read(who.tenant, issue, now=at)
     except NotConfirmed as refusal:
         report(refusal)
         return IssuePanel(standing="refused", issue_key=key, fragment_url=url)
-    except (JiraUnavailable, DatabaseUnavailable) as failure:
+    except (JiraUnavailable, DatabaseUnavailable, VaultCannotAnswer) as failure:
         report(failure)
         return IssuePanel(standing="unconfirmed", issue_key=key, fragment_url=url, trace_id=trace_id())
     return _shown(view, key=key, url=url, at=at)
@@ -80,7 +83,7 @@ def _shown(view: IssueClocks, *, key: str, url: str, at: datetime) -> IssuePanel
         issue_key=record.key,
         fragment_url=url,
         severity=_severity(record.severity),
-        clocks=tuple(_clock(clock) for clock in view.clocks),
+        clocks=tuple(_clock(clock, at=at) for clock in view.clocks),
         policy=PolicyLine(name=policy.name, version=policy.version, sha256=policy.sha256),
         as_of=record.read_at,
         stale=asked_at is not None and at - asked_at > _STALE_AFTER,
@@ -101,7 +104,7 @@ def _severity(severity: SeverityReading | None) -> SeverityLine | None:
     )
 
 
-def _clock(clock: ClockReading) -> ClockView:
+def _clock(clock: ClockReading, *, at: datetime) -> ClockView:
     bounds = clock.bounds
     return ClockView(
         promise=clock.rule.promise,
@@ -119,6 +122,7 @@ def _clock(clock: ClockReading) -> ClockView:
         why=tuple(
             WhyStep(clause=step.clause, rule=step.rule, source=step.source, at=step.at, text=step.text)
             for step in clock.why
+            if step.at != at  # the step that is no fact but this very instant: the headline says it already
         ),
     )
 

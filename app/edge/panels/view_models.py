@@ -52,7 +52,7 @@ class SeverityLine:
 
 @dataclass(frozen=True, kw_only=True)
 class WhyStep:
-    """One step of the derivation of a due date. `source`: an address, or the name of a record in Jira."""
+    """One step of the derivation of a due date. `source`: an address, with a note after it, or a record in Jira."""
 
     clause: str
     rule: str
@@ -63,7 +63,17 @@ class WhyStep:
     @property
     def link(self) -> str | None:
         """The source as a link, only if it is https: a `javascript:` address would survive HTML escaping."""
-        return self.source if self.source.startswith("https://") else None
+        return self.source.partition(" ")[0] if self.source.startswith("https://") else None
+
+    @property
+    def source_text(self) -> str:
+        """The source in words; beside a link what else is to be said of it, such as the day it was read."""
+        return self.source.partition(" ")[2] if self.link else wording.source_words(self.source)
+
+    @property
+    def parts(self) -> tuple[str | datetime, ...]:
+        """The text, with its instants as such."""
+        return wording.with_instants(self.text)
 
 
 @dataclass(frozen=True, kw_only=True)

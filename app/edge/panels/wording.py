@@ -4,6 +4,7 @@ Durations: at most two units, rounded towards zero, so that nobody is told of ti
 14 days only days, below 48 hours hours, below 2 hours minutes.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -165,6 +166,32 @@ def instant_words(at: datetime) -> str:
 def instant_iso(at: datetime) -> str:
     """An instant for machines, to the second: `2026-12-20T09:00:00Z`."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+_INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)", re.ASCII)
+
+
+def with_instants(text: str) -> tuple[str | datetime, ...]:
+    """A sentence with its instants taken out, so that they can be shown in the reader's own zone."""
+    return tuple(_instant_of(part) or part for part in _INSTANT.split(text) if part)
+
+
+def _instant_of(part: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(part) if _INSTANT.fullmatch(part) else None
+    except ValueError:  # a reason that somebody typed may look like an instant and be none
+        return None
+
+
+_JIRA_SOURCE: Final = re.compile(r"jira:changelog:(\d+)")
+
+
+def source_words(source: str) -> str:
+    """Where a fact was read: `jira:changelog:10023` in words; another source as it is."""
+    if source == "jira:created":
+        return "the issue in Jira"
+    entry = _JIRA_SOURCE.fullmatch(source)
+    return source if entry is None else f"entry {entry[1]} of the issue's history in Jira"
 
 
 def date_words(day: date) -> str:

@@ -46,7 +46,10 @@ async function showFailure(response) {
 }
 
 function showLocalTimes() {
-  const zoned = new Intl.DateTimeFormat(undefined, {
+  // set by a host that knows the reader's own; without them, the browser's
+  const { locale, timeZone } = document.documentElement.dataset;
+  const zoned = new Intl.DateTimeFormat(locale, {
+    timeZone,
     weekday: "short", day: "numeric", month: "short", year: "numeric",
     hour: "2-digit", minute: "2-digit", timeZoneName: "short",
   });

@@ -24,7 +24,7 @@ for _command in (*processes.COMMANDS, *operating.COMMANDS, *questions.COMMANDS, 
 def main(group: click.Group, operations: Operations) -> int:
     """Run the command line of this process; returns its exit code. Known errors are one line, not a traceback."""
     try:
-        result = group.main(standalone_mode=False, obj=operations)
+        result = group.main(prog_name="pledge", standalone_mode=False, obj=operations)
     except click.UsageError as error:
         error.show()
         return USAGE
@@ -33,7 +33,7 @@ def main(group: click.Group, operations: Operations) -> int:
         return ERROR
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except operating.KNOWN_ERRORS as error:
+    except (*operating.KNOWN_ERRORS, *operations.known_errors) as error:
         click.echo(f"error: {error}", err=True)
         return ERROR
     return result if isinstance(result, int) else 0

@@ -8,8 +8,19 @@ import click
 
 from app.domain.operator import Operations
 from app.domain.ports import DatabaseUnavailable
+from app.jobs.supervisor import ChildEnded, ChildNotReady
+from app.protocol.refusals import Refusal
 
-KNOWN_ERRORS: tuple[type[Exception], ...] = (ValueError, LookupError, OSError, RuntimeError, DatabaseUnavailable)
+KNOWN_ERRORS: tuple[type[Exception], ...] = (
+    ValueError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    DatabaseUnavailable,
+    Refusal,
+    ChildEnded,
+    ChildNotReady,
+)
 """Their texts are written for the one who reads them."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -28,32 +39,20 @@ def show(document: Any, lines: Sequence[str], *, as_json: bool) -> None:  # noqa
 @click.pass_obj
 def doctor(operations: Operations, *, as_json: bool) -> int:
     """Say what is wrong with this set-up, and how to mend it."""
-    findings: list[str] = []
-    for check in (_check_settings, _check_keys, _check_database):
-        findings += check(operations)
+    found: list[str] = []
+    for question in (
+        operations.settings,
+        operations.keys_status,
+        lambda: found.extend(operations.database_findings()),
+    ):
+        try:
+            question()
+        except (*KNOWN_ERRORS, *operations.known_errors) as fault:
+            found.append(str(fault))
+    # A missing setting is a fault of everything that needs it, and mended once.
+    findings = list(dict.fromkeys(found))
     show({"ok": not findings, "findings": findings}, findings or ["all is well"], as_json=as_json)
     return 1 if findings else 0
-
-
-def _check_settings(operations: Operations) -> list[str]:
-    return _fault_of(operations.settings)
-
-
-def _check_keys(operations: Operations) -> list[str]:
-    return _fault_of(operations.keys_status)
-
-
-def _check_database(operations: Operations) -> list[str]:
-    found: list[str] = []
-    return _fault_of(lambda: found.extend(operations.database_findings())) or found
-
-
-def _fault_of(question: Any) -> list[str]:  # noqa: ANN401  a callable whose answer does not matter
-    try:
-        question()
-    except KNOWN_ERRORS as fault:
-        return [str(fault)]
-    return []
 
 
 @click.group()

@@ -94,10 +94,15 @@ def policy_preview(operations: Operations, *, file: Path, as_json: bool) -> int:
     name = file.stem
     text_of, _ = _with_files(operations, (str(file),))
     old, new = InForce(read_policy(name, operations.policy_text)), InForce(read_policy(name, text_of))
-    calendars = {**old.calendars, **new.calendars}
     with operations.services() as services:
-        subjects = services.views.subjects(name)
-        report = reports.preview_report(old.policy, new.policy, subjects, calendars=calendars, now=datetime.now(UTC))
+        report = reports.preview_report(
+            old.policy,
+            new.policy,
+            subjects=services.views.subjects(name),
+            calendars=new.calendars,
+            calendars_before=old.calendars,
+            now=datetime.now(UTC),
+        )
     return _say(report, as_json=as_json)
 
 

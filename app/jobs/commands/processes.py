@@ -49,28 +49,28 @@ def demo(operations: Operations, *, port: int, simulator_port: int, site_port: i
         "PLEDGE_CONNECT_INSTALL_KEYS_URLS": f"{control}/install-keys",
         "PLEDGE_CONNECT_HOST_SCRIPT_URL": f"{control}/host.js",
     }
-    with Supervisor(say=_say, with_parent=True) as supervisor:
-        _prepare_keys(operations)
-        _say("starting the private PostgreSQL in .pledge/")
-        with operations.private_database() as urls:
-            os.environ |= dict(urls)
-            _say(f"migrating: at version {operations.database_upgrade()}")
-            for name, arguments, ready in (
-                ("web", ["web", "--port", str(port)], r"web ready (\S+)"),
-                ("worker", ["worker"], r"worker ready"),
-                ("simulator", _simulator(simulator_port, site_port, base_url), r"open (http\S+)"),
-            ):
-                _say(f"starting {name}")
-                child = Child(name=name, argv=[*_PLEDGE, *arguments], env=dict(os.environ), ready=re.compile(ready))
-                found = supervisor.start(child)
-            _say(f"\nReady. Open {found.group(1)}\nAll sites and controls: {control}\nCtrl-C stops everything.")
-            supervisor.wait()
+    _prepare_keys(operations)
+    _say("starting the private PostgreSQL in .pledge/")
+    # The supervisor is the inner one: web and worker have ended before their database does.
+    with operations.private_database() as urls, Supervisor(say=_say, with_parent=True) as supervisor:
+        os.environ |= dict(urls)
+        _say(f"migrating: at version {operations.database_upgrade()}")
+        for name, arguments, ready in (
+            ("web", ["web", "--port", str(port)], r"web ready (\S+)"),
+            ("worker", ["worker"], r"worker ready"),
+            ("simulator", _simulator(simulator_port, site_port=site_port, base_url=base_url), r"open (http\S+)"),
+        ):
+            _say(f"starting {name}")
+            child = Child(name=name, argv=[*_PLEDGE, *arguments], env=dict(os.environ), ready=re.compile(ready))
+            found = supervisor.start(child)
+        _say(f"\nReady. Open {found.group(1)}\nAll sites and controls: {control}\nCtrl-C stops everything.")
+        supervisor.wait()
 
 
 _PLEDGE = (sys.executable, "-m", "app.wiring")
 
 
-def _simulator(port: int, site_port: int, base_url: str) -> list[str]:
+def _simulator(port: int, *, site_port: int, base_url: str) -> list[str]:
     return ["simulator", "--port", str(port), "--site-port", str(site_port), "--install", base_url]
 
 

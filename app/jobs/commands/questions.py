@@ -24,9 +24,11 @@ def qsh(*, method: str, url: str, base_path: str, as_json: bool) -> None:
 
 @click.command("clock-case")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def clock_case(*, file: Path) -> None:
+def clock_case(*, file: Path) -> int:
     """Derive the dates of every case in FILE and print them as JSON: [{"id": …, "result": {…}}]."""
-    click.echo(json.dumps(run_cases(json.loads(file.read_text())), indent=1))
+    entries = run_cases(json.loads(file.read_text()))
+    click.echo(json.dumps(entries, indent=1))
+    return 1 if any("error" in entry for entry in entries) else 0
 
 
 COMMANDS: tuple[click.Command, ...] = (qsh, clock_case)

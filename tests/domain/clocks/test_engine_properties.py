@@ -1,6 +1,6 @@
 from datetime import UTC, date, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.clocks.calendars import HolidayList, calendars_from
@@ -80,6 +80,7 @@ def histories(draw):
     return [report, level, *draw(st.lists(events(), max_size=8))]
 
 
+@settings(deadline=None)  # a loaded machine is no wrong date
 @given(rules(), histories(), st.randoms())
 def test_late_reordered_and_repeated_events_end_in_the_same_bounds(rule, history, random):
     expected = bounds_of(rule, history, calendars=CALENDARS)
@@ -88,6 +89,7 @@ def test_late_reordered_and_repeated_events_end_in_the_same_bounds(rule, history
     assert bounds_of(rule, told, calendars=CALENDARS) == expected
 
 
+@settings(deadline=None)  # a loaded machine is no wrong date
 @given(rules(), histories(), st.lists(st.integers(-100, 24 * 400), min_size=2, max_size=6))
 def test_time_alone_never_turns_a_state_back(rule, history, instants):
     for bounds in bounds_of(rule, history, calendars=CALENDARS):
@@ -98,6 +100,7 @@ def test_time_alone_never_turns_a_state_back(rule, history, instants):
             assert len(set(states) - {State.AWAITING_TRIAGE}) == 1
 
 
+@settings(deadline=None)  # a loaded machine is no wrong date
 @given(rules(), histories(), st.integers(-100, 24 * 400), st.integers(0, 24 * 400))
 def test_time_left_never_grows_and_is_negative_exactly_when_it_is_too_late(rule, history, hour, later):
     now = START + hour * HOUR
@@ -109,6 +112,7 @@ def test_time_left_never_grows_and_is_negative_exactly_when_it_is_too_late(rule,
             assert (left < 0) == is_late(bounds, bounds.stopped_at or now)
 
 
+@settings(deadline=None)  # a loaded machine is no wrong date
 @given(rules(), histories())
 def test_bounds_are_of_one_kind_and_in_order(rule, history):
     for number, bounds in enumerate(bounds_of(rule, history, calendars=CALENDARS), 1):
@@ -121,6 +125,7 @@ def test_bounds_are_of_one_kind_and_in_order(rule, history):
             assert bounds.started_at <= bounds.at_risk_at or bounds.at_risk_at == bounds.started_at
 
 
+@settings(deadline=None)  # a loaded machine is no wrong date
 @given(rules(), histories(), hours)
 def test_why_is_told_of_the_very_cycles_that_are_stored(rule, history, hour):
     now = START + hour * HOUR
@@ -132,6 +137,7 @@ def test_why_is_told_of_the_very_cycles_that_are_stored(rule, history, hour):
         assert all(step.clause and step.rule and step.source and step.text for step in steps)
 
 
+@settings(deadline=None)  # a loaded machine is no wrong date
 @given(st.lists(st.tuples(hours, st.integers(0, 200)), max_size=5), st.permutations(range(5)))
 def test_pauses_commute_and_overlapping_ones_count_once(pauses, order):
     rule = Rule(

@@ -7,7 +7,7 @@ from app.domain.promises.reading import read_policy
 POLICIES = Path(__file__).parents[3] / "app" / "policies"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def text_of():
     """The text of the policies that the app ships."""
 
@@ -20,7 +20,7 @@ def text_of():
     return read
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shipped(text_of):
     """Those policies by name."""
     return {path.stem: read_policy(path.stem, text_of) for path in sorted(POLICIES.glob("*.toml"))}
@@ -64,7 +64,7 @@ table = "fixes"
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def acme():
     """A small policy that is in order, as text."""
     return HEAD + TABLE + PROMISE

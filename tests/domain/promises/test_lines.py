@@ -1,7 +1,7 @@
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.promises.lines import line_of
@@ -55,6 +55,7 @@ def test_a_value_is_found_on_the_line_on_which_it_begins(path, line):
 keys = st.lists(st.from_regex(r"[a-z]{1,6}", fullmatch=True), min_size=1, max_size=12, unique=True)
 
 
+@settings(deadline=None)  # a loaded machine is no wrong line
 @given(keys, st.data())
 def test_the_line_of_a_key_holds_that_key_whatever_stands_around_it(names, data):
     lines = []

@@ -102,6 +102,24 @@ def test_a_choice_that_gives_more_time_than_atlassian_is_found(shipped, text_of,
     assert text.endswith("gives more time")
 
 
+def test_a_weaker_table_under_the_same_name_is_found(shipped, text_of):
+    table = """
+[[table]]
+name = "marketplace-cloud"
+since = 2026-11-22
+source = "ours"
+critical = "11 days"
+high = "4 weeks"
+medium = "12 weeks"
+low = "25 weeks"
+"""
+    texts = {"kencha": text_of("kencha") + table, "atlassian-marketplace": text_of("atlassian-marketplace")}
+    policy = read_policy("kencha", texts.__getitem__)
+    weaker = found(Check.WEAKER, [policy], bases=[shipped["atlassian-marketplace"]])
+    text = "critical: 11 d 0 h, where atlassian-marketplace allows 10 d 0 h"
+    assert weaker == [("kencha", "security-bug-fix", text)]
+
+
 def test_a_stricter_number_is_welcome(shipped, text_of):
     policy = override(text_of, 'duration = "5 days"')
     assert found(Check.WEAKER, [policy], bases=[shipped["atlassian-marketplace"]]) == []

@@ -3,7 +3,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from app.domain.clocks.model import Event, EventKind, Severity, State
+from app.domain.clocks.calendars import calendars_from
+from app.domain.clocks.model import Calendar, Event, EventKind, Severity, State
 from app.domain.clocks.rule import Table, TableChange
 from app.domain.promises.preview import Subject, preview
 
@@ -42,7 +43,7 @@ def subject(name, level, *more):
 
 def test_only_what_moves_is_shown_and_what_would_break_comes_first(old):
     subjects = [subject("A-1", Severity.HIGH), subject("A-2", Severity.LOW), subject("A-3", Severity.CRITICAL)]
-    found = preview(old, changed(old), subjects, calendars={}, now=NOW)
+    found = preview(old, changed(old), subjects=subjects, calendars={}, now=NOW)
     assert (found.subjects, found.moved, found.breached) == (3, 2, 1)
     first, second = found.moves
     assert (first.subject, first.state_before, first.state_after) == ("A-3", State.AT_RISK, State.BREACHED)
@@ -51,25 +52,25 @@ def test_only_what_moves_is_shown_and_what_would_break_comes_first(old):
 
 
 def test_a_policy_that_did_not_change_moves_nothing(old):
-    found = preview(old, old, [subject("A-1", Severity.HIGH)], calendars={}, now=NOW)
+    found = preview(old, old, subjects=[subject("A-1", Severity.HIGH)], calendars={}, now=NOW)
     assert (found.subjects, found.moved, found.moves) == (1, 0, ())
 
 
 def test_what_was_broken_before_is_not_blamed_on_the_change(old):
     late = START + timedelta(days=99)
-    found = preview(old, changed(old), [subject("A-1", Severity.CRITICAL)], calendars={}, now=late)
+    found = preview(old, changed(old), subjects=[subject("A-1", Severity.CRITICAL)], calendars={}, now=late)
     assert (found.moved, found.breached) == (1, 0)
 
 
 def test_a_promise_met_that_would_have_been_late_is_counted_as_broken(old):
     fixed = Event(kind=EventKind.FIXED, at=START + timedelta(days=9), source="f")
-    found = preview(old, changed(old), [subject("A-1", Severity.CRITICAL, fixed)], calendars={}, now=NOW)
+    found = preview(old, changed(old), subjects=[subject("A-1", Severity.CRITICAL, fixed)], calendars={}, now=NOW)
     assert found.breached == 1
 
 
 def test_a_promise_that_the_new_policy_drops_loses_its_clocks(old):
     without = replace(old, promises=tuple(each for each in old.promises if each.id != "security-bug-fix"))
-    (move,) = preview(old, without, [subject("A-1", Severity.LOW)], calendars={}, now=NOW).moves
+    (move,) = preview(old, without, subjects=[subject("A-1", Severity.LOW)], calendars={}, now=NOW).moves
     assert (move.after, move.state_after) == (None, None)
     assert move.to_json()["after"] is None
 
@@ -86,10 +87,23 @@ def test_a_table_for_new_clocks_only_leaves_those_that_run(old):
             choices=replace(fix.rule.choices, on_table_change=choice),
         )
         newer = replace(new, promises=(replace(fix, rule=rule),))
-        assert preview(old, newer, [subject("A-1", Severity.HIGH)], calendars={}, now=NOW).moved == moved
+        assert preview(old, newer, subjects=[subject("A-1", Severity.HIGH)], calendars={}, now=NOW).moved == moved
+
+
+def test_another_holiday_list_under_the_same_name_moves_dates(shipped):
+    policy = shipped["genible"]
+    report = Event(kind=EventKind.REPORTED, at=datetime(2026, 11, 23, 18, tzinfo=UTC), source="r")
+    acknowledged = [Subject(name="R-1", promise="N-22", events=(report,))]
+    with_holidays = calendars_from(policy.calendars, years=range(2026, 2028))
+    without = {"us_federal": Calendar("us_federal", frozenset(), "0" * 64)}
+    found = preview(policy, policy, subjects=acknowledged, calendars=with_holidays, calendars_before=without, now=NOW)
+    (move,) = found.moves
+    assert (move.before.due_date, move.after.due_date) == (date(2026, 11, 26), date(2026, 11, 27))
+    same = preview(policy, policy, subjects=acknowledged, calendars=without, calendars_before=without, now=NOW)
+    assert same.moved == 0
 
 
 def test_many_moves_are_counted_but_not_all_kept(old):
     subjects = (subject(f"A-{number}", Severity.CRITICAL) for number in range(50))
-    found = preview(old, changed(old), subjects, calendars={}, now=NOW, limit=5)
+    found = preview(old, changed(old), subjects=subjects, calendars={}, now=NOW, limit=5)
     assert (found.subjects, found.breached, len(found.moves)) == (50, 50, 5)

@@ -131,6 +131,16 @@ def test_a_policy_inherits_promises_tables_and_choices(acme):
     assert {each.rule.choices.on_reopen for each in policy.clocks()} == {Reopen.RESTART}
 
 
+def test_tables_and_choices_of_its_own_hold_for_what_it_inherits_too(acme):
+    base = acme.replace('name = "acme"', 'name = "base"')
+    table = acme[acme.index("[[table]]") : acme.index("[[promise]]")].replace("10 days", "5 days")
+    policy = read(acme=child(choices='choices = { on_reopen = "never_stopped" }\n', table=table), base=base)
+    rule = policy.promise("fix").rule
+    assert rule.terms[0].tables[0].amounts[Severity.CRITICAL] == 5
+    assert rule.choices.on_reopen is Reopen.NEVER_STOPPED
+    assert read_policy("base", {"base": base}.__getitem__).promise("fix").rule != rule
+
+
 def test_the_same_id_twice_is_refused_unless_it_says_that_it_overrides(acme):
     base = acme.replace('name = "acme"', 'name = "base"')
     own = acme[acme.index("[[promise]]") :]
@@ -162,3 +172,10 @@ def test_one_changed_byte_anywhere_is_another_hash(acme):
     assert same == again
     assert read(acme=child() + "\n", base=base).sha256 != same
     assert read(acme=child(), base=base + "\n").sha256 != same
+
+
+@pytest.mark.parametrize("other", ["1 month", "20 business days"])
+def test_a_table_that_mixes_units_of_no_fixed_length_is_refused(acme, other):
+    told = faults(acme=acme.replace('high = "4 weeks"', f'high = "{other}"'))
+    line = line_with(acme, 'table = "fixes"')
+    assert told[0].startswith(f"acme.toml:{line}: promise.0.clock.table: mixes ")

@@ -50,7 +50,8 @@ def test_lint_exits_2_on_findings_and_1_on_faults(text_of):
     report = lint_report(names, text_of, bases=names[:1], today=Today())
     assert (report.exit_code, report.json["faults"]) == (2, [])
     assert any("contradiction" in line for line in report.lines)
-    broken = lint_report(names, lambda name: text_of(name).replace('mode = "elapsed"', 'mode = "x"'), today=Today())
+    texts = {names[0]: text_of(names[0]).replace('mode = "elapsed"', 'mode = "x"'), names[1]: text_of(names[1])}
+    broken = lint_report(names, texts.__getitem__, today=Today())
     assert broken.exit_code == 1
     assert all(line.startswith("atlassian-marketplace.toml:") for line in broken.lines)
     assert len(broken.lines) == len(set(broken.lines))
@@ -93,7 +94,7 @@ def test_preview_says_what_moves_and_exits_2_if_a_promise_would_be_broken(text_o
     new = read_policy("kencha", texts.__getitem__)
     for day, exit_code, breached in ((1, 0, 0), (6, 2, 1)):
         now = START + timedelta(days=day)
-        report = preview_report(shipped["kencha"], new, [subject], calendars={}, now=now)
+        report = preview_report(shipped["kencha"], new, subjects=[subject], calendars={}, now=now)
         assert (report.exit_code, report.json["breached"]) == (exit_code, breached)
         assert report.lines[1].startswith("SEC-1 security-bug-fix cycle 1: ")
         assert report.json["from"]["sha256"] != report.json["to"]["sha256"]

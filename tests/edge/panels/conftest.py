@@ -1,9 +1,6 @@
 """Panels of every state, rendered as the app renders them, and a small site that serves them under our CSP."""
 
 import hashlib
-import os
-import shutil
-from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -276,21 +273,3 @@ def site():
         yield server
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium of the machine; none is downloaded."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        missing = pytest.fail if os.environ.get("PLEDGE_TEST_REQUIRE") == "all" else pytest.skip
-        missing("Chromium: no chromium, chromium-browser or google-chrome on the PATH")
-    from playwright.sync_api import sync_playwright  # late: it costs half a second where there is no browser
-
-    # the sandbox of Chromium cannot start as root, as which containers run the tests
-    flags = ["--disable-dev-shm-usage", "--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    with ExitStack() as stack:
-        playwright = stack.enter_context(sync_playwright())
-        chromium = playwright.chromium.launch(executable_path=path, args=flags)
-        stack.callback(chromium.close)
-        yield chromium

@@ -91,6 +91,7 @@ def test_a_score_is_written_with_one_decimal(cycle, score):
     ("source", "link"),
     [
         ("https://example.com/policy", "https://example.com/policy"),
+        ("https://example.com/policy (read in May)", "https://example.com/policy"),
         ("javascript:alert(1)", None),
         ("http://example.com", None),
         (" https://example.com", None),

@@ -135,3 +135,36 @@ def test_instants_and_days_are_written_with_the_month_by_name():
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001 hypothesis takes naive ends
 def test_the_instant_for_machines_is_the_instant_to_the_second(at):
     assert datetime.fromisoformat(wording.instant_iso(at)) == at.replace(microsecond=0)
+
+
+@given(
+    st.lists(st.text() | st.datetimes(timezones=st.just(UTC)).map(lambda at: f"{at.replace(tzinfo=None).isoformat()}Z"))
+)
+def test_a_sentence_keeps_every_word_when_its_instants_are_taken_out(pieces):
+    text = "".join(pieces)
+    parts = wording.with_instants(text)
+    assert [part for part in parts if part == ""] == []
+    spelled = [part if isinstance(part, str) else f"{part.replace(tzinfo=None).isoformat()}Z" for part in parts]
+    assert "".join(spelled) == text
+
+
+def test_an_instant_in_a_sentence_is_taken_out():
+    at = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+    assert wording.with_instants("due at 2026-11-22T09:00:00Z.") == ("due at ", at, ".")
+
+
+def test_what_only_looks_like_an_instant_stays_text():
+    assert wording.with_instants("9999-99-99T99:99:99Z") == ("9999-99-99T99:99:99Z",)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("jira:created", "the issue in Jira"),
+        ("jira:changelog:10023", "entry 10023 of the issue's history in Jira"),
+        ("jira:changelog:<b>", "jira:changelog:<b>"),
+        ("a letter", "a letter"),
+    ],
+)
+def test_a_source_is_said_in_words(source, words):
+    assert wording.source_words(source) == words

@@ -1,0 +1,13 @@
+"""`make bench`: every figure in the README, made again. Each part says what it compares, in one run, by medians."""
+
+from benchmarks import clock_engine, clocks_json, footprint
+
+
+def main() -> None:
+    """Run all parts, one after the other."""
+    for part in (clock_engine, clocks_json, footprint):
+        print(f"\n== {part.__name__.rpartition('.')[2]}: {(part.__doc__ or '').splitlines()[0]}", flush=True)
+        part.main()
+
+
+main()

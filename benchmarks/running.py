@@ -1,0 +1,130 @@
+"""The product with its simulated Atlassian, for measuring: real processes, a private PostgreSQL, loopback only."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+from app.jobs.supervisor import Child, Supervisor
+from app.store.administration import provision, upgrade, urls_of
+from app.store.embedded import EmbeddedPostgres
+from app.vault.administration import create_keyring
+from simulator.running import Simulator
+
+PROCESSES = 2
+
+
+class Running:
+    """Where everything is."""
+
+    def __init__(self, *, url: str, control: str, env: dict[str, str], supervisor: Supervisor) -> None:
+        self.url = url
+        self.control = control
+        self.env = env
+        self._supervisor = supervisor
+
+    def ask(self, path: str, **body: object) -> dict[str, object]:
+        """POST to the simulator's control."""
+        request = Request(  # noqa: S310  our own loopback server
+            self.control + path, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+        )
+        with urlopen(request, timeout=30) as answer:  # noqa: S310  the same
+            return json.load(answer)
+
+    def token(self, **wanted: object) -> str:
+        """A token of the simulated site genchi."""
+        return str(self.ask("/sites/genchi/token", **wanted)["token"])
+
+    def serve(self, name: str, *arguments: str) -> str:
+        """One more server beside the product; returns its URL."""
+        port = free_port()
+        self._supervisor.start(
+            Child(
+                name=name,
+                argv=[sys.executable, *arguments, "--port", str(port)],
+                env=self.env,
+                ready=re.compile("web ready"),
+            )
+        )
+        return f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running() -> Iterator[Running]:
+    """Web (2 processes), worker, PostgreSQL with fsync, and the simulator in this process; one tracked issue read."""
+    with ExitStack() as exits:
+        folder = Path(tempfile.mkdtemp(prefix="pledge-"))
+        exits.callback(shutil.rmtree, folder)
+        server = exits.enter_context(EmbeddedPostgres(folder / "postgres"))
+        provision(server)
+        urls = urls_of(server)
+        upgrade(urls["database_owner_url"])
+        create_keyring(folder / "keyring.json", now=datetime.now(UTC))
+        simulator = exits.enter_context(Simulator(seed=1))
+        port = free_port()
+        env = {
+            **os.environ,
+            **{f"PLEDGE_{name.upper()}": url for name, url in urls.items()},
+            "PLEDGE_PROFILE": "development",
+            "PLEDGE_BASE_URL": f"http://127.0.0.1:{port}",
+            "PLEDGE_KEYRING_FILE": str(folder / "keyring.json"),
+            "PLEDGE_CONNECT_INSTALL_KEYS_URLS": f"{simulator.control_url}/install-keys",
+            "PLEDGE_LOG_FORMAT": "json",
+        }
+        supervisor = exits.enter_context(Supervisor(say=lambda line: None))
+        found = Running(url=env["PLEDGE_BASE_URL"], control=simulator.control_url, env=env, supervisor=supervisor)
+        for name, arguments in (("web", ["--port", str(port), "--processes", str(PROCESSES)]), ("worker", [])):
+            argv = [sys.executable, "-m", "app.wiring", name, *arguments]
+            supervisor.start(Child(name=name, argv=argv, env=env, ready=re.compile(f"{name} ready")))
+        _install(found)
+        yield found
+
+
+def _install(found: Running) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            answer = found.ask(f"/sites/genchi/install?app={found.url}&as=connect")
+        except OSError:
+            answer = {}
+        if answer.get("accepted"):
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the app did not take the installation: {answer}")
+        time.sleep(0.2)
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def pss_kib(pid: int) -> int:
+    """Proportional memory of a process and all it started, in KiB."""
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(child): int(parent) for child, parent in (line.split() for line in listing.splitlines())}
+    family, grown = {pid}, True
+    while grown:
+        more = {child for child, parent in parents.items() if parent in family} - family
+        family, grown = family | more, bool(more)
+    return sum(map(_own_pss_kib, family))
+
+
+def _own_pss_kib(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE).group(1))

@@ -1,0 +1,85 @@
+// What Forge does differently from Connect: transport, theme, links, locale. All else is panel.js, the same file in
+// both hosts; it runs first, so that the listener below has the last word on how a request travels.
+import { invokeRemote, router, view } from "@forge/bridge";
+
+const BAD_GATEWAY = 502;
+
+// The bridge carries JSON objects only: each name with the list of its values, so that one value is no special case.
+function fieldsOf(body) {
+  const fields = {};
+  for (const [name, value] of body) {
+    if (typeof value !== "string") throw new TypeError("a file cannot be sent through the bridge");
+    (fields[name] ??= []).push(value);
+  }
+  return fields;
+}
+
+function questionOf(url, { method, body }) {
+  const { origin, pathname, search } = new URL(url, location.href);
+  if (origin !== location.origin) throw new TypeError("a fragment is asked of our own backend only");
+  const question = { path: pathname + search, method };
+  return body ? { ...question, headers: { "Content-Type": "application/json" }, body: fieldsOf(body) } : question;
+}
+
+// Whatever is not a fragment becomes a refusal, also an answer of Forge itself that has no status.
+function responseOf(answer) {
+  const { status, body } = answer ?? {};
+  if (status >= 200 && status < 300 && typeof body?.html === "string") {
+    return new Response(body.html, { status, headers: { "Content-Type": "text/html; charset=utf-8" } });
+  }
+  const refusal = status >= 400 && status < 600 ? status : BAD_GATEWAY;
+  return new Response(JSON.stringify(body ?? {}), { status: refusal, headers: { "Content-Type": "application/json" } });
+}
+
+// The bridge cannot be told to stop; whoever waits for it can.
+function aborted(signal) {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+// Forge adds a token of its own to each call: none is seen here, and there is none to renew after a 401.
+async function throughBridge(url, request) {
+  return responseOf(await Promise.race([invokeRemote(questionOf(url, request)), aborted(request.signal)]));
+}
+
+document.addEventListener("htmx:config:request", (event) => {
+  event.detail.ctx.fetch = throughBridge;
+});
+
+// The frame is sandboxed without pop-ups: the host opens links for us.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  if (!link || event.defaultPrevented || link.origin === location.origin) return;
+  event.preventDefault();
+  router.open(link.href);
+});
+
+// From the browser, so for display only: the backend takes site, person and issue from the verified token. What the
+// browser does not know is left out: a new zone must not cost the reader the panel.
+function readAs(context) {
+  try {
+    const { locale, timeZone } = new Intl.DateTimeFormat(context.locale, { timeZone: context.timezone }).resolvedOptions();
+    Object.assign(document.documentElement.dataset, { locale, timeZone });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+}
+
+async function start() {
+  const panel = document.getElementById("panel");
+  try {
+    const context = await view.getContext();
+    readAs(context);
+    const { id, key } = context.extension.issue;
+    panel.setAttribute("hx-get", `/fragments/issue?${new URLSearchParams({ issueId: id, issueKey: key })}`);
+    window.htmx.process(panel);
+  } catch {
+    document.dispatchEvent(new CustomEvent("htmx:error")); // panel.js shows it, with a button that refreshes
+    panel.addEventListener("refresh", start, { once: true });
+  }
+}
+
+// without the host's theme the page still has colours of its own
+view.theme.enable().catch(() => {});
+start();

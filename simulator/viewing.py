@@ -1,0 +1,26 @@
+"""Who looks at a page of a site, at which issue: read from the query (`as`, `issue`)."""
+
+from __future__ import annotations
+
+from flask import abort, request
+
+from simulator.issues import Issue
+from simulator.people import Person
+from simulator.site import Site, Unknown
+
+
+def viewer(site: Site) -> Person:
+    """Return whom `as` names, by handle or account id; answers 400 if nobody is called so."""
+    try:
+        return site.person(request.args.get("as", "admin"))
+    except Unknown as unknown:
+        abort(400, str(unknown))
+
+
+def visible_issue(site: Site, key: str, person: Person) -> Issue | None:
+    """Return the issue with this key; None if there is none that the person may see."""
+    try:
+        issue = site.issue(key)
+    except Unknown:
+        return None
+    return issue if site.may_see(person, issue) else None

@@ -1,0 +1,109 @@
+"""Nothing that is secret or personal reaches a log line, whatever is sent to the running product."""
+
+import json
+import socket
+import time
+
+import pytest
+import requests
+
+from app.edge.mounts import MOUNTS
+from app.jobs.logs import FIELDS
+
+WORD = "canary7f3a"
+EMAIL = f"{WORD}@example.com"
+ALWAYS = {"at", "level", "event"}
+ON_ERRORS = {"error", "where"}
+
+
+@pytest.fixture(scope="module")
+def installed(stack):
+    """The product after every route was asked in every way, and a job has read an issue."""
+    stack.install()
+    tokens = [stack.token(kind="context", account="developer"), stack.token(kind="context", account="outsider")]
+    for mount in MOUNTS:
+        path = mount.rule.replace("<id_or_key>", "10001").replace("<path:name>", f"{WORD}.css")
+        target = f"{path}?issueId=10001&issueKey=SEC-1&projectId=1&mail={EMAIL}"
+        for kind in ("request", "context", "install"):
+            token = mint(stack, kind=kind, method=mount.method, path=target, account="developer")
+            tokens.append(token)
+            send(stack, mount.method, target, headers={"Authorization": f"JWT {token}"})
+            send(stack, mount.method, f"{target}&jwt={token}")
+        send(stack, mount.method, target, headers={"Authorization": f"Basic {WORD}"})
+        send(stack, mount.method, target, headers={"Authorization": f"JWT {WORD}.{WORD}.{WORD}"})
+        send(stack, "DELETE", target)
+    send_mangled(stack, tokens[0])
+    stack.control("/sites/genchi/issues", summary=f"{WORD} summary", labels=["security"], priority="High")
+    stack.tracked(10001)
+    stack.clocks(10001, account="outsider")
+    time.sleep(0.5)  # the last lines of the worker
+    return stack, [*tokens, *[token.rpartition(".")[2] for token in tokens]]
+
+
+def mint(stack, **wanted):
+    url = f"{stack.simulator.control_url}/sites/genchi/token"
+    return requests.post(url, json=wanted, timeout=10).json()["token"]
+
+
+def send(stack, method, target, *, headers=None):
+    body = json.dumps({"issue": {"summary": WORD}, "mail": EMAIL, "sharedSecret": WORD * 4})
+    headers = {"Content-Type": "application/json", "X-Request-Id": WORD, "User-Agent": WORD, **(headers or {})}
+    requests.request(method, stack.url + target, data=body, headers=headers, timeout=30)
+
+
+def send_mangled(stack, token):
+    with socket.create_connection(("127.0.0.1", int(stack.url.rpartition(":")[2])), timeout=10) as connection:
+        connection.sendall(f"GET /connect/issue?jwt={token}\r\n\r\n".encode())
+        while connection.recv(65536):
+            pass
+
+
+def lines_of(stack):
+    return [line for process in (stack.web, stack.worker) for line in process.output.splitlines()]
+
+
+def test_no_line_holds_a_token_secret_query_address_or_text_of_an_issue(installed):
+    stack, tokens = installed
+    output = "\n".join(lines_of(stack))
+    assert WORD not in output
+    assert "jwt=" not in output
+    assert "issueKey=" not in output
+    assert not any(token in output for token in tokens)
+    assert stack.simulator.site("genchi").installation.secret not in output
+    for person in ("developer", "outsider"):
+        assert stack.simulator.site("genchi").person(person).account_id not in output
+
+
+def test_every_line_is_json_with_listed_fields_only(installed):
+    stack, _ = installed
+    lines = [json.loads(line) for line in lines_of(stack)]
+    assert len(lines) > 50
+    for line in lines:
+        assert set(line) >= ALWAYS
+        assert set(line) <= ALWAYS | ON_ERRORS | set(FIELDS)
+
+
+def test_every_refusal_is_in_the_log_with_its_reason_and_trace(installed):
+    stack, _ = installed
+    answer = requests.get(f"{stack.url}/connect/issue", headers={"Authorization": "JWT x.y.z"}, timeout=10)
+    trace_id = answer.json()["trace_id"]
+    lines = stack.eventually(lambda: [json.loads(line) for line in lines_of(stack) if trace_id in line])
+    (line,) = lines
+    assert (line["event"], line["status"], line["endpoint"]) == ("refused", 401, "panels.issue.page")
+    assert line["code"].startswith("token_")
+    assert line["code"] != answer.json()["code"]
+
+
+def test_nothing_that_was_sent_was_a_fault_of_ours(installed):
+    stack, _ = installed
+    assert [line for line in lines_of(stack) if json.loads(line)["level"] == "error"] == []
+
+
+def test_the_json_of_a_tracked_issue_carries_the_shields_too(installed):
+    stack, _ = installed
+    answer = stack.clocks(10001)
+    assert answer.status_code == 200
+    assert answer.json()["tracking"] == "tracked"
+    assert answer.headers["Cache-Control"] == "no-store, no-cache"
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert "max-age=63072000" in answer.headers["Strict-Transport-Security"]

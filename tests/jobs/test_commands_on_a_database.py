@@ -1,0 +1,165 @@
+"""The commands that look after a database, on a real one, as the real roles."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from app import wiring
+from app.domain.identifiers import ClientKey
+from app.domain.installations.model import ConnectInstallBody
+from app.domain.secrets import Secret
+from app.protocol.connect_jwt import InstallClaims
+from app.store.administration import urls_of
+from app.store.revision import newest_revision
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def set_up(monkeypatch, keyring_file, tmp_path):
+    """Point the environment at a database of these URLs."""
+
+    def point(*, web, worker, owner):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("PLEDGE_PROFILE", "development")
+        monkeypatch.setenv("PLEDGE_KEYRING_FILE", str(keyring_file))
+        monkeypatch.setenv("PLEDGE_DATABASE_URL", web)
+        monkeypatch.setenv("PLEDGE_DATABASE_WORKER_URL", worker)
+        monkeypatch.setenv("PLEDGE_DATABASE_OWNER_URL", owner)
+
+    return point
+
+
+@pytest.fixture
+def on_database(pledge, set_up, database):
+    set_up(web=database.web, worker=database.worker, owner=database.owner)
+    return pledge
+
+
+@pytest.fixture
+def on_empty_database(pledge, set_up, cluster):
+    """A database in which nothing has been done yet."""
+    with psycopg.connect(cluster.superuser_url("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE untouched OWNER pledge_owner")
+        urls = urls_of(cluster, "untouched")
+        set_up(**{name.split("_")[1].replace("url", "web"): url for name, url in urls.items()})
+        yield pledge
+        connection.execute("DROP DATABASE untouched WITH (FORCE)")
+
+
+def test_an_empty_database_is_migrated_then_every_rule_holds(on_empty_database):
+    before = on_empty_database("db", "check", "--json")
+    assert before.code == 1
+    (finding,) = json.loads(before.out)["findings"]
+    assert finding == f"migrations: the database is at None, this code needs {newest_revision()}"
+
+    for _ in range(2):  # safe to repeat
+        upgraded = on_empty_database("db", "upgrade")
+        assert (upgraded.code, upgraded.out) == (0, f"at version {newest_revision()}\n")
+
+    after = on_empty_database("db", "check", "--json")
+    assert json.loads(after.out) == {"ok": True, "findings": []}
+    assert after.code == 0
+    assert on_empty_database("db", "check").out == "every rule holds\n"
+
+
+def test_doctor_finds_nothing_where_all_is_well(on_database):
+    outcome = on_database("doctor", "--json")
+    assert (outcome.code, json.loads(outcome.out)) == (0, {"ok": True, "findings": []})
+    assert on_database("doctor").out == "all is well\n"
+
+
+def test_doctor_and_check_see_a_table_that_lost_its_row_security(on_database, database):
+    database.execute("ALTER TABLE app.issues NO FORCE ROW LEVEL SECURITY")
+    for command in (["doctor"], ["db", "check"]):
+        outcome = on_database(*command)
+        assert outcome.code == 1
+        assert "issues" in outcome.out
+
+
+def test_the_printed_roles_are_sql_that_a_server_takes_twice(on_database, database):
+    script = on_database("db", "roles").out
+    statements = [line for line in script.splitlines() if line and not line.startswith("--")]
+    assert len(statements) >= 4
+    with psycopg.connect(database.superuser, autocommit=True) as connection:
+        for _ in range(2):
+            connection.execute(script)
+    roles = dict(database.rows("SELECT rolname, rolbypassrls FROM pg_roles WHERE rolname ~ '^pledge'"))
+    assert roles["pledge_web"] is roles["pledge_worker"] is roles["pledge_owner"] is False
+
+
+def install(monkeypatch):
+    """A site installs, as the lifecycle route would let it."""
+    body = ConnectInstallBody(
+        key="io.pledge.app",
+        client_key=ClientKey("client-key-1"),
+        base_url="https://one.atlassian.net",
+        display_url="https://one.atlassian.net",
+        cloud_id=None,
+        product_type="jira",
+        shared_secret=Secret("a-made-up-shared-secret-of-forty-chars!!"),
+    )
+    claims = InstallClaims("client-key-1", None, NOW, NOW + timedelta(minutes=3))
+    monkeypatch.setattr(wiring.logs, "configure", lambda _: None)
+    app = wiring.web_app()
+    services = app.extensions["pledge.services"]
+    services.lifecycle.installed(body, claims, now=NOW)
+    services.database._engine.dispose()
+
+
+def test_installations_are_listed_without_their_secrets(on_database, monkeypatch):
+    assert on_database("installations", "list").out == "no site has installed us yet\n"
+    install(monkeypatch)
+    outcome = on_database("installations", "list", "--json")
+    (row,) = json.loads(outcome.out)
+    assert (outcome.code, row["state"], row["site"], row["version"]) == (0, "active", "https://one.atlassian.net", 1)
+    assert isinstance(row["tenant"], int)
+    line = on_database("installations", "list").out
+    assert "https://one.atlassian.net" in line
+    assert "made-up" not in line + outcome.out
+
+
+def add_job(database, status):
+    query = (
+        "INSERT INTO procrastinate_jobs (task_name, args, status, queue_name)"
+        " VALUES ('read-issues', '{\"tenant\": 7}', %s, 'default') RETURNING id"
+    )
+    with psycopg.connect(database.superuser, options="-c search_path=jobs", autocommit=True) as connection:
+        return connection.execute(query, [status]).fetchone()[0]
+
+
+def test_a_failed_job_is_in_sight_until_it_is_given_back(on_database, database):
+    none = on_database("jobs", "failed", "--json")
+    assert (none.code, json.loads(none.out)) == (0, [])
+    failed, waiting = add_job(database, "failed"), add_job(database, "todo")
+
+    found = on_database("jobs", "failed", "--json")
+    assert found.code == 1
+    (job,) = json.loads(found.out)
+    assert (job["id"], job["status"], job["task"], job["args"]) == (failed, "failed", "read-issues", {"tenant": 7})
+    assert f"{failed}  failed   read-issues" in on_database("jobs", "failed").out
+    assert [job["id"] for job in json.loads(on_database("jobs", "list", "--json").out)] == [failed, waiting]
+
+    given_back = on_database("jobs", "retry", str(failed))
+    assert (given_back.code, given_back.out) == (0, f"job {failed} waits again\n")
+    assert database.rows("SELECT status::text FROM jobs.procrastinate_jobs WHERE id = %s", failed) == [("todo",)]
+    assert on_database("jobs", "failed").code == 0
+
+
+def test_a_job_that_did_not_fail_is_not_given_back(on_database, database):
+    for job in (add_job(database, "todo"), 999_999):
+        outcome = on_database("jobs", "retry", str(job))
+        assert outcome.code == 1
+        assert "pledge jobs failed" in outcome.err
+
+
+def test_a_failed_job_whose_work_waits_again_already_stays_failed(on_database, database):
+    failed, waiting = add_job(database, "failed"), add_job(database, "todo")
+    for job in (failed, waiting):
+        database.execute("UPDATE jobs.procrastinate_jobs SET queueing_lock = 'read-issues:7' WHERE id = %s", job)
+    outcome = on_database("jobs", "retry", str(failed))
+    assert outcome.code == 1
+    assert "waiting already" in outcome.err
+    assert on_database("jobs", "failed").code == 1

@@ -1,0 +1,97 @@
+"""The worker's table of tasks and its numbers; that it survives faults is shown on real processes elsewhere."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import psycopg
+import pytest
+
+from app.domain.tracking.operations import JiraUnavailable
+from app.jobs import runner
+from app.jobs.runner import RETRY_DELAYS_SECONDS, Worker
+from app.jobs.schedule import SCHEDULE, TENANT_JOBS
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def worker(database):
+    """A worker that is not running, on a database."""
+    return Worker(services=None, conninfo=database.worker.replace("+psycopg", ""), clock=lambda: NOW)
+
+
+@pytest.fixture
+def jobs(database):
+    """What waits: task, lock, arguments, when."""
+
+    def waiting():
+        query = "SELECT task_name, queueing_lock, args, scheduled_at FROM jobs.procrastinate_jobs ORDER BY id"
+        return database.rows(query)
+
+    return waiting
+
+
+def fail(worker, attempt, error):
+    async def failing():
+        async with worker._app.open_async():
+            await worker._after_failure(TENANT_JOBS[0], 7, attempt=attempt, error=error)
+
+    asyncio.run(failing())
+
+
+def test_every_row_of_both_tables_is_a_task(worker):
+    wanted = {job.kind for job in TENANT_JOBS} | {f"wake:{job.kind}" for job in TENANT_JOBS}
+    wanted |= {job.name for job in SCHEDULE}
+    own = {name for name in worker._app.tasks if not name.startswith(("builtin:", "procrastinate."))}
+    assert own == wanted
+
+
+def test_every_periodic_row_is_registered_with_its_cron(worker):
+    registered = {task.task.name: task.cron for task in worker._app.periodic_registry.periodic_tasks.values()}
+    assert registered == {job.name: job.cron for job in SCHEDULE}
+
+
+def test_each_failure_in_a_row_is_waited_for_longer():
+    assert all(earlier < later for earlier, later in pairwise(RETRY_DELAYS_SECONDS))
+
+
+def test_a_hung_worker_is_noticed_after_several_heartbeats_and_before_a_person_does():
+    assert 3 * runner.HEARTBEAT_SECONDS <= runner.STALLED_SECONDS < runner.HUNG_SECONDS <= 60
+
+
+@pytest.mark.parametrize("attempt", range(len(RETRY_DELAYS_SECONDS)))
+def test_a_failed_job_is_asked_for_again_after_the_delay_of_its_attempt(worker, jobs, attempt):
+    fail(worker, attempt, ValueError("secret text"))
+    at = NOW + timedelta(seconds=RETRY_DELAYS_SECONDS[attempt])
+    assert jobs() == [("wake:read-issues", "wake:read-issues:7", {"tenant": 7, "attempt": attempt + 1}, at)]
+
+
+def test_a_site_that_says_when_to_come_back_is_given_that_time(worker, jobs):
+    fail(worker, 0, JiraUnavailable(3600))
+    ((*_, at),) = jobs()
+    assert at == NOW + timedelta(seconds=3600)
+
+
+def test_two_failures_of_one_tenant_ask_once(worker, jobs):
+    fail(worker, 0, ValueError())
+    fail(worker, 1, ValueError())
+    assert len(jobs()) == 1
+
+
+def test_the_last_failure_is_left_to_be_seen(worker, jobs):
+    with pytest.raises(ZeroDivisionError):
+        fail(worker, len(RETRY_DELAYS_SECONDS), ZeroDivisionError())
+    assert jobs() == []
+
+
+def test_an_argument_of_a_job_is_an_id_and_nothing_else(worker, jobs):
+    fail(worker, 0, ValueError("canary"))
+    assert all(set(args) == {"tenant", "attempt"} for _, _, args, _ in jobs())
+
+
+def test_a_worker_does_not_open_its_database_before_it_runs():
+    worker = Worker(services=None, conninfo="postgresql://nobody@127.0.0.1:1/none", clock=lambda: NOW)
+    assert worker._app is not None
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect("postgresql://nobody@127.0.0.1:1/none", connect_timeout=2)

@@ -1,0 +1,42 @@
+"""The table of what happens by itself: each row calls one operation, with the instant it is given."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from app.domain.identifiers import TenantId
+from app.jobs.schedule import SCHEDULE, TENANT_JOBS
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+class Recorder:
+    """Services that note what is asked of them."""
+
+    def __init__(self):
+        self.calls = []
+        self.following = self
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: self.calls.append((name, args, kwargs))
+
+
+@pytest.mark.parametrize(("name", "operation"), [("wake-tenants", "wake"), ("purge-deliveries", "purge_deliveries")])
+def test_a_periodic_row_calls_its_operation_with_the_instant(name, operation):
+    (row,) = [row for row in SCHEDULE if row.name == name]
+    services = Recorder()
+    row.run(services, NOW)
+    assert services.calls == [(operation, (), {"now": NOW})]
+
+
+def test_reading_issues_is_for_one_tenant():
+    (row,) = [row for row in TENANT_JOBS if row.kind == "read-issues"]
+    services = Recorder()
+    row.run(services, TenantId(7), NOW)
+    assert services.calls == [("read_pending", (TenantId(7),), {"now": NOW})]
+
+
+def test_the_net_is_cast_more_often_than_a_person_would_notice():
+    crons = {row.name: row.cron for row in SCHEDULE}
+    assert crons["wake-tenants"].startswith("*/")
+    assert int(crons["wake-tenants"].split()[0].removeprefix("*/")) <= 10

@@ -1,0 +1,111 @@
+"""Migrations: linear, numbered, each with its purpose; the models are what they make; twice and at once is harmless."""
+
+import re
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import NullPool, create_engine
+
+from app.domain.ports import DatabaseUnavailable
+from app.store.administration import check, upgrade
+from app.store.db import Base
+from app.store.revision import MIGRATIONS, newest_revision
+
+FILES = sorted((MIGRATIONS / "versions").glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    return list(ScriptDirectory.from_config(config).walk_revisions())[::-1]
+
+
+@pytest.fixture
+def empty(cluster, make_database):
+    """A database with nothing in it, and its owner's URL."""
+    with make_database() as database:
+        database.execute("DROP SCHEMA app, registry, jobs CASCADE")
+        yield database
+
+
+def test_migrations_are_numbered_without_a_gap_and_each_follows_the_one_before(scripts):
+    numbers = [f"{number:04}" for number in range(1, len(FILES) + 1)]
+    assert [file.name[:4] for file in FILES] == numbers
+    assert [script.revision for script in scripts] == numbers
+    assert [script.down_revision for script in scripts] == [None, *numbers[:-1]]
+
+
+def test_the_head_file_names_the_newest(scripts):
+    assert newest_revision() == scripts[-1].revision
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_migration_says_its_purpose_in_one_sentence(file):
+    assert re.match(r'"""[A-Z][^"\n]+[^.]\."""\n', file.read_text())
+    assert re.fullmatch(r"\d{4}_[a-z_]+", file.stem)
+
+
+def test_the_models_are_what_the_migrations_make(database):
+    engine = create_engine(database.owner, poolclass=NullPool)
+
+    def ours(name, kind, parents):
+        return kind != "schema" or name in {"app", "registry"}
+
+    with engine.connect() as connection:
+        options = {"include_schemas": True, "include_name": ours, "version_table_schema": "registry"}
+        context = MigrationContext.configure(connection, opts=options | {"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def relations(database):
+    """Every relation by its number, with who may do what."""
+    query = """SELECT oid, relname, ARRAY(SELECT unnest(relacl)::text ORDER BY 1) FROM pg_class
+        WHERE relnamespace::regnamespace::text IN ('app', 'registry', 'jobs') ORDER BY oid"""
+    return database.rows(query)
+
+
+def test_upgrading_twice_changes_nothing(database):
+    before = relations(database)
+    assert upgrade(database.owner) == newest_revision()
+    assert relations(database) == before
+    assert check(database.owner) == ()
+
+
+def test_an_empty_database_is_migrated_as_its_owner_and_keeps_every_rule(empty):
+    assert upgrade(empty.owner) == newest_revision()
+    assert check(empty.owner) == ()
+
+
+UPGRADE = "import sys; from app.store.administration import upgrade; print(upgrade(sys.argv[1]))"
+
+
+def test_two_processes_that_upgrade_at_once_end_in_one_migrated_database(empty):
+    command = [sys.executable, "-c", UPGRADE, empty.owner]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=MIGRATIONS.parent) for _ in range(2)]
+    outcomes = [process.communicate(timeout=60)[0].strip() for process in processes]
+    assert outcomes == [newest_revision()] * 2
+    assert check(empty.owner) == ()
+
+
+def test_a_grant_that_somebody_added_is_taken_back_by_the_next_upgrade(database):
+    database.execute("GRANT DELETE ON app.audit_entries TO pledge_web; GRANT SELECT ON app.issues TO PUBLIC")
+    upgrade(database.owner)
+    assert check(database.owner) == ()
+
+
+def test_a_migration_that_cannot_have_its_lock_gives_up_and_leaves_the_app_alone(database):
+    database.execute("UPDATE registry.alembic_version SET version_num = '0004'; DROP SCHEMA jobs CASCADE")
+    with psycopg.connect(database.superuser) as holder:
+        holder.execute("LOCK TABLE registry.alembic_version IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(DatabaseUnavailable):
+            upgrade(database.owner)
+        holder.rollback()
+    assert upgrade(database.owner) == newest_revision()

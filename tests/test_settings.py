@@ -1,0 +1,169 @@
+"""The environment becomes a safe configuration, or a refusal that says which setting, why, and how to mend it."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.settings import HOST_SCRIPT, PREFIX, SETTINGS, SettingsRefused, read_settings
+
+PRODUCTION = {
+    "PLEDGE_BASE_URL": "https://app.example.com",
+    "PLEDGE_DATABASE_URL": "postgresql+psycopg://web@db.example.com/pledge",
+    "PLEDGE_KEYRING_FILE": "/etc/pledge/keyring.json",
+}
+DEVELOPMENT = {"PLEDGE_PROFILE": "development"}
+
+
+def refusal(environ):
+    with pytest.raises(SettingsRefused) as refused:
+        read_settings(environ)
+    return str(refused.value)
+
+
+def test_production_needs_little_and_defaults_to_the_safe_side():
+    settings = read_settings(PRODUCTION)
+    assert settings.profile == "production"
+    assert not settings.is_development
+    assert settings.keyring_file == Path("/etc/pledge/keyring.json")
+    assert settings.connect_allowed_hosts == ("atlassian.net", "jira.com")
+    assert settings.connect_host_script_url == HOST_SCRIPT
+    assert all(url.startswith("https://") for url in settings.connect_install_keys_urls)
+    assert settings.connect_app_key is None
+    assert settings.connect_secret_grace_seconds == 0
+    assert settings.trusted_proxies == 0
+    assert settings.region == "global"
+    assert settings.policy == "atlassian-marketplace"
+    assert settings.log_format == "json"
+    assert settings.security_contact is None
+
+
+def test_development_needs_nothing():
+    settings = read_settings(DEVELOPMENT)
+    assert settings.is_development
+    assert settings.base_url == "http://127.0.0.1:8000"
+    assert settings.connect_app_key == "io.pledge.app"
+    assert settings.keyring_file == Path(".pledge/keyring.json")
+    assert settings.database_url is None
+    assert settings.log_format == "console"
+    assert {"127.0.0.1", "localhost", "atlassian.net"} <= set(settings.connect_allowed_hosts)
+
+
+def test_without_a_profile_it_is_production():
+    assert read_settings(PRODUCTION) == read_settings(PRODUCTION | {"PLEDGE_PROFILE": "production"})
+    assert "PLEDGE_BASE_URL is not set" in refusal({})
+
+
+@pytest.mark.parametrize("missing", PRODUCTION)
+def test_what_production_cannot_do_without_is_named_with_its_remedy(missing):
+    text = refusal({name: value for name, value in PRODUCTION.items() if name != missing})
+    assert text.startswith(f"{missing} is not set; ")
+    assert len(text) > len(f"{missing} is not set; ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault", "remedy"),
+    [
+        ("PROFILE", "staging", "is 'staging'", "use one of production, development"),
+        ("BASE_URL", "app.example.com", "is 'app.example.com'", "give a URL such as https://"),
+        ("BASE_URL", "ftp://app.example.com", "is 'ftp:", "give a URL such as"),
+        ("BASE_URL", "https://app.example.com/?x=1", "is 'https:", "without query or fragment"),
+        ("BASE_URL", "https://app.example.com/#x", "is 'https:", "without query or fragment"),
+        ("BASE_URL", "https://", "is 'https:", "give a URL"),
+        ("BASE_URL", "https://[::1", "Invalid IPv6 URL", "Invalid"),
+        ("TRUSTED_PROXIES", "-1", "is '-1'", "give a whole number, 0 or more"),
+        ("TRUSTED_PROXIES", "one", "is 'one'", "give a whole number"),
+        ("TRUSTED_PROXIES", "²", "is '²'", "give a whole number"),
+        ("CONNECT_INSTALL_KEYS_URLS", "keys.example.com", "is 'keys.example.com'", "give a URL"),
+        ("CONNECT_ALLOWED_HOSTS", " , ", "is ' , '", "give host suffixes such as"),
+        ("CONNECT_ALLOWED_HOSTS", "*", "is '*'", "give host suffixes such as"),
+        ("CONNECT_HOST_SCRIPT_URL", "all.js", "is 'all.js'", "give a URL"),
+        ("CONNECT_SECRET_GRACE_SECONDS", "1.5", "is '1.5'", "give a whole number"),
+        ("LOG_FORMAT", "xml", "is 'xml'", "use one of console, json"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_name_fault_and_remedy(name, value, fault, remedy):
+    for environ in (PRODUCTION, DEVELOPMENT):
+        text = refusal(environ | {PREFIX + name: value})
+        assert text.startswith(f"PLEDGE_{name} ")
+        assert fault in text
+        assert remedy in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("BASE_URL", "http://app.example.com", "production needs https"),
+        ("CONNECT_INSTALL_KEYS_URLS", "https://keys.example.com,http://keys.example.net", "production needs https"),
+        ("CONNECT_HOST_SCRIPT_URL", "http://script.example.com/all.js", "production needs https"),
+        ("CONNECT_HOST_SCRIPT_URL", "https://script.example.com/all.js", "unset it"),
+        ("CONNECT_ALLOWED_HOSTS", "atlassian.net,localhost", "give a domain such as atlassian.net"),
+        ("CONNECT_ALLOWED_HOSTS", "127.0.0.1", "give a domain such as atlassian.net"),
+        ("CONNECT_ALLOWED_HOSTS", "net", "give a domain such as atlassian.net"),
+    ],
+)
+def test_production_refuses_what_is_unsafe(name, value, remedy):
+    text = refusal(PRODUCTION | {PREFIX + name: value})
+    assert text.startswith(f"PLEDGE_{name} ")
+    assert remedy in text
+
+
+def test_development_takes_loopback_http():
+    environ = DEVELOPMENT | {
+        "PLEDGE_CONNECT_INSTALL_KEYS_URLS": "http://127.0.0.1:8100/install-keys/",
+        "PLEDGE_CONNECT_HOST_SCRIPT_URL": "http://127.0.0.1:8100/host.js",
+    }
+    settings = read_settings(environ)
+    assert settings.connect_install_keys_urls == ("http://127.0.0.1:8100/install-keys",)
+    assert settings.connect_host_script_url == "http://127.0.0.1:8100/host.js"
+
+
+def test_a_base_url_loses_its_last_slash_and_keeps_its_path():
+    settings = read_settings(PRODUCTION | {"PLEDGE_BASE_URL": "https://example.com/pledge/"})
+    assert settings.base_url == "https://example.com/pledge"
+    assert settings.base_path == "/pledge"
+    assert read_settings(PRODUCTION).base_path == ""
+
+
+@pytest.mark.parametrize("written", ["atlassian.net, jira.com", "*.atlassian.net,.jira.com", "ATLASSIAN.NET,Jira.com,"])
+def test_host_suffixes_are_read_in_every_usual_spelling(written):
+    settings = read_settings(PRODUCTION | {"PLEDGE_CONNECT_ALLOWED_HOSTS": written})
+    assert settings.connect_allowed_hosts == ("atlassian.net", "jira.com")
+
+
+def test_an_unknown_variable_is_ignored():
+    assert read_settings(PRODUCTION | {"PLEDGE_TEST_REQUIRE": "all", "PLEDGE_": "x"}) == read_settings(PRODUCTION)
+
+
+@pytest.mark.parametrize("name", [setting.name for setting in SETTINGS])
+def test_an_empty_variable_is_an_unset_one(name):
+    full = PRODUCTION | {"PLEDGE_PROFILE": "development"}
+    without = {key: value for key, value in full.items() if key != PREFIX + name}
+    if name == "PROFILE":
+        without = PRODUCTION
+    assert read_settings(without | {PREFIX + name: ""}) == read_settings(without)
+
+
+def test_settings_do_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        read_settings(PRODUCTION).region = "eu"
+
+
+def test_the_defaults_of_the_table_are_accepted_by_their_own_rows():
+    for setting in SETTINGS:
+        for default in (setting.default, setting.development):
+            assert default is None or setting.read(default) is not None
+
+
+@given(
+    st.sampled_from([setting.name for setting in SETTINGS]),
+    st.text(st.characters(exclude_characters="\0"), max_size=30),
+)
+def test_any_value_is_taken_or_refused_by_name(name, value):
+    for environ in (PRODUCTION, DEVELOPMENT):
+        try:
+            read_settings(environ | {PREFIX + name: value})
+        except SettingsRefused as refused:
+            assert str(refused).startswith("PLEDGE_")  # noqa: PT017  taking the value is as good
