@@ -285,12 +285,19 @@ class KeyDirectory(Protocol):
         """PEM of that key id; raises `KeyUnknown` (no server has it) or `KeysUnavailable` (try later)."""
 
 
+class Authorize(Protocol):
+    """Puts the authorization of one request on its headers."""
+
+    def __call__(self, headers: MutableMapping[str, str], *, method: str, target: str) -> None:
+        """For that method and target only, where the host signs requests."""
+
+
 @dataclass(frozen=True)
 class SiteAccess:
-    """How one site is called: where, and who puts the authorization on each request (method, target, headers)."""
+    """How one site is called: where, and who puts the authorization on each request."""
 
     base_url: str
-    authorize: Callable[[str, str, MutableMapping[str, str]], None]
+    authorize: Authorize
 
 
 class JiraSites(Protocol):

@@ -22,17 +22,12 @@ def issue_clocks(id_or_key: str) -> Response:
     if view.record is None and isinstance(wanted, str):
         # Jira answers questions about ids only, so an unread key cannot be confirmed for anyone.
         raise NotFound
-    issue = wanted if view.record is None else view.record.issue
-    account = AccountId(caller().account or "")
-    services().access.require(
-        Permission.VIEW_ISSUE_CLOCKS,
-        (tenant, account, IssueId(int(issue))),
-        now=now(),
-        person_token=caller().person_token,
-    )
+    issue = IssueId(int(wanted)) if view.record is None else view.record.issue
+    question = (who.tenant, AccountId(who.account or ""), issue)
+    services().access.require(Permission.VIEW_ISSUE_CLOCKS, question, now=now(), person_token=who.person_token)
     if view.record is None:
-        services().following.ask_first_read(tenant, IssueId(int(issue)), now=now())
-    return jsonify(_document(view, IssueId(int(issue))))
+        services().following.ask_first_read(who.tenant, issue, now=now())
+    return jsonify(_document(view, issue))
 
 
 def _document(view: IssueClocks, issue: IssueId) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What Forge tells us: events, lifecycle, the hourly trigger. Stored and queued, then answered; workers do the rest."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify
@@ -35,7 +36,7 @@ def events() -> Response:
         raise BodyMalformed(BodyMalformed.__doc__)
     services().following.accept_webhook(
         caller(),
-        deliveries=_names(kind, number, issue, body),
+        deliveries=_names(body, issue),
         issue=IssueId(int(number)),
         hint=_hint(_object(issue.get("fields"))),
         now=now(),
@@ -48,11 +49,13 @@ def cron() -> Response:
     return jsonify({})
 
 
-def _names(kind: str, number: str, issue: dict[str, Any], body: dict[str, Any]) -> tuple[str, ...]:
+def _names(body: dict[str, Any], issue: Mapping[str, Any]) -> tuple[str, ...]:
     """The same event may come again under another token id: it is also named after what it is about."""
     token = f"forge:{forge_invocation().token_id}"
     change = _object(body.get("changelog")).get("id") or _object(issue.get("fields")).get("updated")
-    return (token,) if not isinstance(change, str) else (token, f"forge:{kind}:{number}:{change}"[:255])
+    if not isinstance(change, str):
+        return (token,)
+    return (token, f"forge:{body['eventType']}:{issue['id']}:{change}"[:255])
 
 
 def _hint(fields: dict[str, Any]) -> IssueHint | None:

@@ -40,7 +40,7 @@ class _Stamp(requests.auth.AuthBase):
         self._site = site
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        self._site.authorize(str(request.method), request.path_url, request.headers)
+        self._site.authorize(request.headers, method=str(request.method), target=request.path_url)
         return request
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from app.domain.identifiers import TenantId
 from app.domain.installations.model import Tenant
-from app.domain.ports import Database, JiraUnavailable, SiteAccess, Vault
+from app.domain.ports import Authorize, Database, JiraUnavailable, SiteAccess, Vault
 from app.domain.secrets import Purpose, Sealed, Secret, SecretMissing, SecretPlace
 
 _NEXT_TOKEN_SECONDS = 1800
@@ -35,9 +35,7 @@ def site_access(
     """
     site = database.view_tenant(tenant)
     if person_token is not None and site.client_key is None:
-        return SiteAccess(
-            base_url=site.base_url, authorize=lambda _, __, headers: vault.stamp_fresh(headers, token=person_token)
-        )
+        return SiteAccess(site.base_url, authorize=_as_person(vault, person_token))
     purpose = Purpose.FORGE_TOKEN if site.client_key is None else Purpose.CONNECT_SECRET
     if site.secret_version is None or _is_over(site, clock()):
         raise TokenAwaited
@@ -51,7 +49,7 @@ def site_access(
             # Removed or rotated since the tenant was read: a moment later it is either refused or there.
             raise JiraUnavailable(_MOMENT_SECONDS) from gone
 
-    def authorize(method: str, target: str, headers: MutableMapping[str, str]) -> None:
+    def authorize(headers: MutableMapping[str, str], *, method: str, target: str) -> None:
         if site.client_key is None:
             vault.stamp(headers, place=place, fetch=fetch)
             return
@@ -72,3 +70,10 @@ def site_access(
 
 def _is_over(site: Tenant, now: datetime) -> bool:
     return site.token_expires_at is not None and site.token_expires_at <= now
+
+
+def _as_person(vault: Vault, token: Secret) -> Authorize:
+    def authorize(headers: MutableMapping[str, str], *, method: str, target: str) -> None:
+        vault.stamp_fresh(headers, token=token)
+
+    return authorize

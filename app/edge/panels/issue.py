@@ -57,9 +57,8 @@ def _panel(who: Caller, issue: IssueId, key: str, *, at: datetime) -> IssuePanel
     try:
         if who.account is None:
             raise NotConfirmed
-        services().access.require(
-            Permission.VIEW_ISSUE_CLOCKS, (who.tenant, who.account, issue), now=at, person_token=who.person_token
-        )
+        question = (who.tenant, who.account, issue)
+        services().access.require(Permission.VIEW_ISSUE_CLOCKS, question, now=at, person_token=who.person_token)
         view = services().views.view(who.tenant, issue, now=at)
         if view.record is None:
             services().following.ask_first_read(who.tenant, issue, now=at)

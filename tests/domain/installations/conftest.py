@@ -10,11 +10,12 @@ from atlassian_jwt.url_utils import hash_url
 from flask import Flask
 
 from app.domain.identifiers import ClientKey
-from app.domain.installations.admission import Admission, KeyUnknown
+from app.domain.installations.admission import Admission
 from app.domain.installations.model import ConnectInstallBody
 from app.domain.installations.operations import Lifecycle, LifecycleRules
 from app.domain.secrets import Secret
 from app.protocol.connect_jwt import InstallClaims, SignedRequest
+from app.protocol.refusals import KeyUnknown
 from app.store.database import SqlDatabase, open_engines
 from app.vault.door import Door
 
