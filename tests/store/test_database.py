@@ -85,8 +85,8 @@ def test_an_exhausted_pool_is_unavailable_after_its_time(shared, open_store, ten
     database._engines.writing.pool._timeout = 0.2
     with database.begin(tenant):
         started = time.monotonic()
-        with pytest.raises(DatabaseUnavailable):
-            database.view_tenant(tenant)
+        with pytest.raises(DatabaseUnavailable), database.begin(tenant):
+            raise AssertionError("there was a second connection")
         assert time.monotonic() - started < 2
     assert database.view_tenant(tenant).tenant == tenant
 
