@@ -3,6 +3,7 @@
 A refusal says which setting, why, and how to mend it. Secrets come by file, never by value in the table.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,20 @@ def _host_suffixes(value: str) -> tuple[str, ...]:
     return suffixes
 
 
+def _app_ari(value: str) -> str:
+    if not re.fullmatch(r"ari:cloud:ecosystem::app/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value):
+        raise ValueError(f"is {value!r}; give the app's ARI, ari:cloud:ecosystem::app/… (`forge register` prints it)")
+    return value
+
+
+def _environments(value: str) -> tuple[str, ...]:
+    found = _words(value)
+    if not found or not set(found) <= {"PRODUCTION", "STAGING", "DEVELOPMENT"}:
+        raise ValueError(f"is {value!r}; use some of PRODUCTION,STAGING,DEVELOPMENT")
+    return found
+
+
+FORGE_JWKS = "https://forge.cdn.prod.atlassian-dev.net/.well-known/jwks.json"
 INSTALL_KEYS = "https://asap-distribution.us-west-2.prod.atl-asap.net,https://connect-install-keys.atlassian.com"
 HOST_SCRIPT = "https://connect-cdn.atl-paas.net/all.js"
 
@@ -136,6 +151,14 @@ SETTINGS: tuple[Setting, ...] = (
         "how long the previous shared secret is accepted after a rotation",
         "0",
     ),
+    Setting(
+        "FORGE_APP_ID", _app_ari, "app ARI, what a Forge token's `aud` must equal; unset = Forge routes answer 404"
+    ),
+    Setting("FORGE_JWKS_URL", _base_url, "key set of Forge tokens", FORGE_JWKS, shown_default="Atlassian's"),
+    Setting("FORGE_ENVIRONMENTS", _environments, "accepted `app.environment.type`", "PRODUCTION"),
+    Setting(
+        "ATLASSIAN_API_URL", _base_url, "Jira by cloud id, personal data reports, tokens", "https://api.atlassian.com"
+    ),
     Setting("POLICY", str, "default policy of a new tenant", "atlassian-marketplace"),
     Setting(
         "FIXED_RESOLUTIONS",
@@ -165,6 +188,10 @@ class Settings:
     connect_allowed_hosts: tuple[str, ...]
     connect_host_script_url: str
     connect_secret_grace_seconds: int
+    forge_app_id: str | None
+    forge_jwks_url: str
+    forge_environments: tuple[str, ...]
+    atlassian_api_url: str
     policy: str
     fixed_resolutions: tuple[str, ...]
     security_contact: str | None
@@ -229,6 +256,8 @@ def _refuse_unsafe(settings: Settings) -> None:
         "BASE_URL": (settings.base_url,),
         "CONNECT_INSTALL_KEYS_URLS": settings.connect_install_keys_urls,
         "CONNECT_HOST_SCRIPT_URL": (settings.connect_host_script_url,),
+        "FORGE_JWKS_URL": (settings.forge_jwks_url,),
+        "ATLASSIAN_API_URL": (settings.atlassian_api_url,),
     }
     for name, values in urls.items():
         for value in values:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.domain.access.decisions import Confirmations, IssueAccess
-from app.domain.installations.admission import Admission, site_access
+from app.domain.installations.admission import Admission
+from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
 from app.domain.installations.operations import Lifecycle, LifecycleRules
+from app.domain.installations.site import site_access
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.services import Services
 from app.domain.tracking.operations import Following
@@ -28,23 +29,32 @@ from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.rule import TrackingRule
 from app.edge import mounts, problems, shields
 from app.edge.assets import Assets
-from app.edge.caller import EdgeConfig
+from app.edge.caller import EdgeConfig, ForgeModules
 from app.edge.panels.wording import FILTERS
 from app.jobs import commands, logs, server
 from app.jobs.runner import Worker
+from app.outbound.forge_keys import ForgeKeys
+from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira import ConnectJira
 from app.outbound.key_directories import InstallKeys
 from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, read_settings
 from app.store import administration
-from app.store.database import SqlDatabase, open_engine
+from app.store.database import Engines, SqlDatabase, open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyFacts, KeyringChangeRefused, KeyringUnusable, create_keyring, keyring_status
 from app.vault.door import Door
-from descriptor import connect
+from descriptor import connect, forge_modules
 
 POLICIES = Path(__file__).parent / "policies"
 STATIC = Path(__file__).parent / "edge" / "static"
 THREADS = 8
+FORGE_MODULES = ForgeModules(
+    pages=forge_modules.UI_MODULE_KEYS,
+    events=forge_modules.SYSTEM_ROUTES["/forge/events"],
+    lifecycle=forge_modules.SYSTEM_ROUTES["/forge/lifecycle"],
+    removal=forge_modules.REMOVAL_KEYS,
+    cron=forge_modules.SYSTEM_ROUTES["/forge/cron"],
+)
 
 
 def now() -> datetime:
@@ -57,10 +67,10 @@ def web_app() -> Flask:
     settings = read_settings(os.environ)
     logs.configure(settings.log_format)
     app = Flask("app.edge", static_folder=None)
-    engine = open_engine(app, _url(settings, "database_url"), connections=THREADS)
+    engines = open_engines(app, _url(settings, "database_url"), connections=THREADS)
     app.jinja_env.filters.update(FILTERS)
     app.extensions["pledge.config"] = edge_config(settings)
-    app.extensions["pledge.services"] = services_of(settings, engine)
+    app.extensions["pledge.services"] = services_of(settings, engines)
     mounts.install(app)
     problems.install(app)
     app.after_request(shields.shield)
@@ -69,9 +79,9 @@ def web_app() -> Flask:
     return app
 
 
-def services_of(settings: Settings, engine: Engine) -> Services:
+def services_of(settings: Settings, engines: Engines) -> Services:
     """The use cases on that database."""
-    database = SqlDatabase(engine, clock=now)
+    database = SqlDatabase(engines, clock=now)
     vault = Door.from_keyring_file(settings.keyring_file)
     shelf = PolicyShelf(policy_text)
     shelf.in_force(settings.policy)
@@ -90,6 +100,14 @@ def services_of(settings: Settings, engine: Engine) -> Services:
         admission=admission,
         lifecycle=Lifecycle(database=database, vault=vault, rules=lifecycle_rules(settings)),
         following=Following(database=database, jira=jira, site_of=site_of, rule=rule, in_force=shelf.in_force),
+        forge=ForgeAdmission(
+            database=database,
+            keys=ForgeKeys(settings.forge_jwks_url),
+            sites=ForgeSiteQuestions(settings.atlassian_api_url),
+            vault=vault,
+            rules=forge_rules(settings),
+        ),
+        forge_upkeep=ForgeUpkeep(database=database),
         access=IssueAccess(jira=jira, site_of=site_of, confirmations=Confirmations()),
         views=IssueViews(database=database, in_force=shelf.in_force),
         database=database,
@@ -109,12 +127,25 @@ def lifecycle_rules(settings: Settings) -> LifecycleRules:
     )
 
 
+def forge_rules(settings: Settings) -> ForgeRules:
+    """Which invocations are for us."""
+    return ForgeRules(
+        app_id=settings.forge_app_id or "",
+        environments=frozenset(settings.forge_environments),
+        api_url=settings.atlassian_api_url,
+        connect_app_key=settings.connect_app_key,
+        region=settings.region,
+        policy=settings.policy,
+    )
+
+
 def edge_config(settings: Settings) -> EdgeConfig:
     """What the edge shows or compares."""
     return EdgeConfig(
         base_path=settings.base_path,
         base_url=settings.base_url,
         connect_enabled=settings.connect_app_key is not None,
+        forge_modules=None if settings.forge_app_id is None else FORGE_MODULES,
         descriptor=descriptor_bytes(settings),
         host_script_url=settings.connect_host_script_url,
         security_contact=settings.security_contact,
@@ -252,11 +283,11 @@ class Operations:
     @contextmanager
     def _services(self, settings: Settings) -> Iterator[Services]:
         app = Flask("pledge.worker")
-        engine = open_engine(app, _url(settings, "database_worker_url"), connections=THREADS)
+        engines = open_engines(app, _url(settings, "database_worker_url"), connections=THREADS)
         try:
-            yield services_of(settings, engine)
+            yield services_of(settings, engines)
         finally:
-            engine.dispose()
+            engines.dispose()
 
 
 def pledge() -> None:

@@ -7,13 +7,13 @@ from flask import Flask, jsonify
 from sqlalchemy import text
 
 from app.jobs import logs, server
-from app.store.database import open_engine
+from app.store.database import open_engines
 
 
 def make_app() -> Flask:
     """The same pool of connections, the same driver, nothing else of ours."""
     app = Flask("baseline")
-    engine = open_engine(app, os.environ["PLEDGE_DATABASE_URL"], connections=8)
+    engine = open_engines(app, os.environ["PLEDGE_DATABASE_URL"], connections=8).writing
 
     @app.get("/empty")
     def empty():

@@ -82,9 +82,7 @@ def running() -> Iterator[Running]:
             "PLEDGE_LOG_FORMAT": "json",
         }
         supervisor = exits.enter_context(Supervisor(say=lambda line: None))
-        found = Running(
-            url=env["PLEDGE_BASE_URL"], control=simulator.control_url, env=env, supervisor=supervisor
-        )
+        found = Running(url=env["PLEDGE_BASE_URL"], control=simulator.control_url, env=env, supervisor=supervisor)
         for name, arguments in (("web", ["--port", str(port), "--processes", str(PROCESSES)]), ("worker", [])):
             argv = [sys.executable, "-m", "app.wiring", name, *arguments]
             supervisor.start(Child(name=name, argv=argv, env=env, ready=re.compile(f"{name} ready")))

@@ -19,6 +19,7 @@ from descriptor.forge_modules import (
     SCHEDULE,
     SCHEDULE_KEY,
     UI,
+    UNINSTALL,
     UNINSTALL_KEY,
     Endpoint,
 )
@@ -64,7 +65,7 @@ def render(*, app_id: str, cells: Sequence[Cell], migration: ConnectApp | None) 
         "modules": {
             "jira:issueContext": [_issue_context(modules.ISSUE_CONTEXT)],
             "trigger": [_issue_trigger(), _lifecycle_trigger()],
-            "preUninstall": [{"key": UNINSTALL_KEY, "endpoint": LIFECYCLE.key}],
+            "preUninstall": [{"key": UNINSTALL_KEY, "endpoint": UNINSTALL.key}],
             # each run carries a token of at most 4 hours, and there is no other way to a fresh one
             "scheduledTrigger": [{"key": SCHEDULE_KEY, "endpoint": SCHEDULE.key, "interval": "hour"}],
             "endpoint": [_endpoint(endpoint) for endpoint in ENDPOINTS],

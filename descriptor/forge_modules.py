@@ -42,21 +42,27 @@ EVENTS: Final = Endpoint(key="ep-events", path="/forge/events", callers=(ISSUE_T
 LIFECYCLE: Final = Endpoint(
     key="ep-lifecycle",
     path="/forge/lifecycle",
-    callers=(LIFECYCLE_TRIGGER_KEY, UNINSTALL_KEY),
+    callers=(LIFECYCLE_TRIGGER_KEY,),
     system_token=True,
 )
+# An endpoint of its own on the same path: the body of the call before a removal is not documented, so the token has to
+# say what it is, whichever of the two keys it names.
+UNINSTALL: Final = Endpoint(key="ep-uninstall", path="/forge/lifecycle", callers=(UNINSTALL_KEY,), system_token=True)
 SCHEDULE: Final = Endpoint(key="ep-cron", path="/forge/cron", callers=(SCHEDULE_KEY,), system_token=True)
-ENDPOINTS: Final = (UI, EVENTS, LIFECYCLE, SCHEDULE)
+ENDPOINTS: Final = (UI, EVENTS, LIFECYCLE, UNINSTALL, SCHEDULE)
 
 SYSTEM_ROUTES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         # the documentation can be read either way: a token may name the endpoint or the module that uses it
-        endpoint.path: frozenset({endpoint.key, *endpoint.callers})
-        for endpoint in ENDPOINTS
-        if endpoint.path is not None
+        path: frozenset(key for each in ENDPOINTS if each.path == path for key in (each.key, *each.callers))
+        for path in (endpoint.path for endpoint in ENDPOINTS)
+        if path is not None
     }
 )
 """Route of calls by Forge itself to the module keys that its tokens may name: what a gate has to admit, and no more."""
+
+REMOVAL_KEYS: Final = frozenset({UNINSTALL.key, *UNINSTALL.callers})
+"""Those of the lifecycle route that announce the removal of the app."""
 
 UI_MODULE_KEYS: Final = frozenset(UI.callers)
 """The module keys that a token from one of our pages may name."""

@@ -37,7 +37,7 @@ _ENDPOINTS = {
     "ui": "ep-ui",
     "events": "ep-events",
     "lifecycle": "ep-lifecycle",
-    "uninstall": "ep-lifecycle",
+    "uninstall": "ep-uninstall",
     "cron": "ep-cron",
 }
 

@@ -3,7 +3,7 @@
 Each Protocol has a second implementation or a simulator in the tests, or it would not be here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +11,26 @@ from typing import Literal, Protocol
 
 from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.clocks.model import Bounds, Event
-from app.domain.identifiers import AccountId, ClientKey, InstallationId, IssueId, TenantId
-from app.domain.installations.model import ConnectInstall, Registered, Tenant
+from app.domain.identifiers import AccountId, ClientKey, CloudId, InstallationId, IssueId, TenantId
+from app.domain.installations.model import ForgeRegistered, Install, Registered, Tenant
 from app.domain.secrets import Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
 JobKind = Literal["read-issues"]
 """Kinds of work that a change can ask for; one job per tenant and kind waits at a time."""
+
+
+class IssueHidden(Exception):
+    """Jira does not show this issue to the app (404 or 403)."""
+
+
+class JiraUnavailable(Exception):
+    """Jira cannot be asked at the moment."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(self.__doc__)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DatabaseUnavailable(Exception):
@@ -37,14 +49,32 @@ class Registry(Protocol):
     def find_active_on_site(self, site_url: str) -> Registered | None:
         """The active Connect installation of that site URL, if there is one."""
 
-    def add_tenant(self, now: datetime) -> tuple[TenantId, InstallationId]:
-        """New ids for a tenant and its first installation."""
-
     def save_connect(self, registered: Registered) -> None:
         """Insert or replace the row of that client key."""
 
+    def find_connect_of_forge(self, forge_installation: str) -> Registered | None:
+        """The Connect installation that named this Forge installation in a signed `installed`."""
+
+    def lock_forge(self, forge_installation: str, site: str) -> ForgeRegistered | None:
+        """The Forge installation; no other transaction decides about it or its site until this one ends."""
+
+    def find_forge_on_site(self, cloud_id: CloudId, environment: str) -> ForgeRegistered | None:
+        """The Forge installation of that site and environment that was alive last, in any state."""
+
+    def save_forge(self, registered: ForgeRegistered) -> None:
+        """Insert or replace the row of that Forge installation."""
+
+    def list_forge_unseen(self, since: datetime) -> tuple[ForgeRegistered, ...]:
+        """Active Forge installations that have not proved to be alive since that instant."""
+
+    def next_ids(self, tenant: TenantId | None, now: datetime) -> tuple[TenantId, InstallationId]:
+        """The id of a new installation, of that tenant or, without one, of a new tenant."""
+
     def list_connect(self) -> tuple[Registered, ...]:
         """Every Connect installation, in order of tenant."""
+
+    def is_active(self, tenant: TenantId) -> bool:
+        """Whether that tenant has an active installation."""
 
     def list_active(self) -> tuple[TenantId, ...]:
         """Every tenant with an active installation, in order of id."""
@@ -53,7 +83,7 @@ class Registry(Protocol):
 class TenantRows(Protocol):
     """The tenant itself, its installations and their sealed secrets."""
 
-    def save_install(self, install: ConnectInstall, *, region: str, policy: str, now: datetime) -> None:
+    def save_install(self, install: Install, *, region: str, policy: str, now: datetime) -> None:
         """Insert or update tenant and installation; the policy of a known tenant stays as it is."""
 
     def tenant(self) -> Tenant:
@@ -64,6 +94,14 @@ class TenantRows(Protocol):
 
     def hint_enabled(self, installation: InstallationId, *, enabled: bool) -> None:
         """Remember what Jira said; nothing is decided by it."""
+
+    def forge_token(self, installation: InstallationId) -> tuple[int, datetime] | None:
+        """Version and arrival of the newest system token of that installation."""
+
+    def save_forge_token(
+        self, installation: InstallationId, *, version: int, received_at: datetime, expires_at: datetime
+    ) -> None:
+        """Remember the newest system token, which is sealed under that version."""
 
     def data_key(self, purpose: Purpose) -> WrappedKey | None:
         """The tenant's newest data key of that purpose."""
@@ -167,6 +205,9 @@ class Database(Protocol):
     def find_connect(self, client_key: ClientKey) -> Registered | None:
         """One registry row, in one round trip: what every admitted request needs."""
 
+    def find_forge(self, forge_installation: str) -> ForgeRegistered | None:
+        """One registry row, in one round trip."""
+
     def view_issue(self, tenant: TenantId, id_or_key: IssueId | str) -> tuple[Tenant, IssueRecord | None]:
         """Everything that a panel shows, in one query."""
 
@@ -212,6 +253,30 @@ class Vault(Protocol):
     ) -> str:
         """A token for one call from the app to its site."""
 
+    def stamp(
+        self, headers: MutableMapping[str, str], *, place: SecretPlace, fetch: Callable[[SecretPlace], Sealed]
+    ) -> None:
+        """Put the bearer token at that place on a request that is about to go."""
+
+    def stamp_fresh(self, headers: MutableMapping[str, str], *, token: Secret) -> None:
+        """The same with a token that came with this very request and has no place yet."""
+
+
+class ForgeKeyDirectory(Protocol):
+    """Public keys of Forge invocation tokens."""
+
+    def keys(self, kid: str) -> Mapping[str, bytes]:
+        """PEM by kid, fetched anew if that kid is not among them; raises `KeysUnavailable`."""
+
+
+class ForgeSites(Protocol):
+    """What is asked of a site before its tenant is known."""
+
+    def connect_client_key(
+        self, api_base_url: str, *, app_key: str, authorize: Callable[[MutableMapping[str, str]], None]
+    ) -> ClientKey | None:
+        """The client key that Jira keeps for an app that was a Connect app there; raises `JiraUnavailable`."""
+
 
 class KeyDirectory(Protocol):
     """Public keys of signed installs."""
@@ -220,12 +285,19 @@ class KeyDirectory(Protocol):
         """PEM of that key id; raises `KeyUnknown` (no server has it) or `KeysUnavailable` (try later)."""
 
 
+class Authorize(Protocol):
+    """Puts the authorization of one request on its headers."""
+
+    def __call__(self, headers: MutableMapping[str, str], *, method: str, target: str) -> None:
+        """For that method and target only, where the host signs requests."""
+
+
 @dataclass(frozen=True)
 class SiteAccess:
-    """How one site is called: where, and who signs each request (method, target) → token."""
+    """How one site is called: where, and who puts the authorization on each request."""
 
     base_url: str
-    sign: Callable[[str, str], str]
+    authorize: Authorize
 
 
 class JiraSites(Protocol):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.domain.access.decisions import IssueAccess
 from app.domain.installations.admission import Admission
+from app.domain.installations.forge import ForgeAdmission, ForgeUpkeep
 from app.domain.installations.operations import Lifecycle
 from app.domain.ports import Database
 from app.domain.tracking.operations import Following
@@ -18,6 +19,8 @@ class Services:
     admission: Admission
     lifecycle: Lifecycle
     following: Following
+    forge: ForgeAdmission
+    forge_upkeep: ForgeUpkeep
     access: IssueAccess
     views: IssueViews
     database: Database

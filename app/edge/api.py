@@ -17,17 +17,17 @@ from app.edge.problems import NotFound
 def issue_clocks(id_or_key: str) -> Response:
     """`GET /api/v1/issues/{idOrKey}/clocks`."""
     wanted = parameters.issue_id_or_key(id_or_key)
-    tenant = caller().tenant
-    view = services().views.view(tenant, wanted, now=now())
+    who = caller()
+    view = services().views.view(who.tenant, wanted, now=now())
     if view.record is None and isinstance(wanted, str):
         # Jira answers questions about ids only, so an unread key cannot be confirmed for anyone.
         raise NotFound
-    issue = wanted if view.record is None else view.record.issue
-    account = AccountId(caller().account or "")
-    services().access.require(Permission.VIEW_ISSUE_CLOCKS, (tenant, account, IssueId(int(issue))), now=now())
+    issue = IssueId(int(wanted)) if view.record is None else view.record.issue
+    question = (who.tenant, AccountId(who.account or ""), issue)
+    services().access.require(Permission.VIEW_ISSUE_CLOCKS, question, now=now(), person_token=who.person_token)
     if view.record is None:
-        services().following.ask_first_read(tenant, IssueId(int(issue)), now=now())
-    return jsonify(_document(view, IssueId(int(issue))))
+        services().following.ask_first_read(who.tenant, issue, now=now())
+    return jsonify(_document(view, issue))
 
 
 def _document(view: IssueClocks, issue: IssueId) -> dict[str, Any]:

@@ -9,6 +9,19 @@ from app.domain.installations.model import Caller
 from app.domain.services import Services
 from app.edge.assets import Assets
 from app.protocol.connect_jwt import InstallClaims
+from app.protocol.forge_fit import ForgeInvocation
+
+
+@dataclass(frozen=True)
+class ForgeModules:
+    """Which keys of the manifest may call which routes; rendered from the same source as the manifest."""
+
+    pages: frozenset[str]
+    events: frozenset[str]
+    lifecycle: frozenset[str]
+    removal: frozenset[str]
+    """Those of `lifecycle` that announce the removal of the app."""
+    cron: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -17,6 +30,8 @@ class EdgeConfig:
 
     base_path: str
     connect_enabled: bool
+    forge_modules: ForgeModules | None
+    """None where Forge is off."""
     descriptor: bytes
     """The rendered Connect descriptor, empty where Connect is off."""
     host_script_url: str
@@ -49,6 +64,17 @@ def caller() -> Caller:
     """Who was admitted by the gate; raises `AttributeError` behind a gate that admits nobody."""
     admitted: Caller = g.caller
     return admitted
+
+
+def forge_invocation() -> ForgeInvocation:
+    """What the invocation token of a Forge call has proven."""
+    found: ForgeInvocation = g.forge_invocation
+    return found
+
+
+def is_forge() -> bool:
+    """Whether the answer goes through Forge, which carries JSON only."""
+    return bool(g.get("is_forge", False))
 
 
 def install_claims() -> InstallClaims:

@@ -18,7 +18,7 @@ def issue_changed() -> Response:
     raw = read_body(WEBHOOK_BODY_BYTES) if request.content_length else b""
     services().following.accept_webhook(
         caller(),
-        delivery=parameters.delivery() or _name_of(issue),
+        deliveries=(parameters.delivery() or _name_of(issue),),
         issue=issue,
         hint=issue_hint(raw),
         now=now(),

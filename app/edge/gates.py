@@ -4,17 +4,21 @@ A gate runs before the view and either leaves a caller in the request or raises.
 `mounts`, never by the token.
 """
 
+import re
 from collections.abc import Callable
 
 from flask import g, request
 
 from app.domain.installations.model import CallerKind
-from app.edge.caller import config, now, services
+from app.domain.secrets import Secret
+from app.edge.caller import ForgeModules, config, now, services
 from app.protocol.connect_jwt import SignedRequest
 from app.protocol.refusals import TokenRefused
 
 Gate = Callable[[], None]
 _SCHEME = "JWT "
+_BEARER = "Bearer "
+_SENDABLE = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
 class TokenMissing(TokenRefused):
@@ -77,6 +81,64 @@ def context_token() -> None:
     g.caller = services().admission.admit_connect(_signed_request(token), mode="context", now=now())
     if g.caller.kind is not CallerKind.PERSON:
         raise PersonNeeded
+
+
+def forge_page() -> None:
+    """A Forge invocation token of a person, from a module of ours: what our own pages call."""
+    named = request.args.get("issueId") or (request.view_args or {}).get("id_or_key")
+    g.caller = services().forge.admit_page(
+        _bearer(),
+        module_keys=_modules().pages,
+        issue=named if named is not None and named.isdigit() else None,
+        person_token=_secret_header("X-Forge-OAuth-User"),
+        now=now(),
+    )
+    g.is_forge = True
+
+
+def forge_events() -> None:
+    """Forge itself, without a person: events."""
+    _admit_system(_modules().events)
+
+
+def forge_lifecycle() -> None:
+    """Forge itself, without a person: lifecycle."""
+    _admit_system(_modules().lifecycle)
+
+
+def forge_cron() -> None:
+    """Forge itself, without a person: the hourly trigger."""
+    _admit_system(_modules().cron)
+
+
+def _admit_system(module_keys: frozenset[str]) -> None:
+    g.caller, g.forge_invocation = services().forge.admit_system(
+        _bearer(),
+        module_keys=module_keys,
+        system_token=_secret_header("X-Forge-OAuth-System"),
+        now=now(),
+    )
+    g.is_forge = True
+
+
+def _secret_header(name: str) -> Secret | None:
+    """A token that Forge sends along; anybody can send a header, so it is used only once the invocation is proven."""
+    value = request.headers.get(name, "")
+    return Secret(value) if _SENDABLE.fullmatch(value) else None
+
+
+def _modules() -> ForgeModules:
+    modules = config().forge_modules
+    if modules is None:
+        raise TokenMissing
+    return modules
+
+
+def _bearer() -> str:
+    header = request.headers.get("Authorization", "")
+    if not header.startswith(_BEARER):
+        raise TokenMissing
+    return header.removeprefix(_BEARER)
 
 
 def by_scheme(**gates: Gate) -> Gate:

@@ -7,9 +7,20 @@ from datetime import UTC, datetime
 from flask import Flask, g, request
 from flask.typing import ResponseReturnValue
 
-from app.edge import api, connect_lifecycle, connect_webhooks, public
+from app.edge import api, connect_lifecycle, connect_webhooks, forge_remote, public
 from app.edge.caller import config
-from app.edge.gates import Gate, by_scheme, context_token, open_to_all, signed_install, signed_request
+from app.edge.gates import (
+    Gate,
+    by_scheme,
+    context_token,
+    forge_cron,
+    forge_events,
+    forge_lifecycle,
+    forge_page,
+    open_to_all,
+    signed_install,
+    signed_request,
+)
 from app.edge.panels import issue
 from app.edge.problems import NotFound, NotMounted
 
@@ -25,7 +36,7 @@ class Mount:
     gate: Gate
     view: View
     host: str = "any"
-    """`connect`: answers 404 where Connect is off."""
+    """`connect`, `forge`: answers 404 where that host is off."""
 
     @property
     def is_public(self) -> bool:
@@ -46,8 +57,16 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("POST", "/connect/disabled", signed_request, connect_lifecycle.disabled, "connect"),
     Mount("POST", "/connect/webhooks", signed_request, connect_webhooks.issue_changed, "connect"),
     Mount("GET", "/connect/issue", signed_request, issue.page, "connect"),
-    Mount("GET", "/fragments/issue", by_scheme(JWT=context_token), issue.fragment),
-    Mount("GET", "/api/v1/issues/<id_or_key>/clocks", by_scheme(JWT=context_token), api.issue_clocks),
+    Mount("GET", "/fragments/issue", by_scheme(JWT=context_token, Bearer=forge_page), issue.fragment),
+    Mount(
+        "GET",
+        "/api/v1/issues/<id_or_key>/clocks",
+        by_scheme(JWT=context_token, Bearer=forge_page),
+        api.issue_clocks,
+    ),
+    Mount("POST", "/forge/lifecycle", forge_lifecycle, forge_remote.lifecycle, "forge"),
+    Mount("POST", "/forge/events", forge_events, forge_remote.events, "forge"),
+    Mount("POST", "/forge/cron", forge_cron, forge_remote.cron, "forge"),
     Mount("GET", "/healthz", open_to_all, public.alive),
     Mount("GET", "/readyz", open_to_all, public.ready),
     Mount("GET", "/.well-known/security.txt", open_to_all, public.security_txt),
@@ -79,6 +98,7 @@ def _admit(rows: Mapping[str, Mount]) -> None:
     mount = rows.get(request.endpoint)
     if mount is None:
         raise NotMounted
-    if mount.host == "connect" and not config().connect_enabled:
+    is_off = {"connect": not config().connect_enabled, "forge": config().forge_modules is None}
+    if is_off.get(mount.host, False):
         raise NotFound
     mount.gate()

@@ -14,9 +14,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from app.domain.access.decisions import NotConfirmed
 from app.domain.installations.admission import KeysUnavailable
 from app.domain.installations.operations import SecretTooShort
-from app.domain.ports import DatabaseUnavailable
+from app.domain.ports import DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
-from app.domain.tracking.operations import JiraUnavailable
 from app.edge.bodies import BodyMalformed
 from app.edge.parameters import Malformed
 from app.edge.shields import BodyTooLarge, WrongMediaType

@@ -45,6 +45,12 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         "the net under everything else: reads that are due and that no job is waiting for",
     ),
     PeriodicJob(
+        "mark-vanished",
+        "41 * * * *",
+        lambda services, now: services.forge_upkeep.mark_vanished(now=now),
+        "Forge says nothing when a site is deleted: an installation without its hourly call for days is gone",
+    ),
+    PeriodicJob(
         "purge-deliveries",
         "17 3 * * *",
         lambda services, now: services.following.purge_deliveries(now=now),

@@ -13,9 +13,8 @@ import requests
 from atlassian import JiraCloud
 
 from app.domain.identifiers import AccountId, IssueId
-from app.domain.ports import SiteAccess
+from app.domain.ports import IssueHidden, JiraUnavailable, SiteAccess
 from app.domain.tracking.model import IssueSnapshot
-from app.domain.tracking.operations import IssueHidden, JiraUnavailable
 from app.outbound.jira_answers import FIELDS, CvssFields, changes_of, cvss_fields_of, snapshot_of
 from app.outbound.patience import Patience
 from app.outbound.session import GuardedSession, retry_after_seconds
@@ -41,7 +40,7 @@ class _Stamp(requests.auth.AuthBase):
         self._site = site
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"JWT {self._site.sign(str(request.method), request.path_url)}"
+        self._site.authorize(request.headers, method=str(request.method), target=request.path_url)
         return request
 
 

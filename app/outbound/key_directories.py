@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import requests
 
-from app.domain.installations.admission import KeysUnavailable, KeyUnknown
+from app.domain.installations.admission import KeysUnavailable
 from app.outbound.session import GuardedSession
-from app.protocol.refusals import PublicKeyUnfit
+from app.protocol.refusals import KeyUnknown, PublicKeyUnfit
 from app.protocol.signatures import read_public_key
 
 _KEPT = 1_000

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.domain.tracking.operations import JiraUnavailable
+from app.domain.ports import JiraUnavailable
 
 _AT_ONCE = 3
 """Of the threads of a process, so that one slow site cannot take them all."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
@@ -12,15 +13,13 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from app.domain.identifiers import ClientKey, IssueId, TenantId
-from app.domain.installations.model import Registered, Tenant
+from app.domain.installations.model import ForgeRegistered, Registered, Tenant
 from app.domain.ports import DatabaseUnavailable
 from app.domain.tracking.model import IssueRecord
 from app.store.db import db
-from app.store.issues import read_issue
 from app.store.queue import Queue
-from app.store.registry import find_connect
+from app.store.reading import Reading
 from app.store.revision import newest_revision, stored_revision
-from app.store.tenants import find_tenant
 from app.store.unit_of_work import SqlUnitOfWork
 
 _SESSION = " ".join(
@@ -36,35 +35,49 @@ _SESSION = " ".join(
 )
 
 
-def open_engine(app: Flask, url: str, *, connections: int) -> Engine:
-    """Configure Flask-SQLAlchemy for one database and return its engine; opens no connection yet."""
-    app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+@dataclass(frozen=True)
+class Engines:
+    """Two pools on one database."""
+
+    writing: Engine
+    reading: Engine
+    """Always in autocommit: see `app.store.reading`."""
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.writing.dispose()
+        self.reading.dispose()
+
+
+def open_engines(app: Flask, url: str, *, connections: int) -> Engines:
+    """Configure Flask-SQLAlchemy for one database, with so many connections per pool; opens none yet."""
+    options = {
+        "url": url,
         "pool_size": connections,
         "max_overflow": 0,
         "pool_timeout": 5,
         "pool_recycle": 1800,
         "connect_args": {"options": _SESSION, "connect_timeout": 5, "application_name": app.name},
     }
+    app.config["SQLALCHEMY_BINDS"] = {None: options, "reading": {**options, "isolation_level": "AUTOCOMMIT"}}
     db.init_app(app)
     with app.app_context():
-        return db.engine
+        return Engines(writing=db.engines[None], reading=db.engines["reading"])
 
 
 class SqlDatabase:
     """See `app.domain.ports.Database`."""
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], datetime]) -> None:
-        self._engine = engine
-        # One round trip instead of three for the row that every request needs before it has a tenant.
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    def __init__(self, engines: Engines, *, clock: Callable[[], datetime]) -> None:
+        self._engines = engines
+        self._reading = Reading(engines.reading)
         self._clock = clock
         self._queue = Queue()
 
     @contextmanager
     def begin(self, tenant: TenantId | None = None) -> Iterator[SqlUnitOfWork]:
         """A transaction that rolls back unless it is committed."""
-        with _available(), self._engine.connect() as connection:
+        with _available(), self._engines.writing.connect() as connection:
             uow = SqlUnitOfWork(connection, queue=self._queue, now=self._clock())
             if tenant is not None:
                 uow.enter(tenant)
@@ -72,24 +85,28 @@ class SqlDatabase:
 
     def find_connect(self, client_key: ClientKey) -> Registered | None:
         """One registry row."""
-        with _available(), self._autocommit.connect() as connection:
-            return find_connect(connection, client_key)
+        with _available():
+            return self._reading.find_connect(client_key)
+
+    def find_forge(self, forge_installation: str) -> ForgeRegistered | None:
+        """One registry row."""
+        with _available():
+            return self._reading.find_forge(forge_installation)
 
     def view_issue(self, tenant: TenantId, id_or_key: IssueId | str) -> tuple[Tenant, IssueRecord | None]:
         """The tenant, and the issue with its facts."""
-        with _available(), self._engine.connect() as connection:
-            SqlUnitOfWork(connection, queue=self._queue, now=self._clock()).enter(tenant)
-            return find_tenant(connection, tenant), read_issue(connection, tenant, id_or_key)
+        with _available():
+            return self._reading.view_issue(tenant, id_or_key)
 
     def view_tenant(self, tenant: TenantId) -> Tenant:
         """The tenant with its current installation."""
-        with self.begin(tenant) as uow:
-            return uow.tenants.tenant()
+        with _available():
+            return self._reading.view_tenant(tenant)
 
     def is_current(self) -> bool:
         """Whether it can be reached and is migrated to the newest version."""
         try:
-            with _available(), self._autocommit.connect() as connection:
+            with _available(), self._engines.reading.connect() as connection:
                 return stored_revision(connection) == newest_revision()
         except (DatabaseUnavailable, DBAPIError):
             return False

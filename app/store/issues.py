@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, delete, func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.clocks.model import Bounds, Event, Severity
@@ -20,7 +20,7 @@ _EVENTS = (
             func.jsonb_build_array(
                 ClockEventRow.kind,
                 # As microseconds: text of an instant would depend on a session setting.
-                func.floor(func.extract("epoch", ClockEventRow.at) * 1_000_000),
+                func.floor(func.extract("epoch", ClockEventRow.at) * literal_column("1000000")),
                 ClockEventRow.source,
                 ClockEventRow.data,
             )
@@ -31,7 +31,11 @@ _EVENTS = (
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-FIND_ISSUE = select(IssueRow.__table__, PendingReadRow.asked_at, _EVENTS.label("events")).outerjoin(
+FIND_ISSUE = select(
+    *(column for column in IssueRow.__table__.columns if column.name != "tenant_id"),
+    PendingReadRow.asked_at,
+    _EVENTS.label("events"),
+).outerjoin(
     PendingReadRow,
     (PendingReadRow.tenant_id == IssueRow.tenant_id) & (PendingReadRow.issue_id == IssueRow.issue_id),
 )
@@ -127,7 +131,7 @@ class SqlIssues:
         """Every tracked issue, by id, in constant memory."""
         query = FIND_ISSUE.where(IssueRow.tenant_id == self._tenant, IssueRow.tracking == Tracking.TRACKED.value)
         rows = self._connection.execute(query.order_by(IssueRow.issue_id).execution_options(yield_per=500))
-        yield from map(_record, rows)
+        yield from map(record_of, rows)
 
     def accept_delivery(self, delivery: str, *, issue: IssueId, now: datetime) -> bool:
         """Store a webhook once; False when that delivery is already here."""
@@ -214,10 +218,11 @@ def _columns(bounds: Bounds) -> dict[str, Any]:
 def read_issue(connection: Connection, tenant: TenantId, id_or_key: IssueId | str) -> IssueRecord | None:
     """The stored issue with its clock events."""
     row = connection.execute(by_id_or_key(tenant, id_or_key)).first()
-    return None if row is None else _record(row)
+    return None if row is None else record_of(row)
 
 
-def _record(row: Row[Any]) -> IssueRecord:
+def record_of(row: Row[*tuple[Any, ...]]) -> IssueRecord:
+    """The issue in a row of `FIND_ISSUE`."""
     severity = None
     if row.severity_level is not None:
         severity = SeverityReading(Severity(row.severity_level), row.cvss_score, row.cvss_vector, row.severity_source)

@@ -1,13 +1,14 @@
 """The few global rows."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, text
+from sqlalchemy import Connection, Row, insert, select, text, union
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.domain.identifiers import ClientKey, InstallationId, TenantId
-from app.domain.installations.model import InstallationState, Registered
-from app.store.tables import INSTALLATION_IDS, RegistryConnect, RegistryTenant
+from app.domain.identifiers import ClientKey, CloudId, InstallationId, TenantId
+from app.domain.installations.model import ForgeRegistered, InstallationState, Registered
+from app.store.tables import INSTALLATION_IDS, RegistryConnect, RegistryForge, RegistryTenant
 
 FIND_CONNECT = select(
     RegistryConnect.client_key,
@@ -18,6 +19,16 @@ FIND_CONNECT = select(
     RegistryConnect.secret_version,
     RegistryConnect.previous_accepted_until,
     RegistryConnect.applied_at,
+    RegistryConnect.forge_installation,
+)
+FIND_FORGE = select(
+    RegistryForge.forge_installation,
+    RegistryForge.tenant_id,
+    RegistryForge.installation_id,
+    RegistryForge.cloud_id,
+    RegistryForge.environment,
+    RegistryForge.state,
+    RegistryForge.seen_at,
 )
 
 
@@ -33,9 +44,7 @@ class SqlRegistry:
 
     def lock_connect(self, client_key: ClientKey, site_url: str) -> Registered | None:
         """The installation of that client key; nobody else touches it or the site until this transaction ends."""
-        for name in sorted((f"client:{client_key}", f"site:{site_url}")):
-            # Advisory, because there may be no row yet to lock; sorted, so that two events cannot wait for each other.
-            self._connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+        self._lock(f"client:{client_key}", f"site:{site_url}")
         return find_connect(self._connection, client_key)
 
     def find_active_on_site(self, site_url: str) -> Registered | None:
@@ -45,15 +54,15 @@ class SqlRegistry:
                 RegistryConnect.site_url == site_url, RegistryConnect.state == InstallationState.ACTIVE.value
             )
         ).first()
-        return None if found is None else _registered(found)
+        return None if found is None else registered_of(found)
 
-    def add_tenant(self, now: datetime) -> tuple[TenantId, InstallationId]:
-        """New ids."""
-        tenant = self._connection.execute(
-            insert(RegistryTenant).values(created_at=now).returning(RegistryTenant.tenant_id)
-        ).scalar_one()
+    def next_ids(self, tenant: TenantId | None, now: datetime) -> tuple[TenantId, InstallationId]:
+        """The id of a new installation, of that tenant or of a new one."""
+        if tenant is None:
+            adding = insert(RegistryTenant).values(created_at=now).returning(RegistryTenant.tenant_id)
+            tenant = TenantId(self._connection.execute(adding).scalar_one())
         installation = self._connection.execute(select(INSTALLATION_IDS.next_value())).scalar_one()
-        return TenantId(tenant), InstallationId(installation)
+        return tenant, InstallationId(installation)
 
     def save_connect(self, registered: Registered) -> None:
         """Insert or replace the row of that client key."""
@@ -65,6 +74,7 @@ class SqlRegistry:
             "secret_version": registered.secret_version,
             "previous_accepted_until": registered.previous_accepted_until,
             "applied_at": registered.applied_at,
+            "forge_installation": registered.forge_installation,
         }
         self._connection.execute(
             upsert(RegistryConnect)
@@ -75,25 +85,87 @@ class SqlRegistry:
     def list_connect(self) -> tuple[Registered, ...]:
         """Every Connect installation, in order of tenant."""
         found = self._connection.execute(FIND_CONNECT.order_by(RegistryConnect.tenant_id))
-        return tuple(_registered(row) for row in found)
+        return tuple(registered_of(row) for row in found)
+
+    def find_connect_of_forge(self, forge_installation: str) -> Registered | None:
+        """The Connect installation that named this Forge installation."""
+        return find_connect_of_forge(self._connection, forge_installation)
+
+    def lock_forge(self, forge_installation: str, site: str) -> ForgeRegistered | None:
+        """The Forge installation; nobody else decides about it or its site until this transaction ends."""
+        self._lock(f"forge:{forge_installation}", f"forge-site:{site}")
+        return find_forge(self._connection, forge_installation)
+
+    def find_forge_on_site(self, cloud_id: CloudId, environment: str) -> ForgeRegistered | None:
+        """The Forge installation of that site and environment that was alive last."""
+        query = FIND_FORGE.where(RegistryForge.cloud_id == cloud_id, RegistryForge.environment == environment)
+        found = self._connection.execute(query.order_by(RegistryForge.seen_at.desc()).limit(1)).first()
+        return None if found is None else forge_registered_of(found)
+
+    def save_forge(self, registered: ForgeRegistered) -> None:
+        """Insert or replace the row of that Forge installation."""
+        values = {
+            "tenant_id": registered.tenant,
+            "installation_id": registered.installation,
+            "cloud_id": registered.cloud_id,
+            "environment": registered.environment,
+            "state": registered.state.value,
+            "seen_at": registered.seen_at,
+        }
+        self._connection.execute(
+            upsert(RegistryForge)
+            .values(forge_installation=registered.forge_installation, **values)
+            .on_conflict_do_update(index_elements=[RegistryForge.forge_installation], set_=values)
+        )
+
+    def list_forge_unseen(self, since: datetime) -> tuple[ForgeRegistered, ...]:
+        """Active Forge installations that have not proved to be alive since that instant."""
+        query = FIND_FORGE.where(RegistryForge.state == InstallationState.ACTIVE.value, RegistryForge.seen_at < since)
+        return tuple(forge_registered_of(row) for row in self._connection.execute(query))
+
+    def is_active(self, tenant: TenantId) -> bool:
+        """Whether that tenant has an active installation."""
+        active = InstallationState.ACTIVE.value
+        connect = select(RegistryConnect.tenant_id).where(
+            RegistryConnect.tenant_id == tenant, RegistryConnect.state == active
+        )
+        forge = select(RegistryForge.tenant_id).where(RegistryForge.tenant_id == tenant, RegistryForge.state == active)
+        return self._connection.execute(union(connect, forge)).first() is not None
 
     def list_active(self) -> tuple[TenantId, ...]:
         """Every tenant with an active installation."""
-        query = (
-            select(RegistryConnect.tenant_id)
-            .where(RegistryConnect.state == InstallationState.ACTIVE.value)
-            .order_by(RegistryConnect.tenant_id)
-        )
+        active = InstallationState.ACTIVE.value
+        connect = select(RegistryConnect.tenant_id).where(RegistryConnect.state == active)
+        forge = select(RegistryForge.tenant_id).where(RegistryForge.state == active)
+        query = union(connect, forge).order_by("tenant_id")
         return tuple(TenantId(tenant) for tenant in self._connection.execute(query).scalars())
+
+    def _lock(self, *names: str) -> None:
+        for name in sorted(names):
+            # Advisory, because there may be no row yet to lock; sorted, so that two events cannot wait for each other.
+            self._connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+def find_connect_of_forge(connection: Connection, forge_installation: str) -> Registered | None:
+    """The Connect installation that named this Forge installation."""
+    query = FIND_CONNECT.where(RegistryConnect.forge_installation == forge_installation)
+    found = connection.execute(query.order_by(RegistryConnect.applied_at.desc()).limit(1)).first()
+    return None if found is None else registered_of(found)
+
+
+def find_forge(connection: Connection, forge_installation: str) -> ForgeRegistered | None:
+    """The Forge installation in any state."""
+    found = connection.execute(FIND_FORGE.where(RegistryForge.forge_installation == forge_installation)).first()
+    return None if found is None else forge_registered_of(found)
 
 
 def find_connect(connection: Connection, client_key: ClientKey) -> Registered | None:
     """The installation of that client key in any state."""
     found = connection.execute(FIND_CONNECT.where(RegistryConnect.client_key == client_key)).first()
-    return None if found is None else _registered(found)
+    return None if found is None else registered_of(found)
 
 
-def _registered(row: Row[str, int, int, str, str, int, datetime | None, datetime]) -> Registered:
+def registered_of(row: Row[*tuple[Any, ...]]) -> Registered:
     return Registered(
         client_key=ClientKey(row.client_key),
         tenant=TenantId(row.tenant_id),
@@ -103,4 +175,17 @@ def _registered(row: Row[str, int, int, str, str, int, datetime | None, datetime
         secret_version=row.secret_version,
         previous_accepted_until=row.previous_accepted_until,
         applied_at=row.applied_at,
+        forge_installation=row.forge_installation,
+    )
+
+
+def forge_registered_of(row: Row[*tuple[Any, ...]]) -> ForgeRegistered:
+    return ForgeRegistered(
+        forge_installation=row.forge_installation,
+        tenant=TenantId(row.tenant_id),
+        installation=InstallationId(row.installation_id),
+        cloud_id=CloudId(row.cloud_id),
+        environment=row.environment,
+        state=InstallationState(row.state),
+        seen_at=row.seen_at,
     )

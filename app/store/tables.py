@@ -59,10 +59,30 @@ class RegistryConnect(Base):
     secret_version: Mapped[int]
     previous_accepted_until: Mapped[datetime | None] = mapped_column(UTC)
     applied_at: Mapped[datetime] = mapped_column(UTC)
+    forge_installation: Mapped[str | None] = mapped_column(Text, index=True)
 
 
 def _tenant() -> Mapped[int]:
     return mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+
+class RegistryForge(Base):
+    """Forge installation → tenant. Cloud id and environment are here because a reinstall is found by them."""
+
+    __tablename__ = "forge_installations"
+    __table_args__ = (
+        CheckConstraint("state IN ('active', 'uninstalled', 'suspended')", name="state"),
+        Index("ix_forge_installations_site", "cloud_id", "environment"),
+        {"schema": "registry"},
+    )
+
+    forge_installation: Mapped[str] = mapped_column(Text, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("registry.tenants.tenant_id"), index=True)
+    installation_id: Mapped[int] = mapped_column(BigInteger, INSTALLATION_IDS, unique=True)
+    cloud_id: Mapped[str] = mapped_column(Text)
+    environment: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    seen_at: Mapped[datetime] = mapped_column(UTC)
 
 
 class TenantRow(Base):
@@ -87,7 +107,7 @@ class InstallationRow(Base):
 
     tenant_id: Mapped[int] = _tenant()
     installation_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    client_key: Mapped[str] = mapped_column(Text)
+    client_key: Mapped[str | None] = mapped_column(Text)
     base_url: Mapped[str] = mapped_column(Text)
     display_url: Mapped[str] = mapped_column(Text)
     product_type: Mapped[str] = mapped_column(Text)
@@ -128,6 +148,24 @@ class SealedRow(Base):
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     key_id: Mapped[UUID]
     envelope: Mapped[bytes]
+
+
+class ForgeTokenRow(Base):
+    """When the sealed system token of a Forge installation came and until when it is good; the version seals it."""
+
+    __tablename__ = "forge_tokens"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "installation_id"], ["app.installations.tenant_id", "app.installations.installation_id"]
+        ),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = _tenant()
+    installation_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    version: Mapped[int]
+    received_at: Mapped[datetime] = mapped_column(UTC)
+    expires_at: Mapped[datetime] = mapped_column(UTC)
 
 
 class AuditRow(Base):

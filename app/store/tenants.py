@@ -1,14 +1,15 @@
 """A tenant, its installations, and their sealed secrets."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.identifiers import ClientKey, InstallationId, TenantId
-from app.domain.installations.model import ConnectInstall, Tenant
+from app.domain.installations.model import Install, Tenant
 from app.domain.secrets import Purpose, Sealed, SecretMissing, SecretPlace, WrappedKey
-from app.store.tables import DataKeyRow, InstallationRow, RegistryConnect, SealedRow, TenantRow
+from app.store.tables import DataKeyRow, ForgeTokenRow, InstallationRow, RegistryConnect, SealedRow, TenantRow
 
 VIEW_TENANT = (
     select(
@@ -19,14 +20,20 @@ VIEW_TENANT = (
         InstallationRow.display_url,
         TenantRow.region,
         TenantRow.policy,
-        RegistryConnect.secret_version,
+        func.coalesce(RegistryConnect.secret_version, ForgeTokenRow.version).label("secret_version"),
+        ForgeTokenRow.expires_at,
     )
     .join(
         InstallationRow,
         (InstallationRow.tenant_id == TenantRow.tenant_id)
         & (InstallationRow.installation_id == TenantRow.current_installation),
     )
-    .join(RegistryConnect, RegistryConnect.client_key == InstallationRow.client_key)
+    .outerjoin(RegistryConnect, RegistryConnect.client_key == InstallationRow.client_key)
+    .outerjoin(
+        ForgeTokenRow,
+        (ForgeTokenRow.tenant_id == InstallationRow.tenant_id)
+        & (ForgeTokenRow.installation_id == InstallationRow.installation_id),
+    )
 )
 
 
@@ -37,12 +44,20 @@ class SqlTenants:
         self._connection = connection
         self._tenant = tenant
 
-    def save_install(self, install: ConnectInstall, *, region: str, policy: str, now: datetime) -> None:
-        """Insert or update the tenant and its installation."""
+    def save_install(self, install: Install, *, region: str, policy: str, now: datetime) -> None:
+        """Insert or update the tenant and its installation; a tenant that moved to Forge stays reached through it."""
         changing = {"cloud_id": install.cloud_id, "current_installation": install.installation}
+        if install.client_key is not None and self._is_on_forge():
+            del changing["current_installation"]
         self._connection.execute(
             upsert(TenantRow)
-            .values(tenant_id=self._tenant, region=region, policy=policy, created_at=now, **changing)
+            .values(
+                tenant_id=self._tenant,
+                region=region,
+                policy=policy,
+                created_at=now,
+                **changing | {"current_installation": install.installation},
+            )
             .on_conflict_do_update(index_elements=[TenantRow.tenant_id], set_=changing)
         )
         trust = {
@@ -60,6 +75,29 @@ class SqlTenants:
             )
         )
 
+    def _is_on_forge(self) -> bool:
+        query = select(ForgeTokenRow.version).where(ForgeTokenRow.tenant_id == self._tenant).limit(1)
+        return self._connection.execute(query).first() is not None
+
+    def forge_token(self, installation: InstallationId) -> tuple[int, datetime] | None:
+        """Version and arrival of the newest system token of that installation."""
+        query = select(ForgeTokenRow.version, ForgeTokenRow.received_at).where(
+            ForgeTokenRow.tenant_id == self._tenant, ForgeTokenRow.installation_id == installation
+        )
+        found = self._connection.execute(query.with_for_update()).first()
+        return None if found is None else (found.version, found.received_at)
+
+    def save_forge_token(
+        self, installation: InstallationId, *, version: int, received_at: datetime, expires_at: datetime
+    ) -> None:
+        """Remember the newest system token."""
+        values = {"version": version, "received_at": received_at, "expires_at": expires_at}
+        self._connection.execute(
+            upsert(ForgeTokenRow)
+            .values(tenant_id=self._tenant, installation_id=installation, **values)
+            .on_conflict_do_update(index_elements=[ForgeTokenRow.tenant_id, ForgeTokenRow.installation_id], set_=values)
+        )
+
     def tenant(self) -> Tenant:
         """This transaction's tenant."""
         return find_tenant(self._connection, self._tenant)
@@ -73,6 +111,11 @@ class SqlTenants:
         )
         self._connection.execute(
             delete(SealedRow).where(SealedRow.tenant_id == self._tenant, SealedRow.row_id == str(installation))
+        )
+        self._connection.execute(
+            delete(ForgeTokenRow).where(
+                ForgeTokenRow.tenant_id == self._tenant, ForgeTokenRow.installation_id == installation
+            )
         )
 
     def hint_enabled(self, installation: InstallationId, *, enabled: bool) -> None:
@@ -160,14 +203,19 @@ class SqlTenants:
 
 def find_tenant(connection: Connection, tenant: TenantId) -> Tenant:
     """The tenant with its current installation; raises `sqlalchemy.exc.NoResultFound` outside its transaction."""
-    row = connection.execute(VIEW_TENANT.where(TenantRow.tenant_id == tenant)).one()
+    return tenant_of(connection.execute(VIEW_TENANT.where(TenantRow.tenant_id == tenant)).one())
+
+
+def tenant_of(row: Row[*tuple[Any, ...]]) -> Tenant:
+    """The tenant in a row of `VIEW_TENANT`."""
     return Tenant(
-        tenant=tenant,
+        tenant=TenantId(row.tenant_id),
         installation=InstallationId(row.installation_id),
-        client_key=ClientKey(row.client_key),
+        client_key=None if row.client_key is None else ClientKey(row.client_key),
         base_url=row.base_url,
         display_url=row.display_url,
         region=row.region,
         policy=row.policy,
         secret_version=row.secret_version,
+        token_expires_at=row.expires_at,
     )

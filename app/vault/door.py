@@ -7,7 +7,7 @@ opened secret for less than a minute.
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 _Answer = TypeVar("_Answer")
+_BEARERS = frozenset({Purpose.FORGE_TOKEN, Purpose.OAUTH_TOKEN})
 _VERIFIERS = {"computed": verify_signed_request, "context": verify_context_token}
 
 
@@ -187,6 +188,19 @@ class Door:
             now=now,
         )
         return self._answer(place, fetch=fetch, question=sign)
+
+    def stamp(
+        self, headers: MutableMapping[str, str], *, place: SecretPlace, fetch: Callable[[SecretPlace], Sealed]
+    ) -> None:
+        """Put the bearer token at that place on a request that is about to go; errors as in `check_connect_token`."""
+        if place.purpose not in _BEARERS:
+            raise ValueError(f"a {place.purpose} is no bearer token")
+        secret = self._opened.find(place) or self._open(place, fetch(place))
+        headers["Authorization"] = f"Bearer {secret.reveal().decode()}"
+
+    def stamp_fresh(self, headers: MutableMapping[str, str], *, token: Secret) -> None:
+        """The same with a token that came with this very request and has no place yet."""
+        headers["Authorization"] = f"Bearer {token.reveal()}"
 
     def reseal(self, sealed: Sealed | WrappedKey) -> WrappedKey:
         """The same data key under the current primary; unchanged if it is there already. No envelope changes.

@@ -21,7 +21,7 @@ KEPT_INSIDE = {
     "app.domain.clocks.model.NotAnInstant": "`outbound` reads Jira's instants, in jobs",
     "app.domain.clocks.model.IncompleteEvent": "a fault of ours, in jobs",
     "app.domain.secrets.SecretMissing": "`admission` turns it into a refusal",
-    "app.domain.tracking.operations.IssueHidden": "the job that reads records it",
+    "app.domain.ports.IssueHidden": "the job that reads records it",
     "app.edge.gates.RawTargetMissing": "a server that we do not run: a fault of ours, 500",
     "app.edge.panels.view_models.LeakingPanel": "a view that would show too much: a fault of ours, 500",
 }

@@ -6,7 +6,17 @@ import pytest
 from flask import Flask
 
 from app.edge import mounts, public
-from app.edge.gates import by_scheme, context_token, open_to_all, signed_install, signed_request
+from app.edge.gates import (
+    by_scheme,
+    context_token,
+    forge_cron,
+    forge_events,
+    forge_lifecycle,
+    forge_page,
+    open_to_all,
+    signed_install,
+    signed_request,
+)
 from app.edge.mounts import MOUNTS, Mount
 
 CLASSES = {
@@ -17,8 +27,11 @@ CLASSES = {
     "POST /connect/disabled": signed_request,
     "POST /connect/webhooks": signed_request,
     "GET /connect/issue": signed_request,
-    "GET /fragments/issue": {"JWT": context_token},
-    "GET /api/v1/issues/<id_or_key>/clocks": {"JWT": context_token},
+    "GET /fragments/issue": {"JWT": context_token, "Bearer": forge_page},
+    "GET /api/v1/issues/<id_or_key>/clocks": {"JWT": context_token, "Bearer": forge_page},
+    "POST /forge/lifecycle": forge_lifecycle,
+    "POST /forge/events": forge_events,
+    "POST /forge/cron": forge_cron,
     "GET /healthz": open_to_all,
     "GET /readyz": open_to_all,
     "GET /.well-known/security.txt": open_to_all,

@@ -68,6 +68,7 @@ def test_pages_get_the_reader_s_token_and_forge_s_own_calls_the_system_s(manifes
         "ep-ui": {"appUserToken"},
         "ep-events": {"appSystemToken"},
         "ep-lifecycle": {"appSystemToken"},
+        "ep-uninstall": {"appSystemToken"},
         "ep-cron": {"appSystemToken"},
     }
 
@@ -99,7 +100,7 @@ def test_no_key_opens_two_routes_and_no_page_opens_any():
 def test_the_routes_for_forge_itself_are_the_contract_s():
     assert dict(SYSTEM_ROUTES) == {
         "/forge/events": {"ep-events", "pledge-issue-events"},
-        "/forge/lifecycle": {"ep-lifecycle", "pledge-lifecycle", "pledge-uninstall"},
+        "/forge/lifecycle": {"ep-lifecycle", "ep-uninstall", "pledge-lifecycle", "pledge-uninstall"},
         "/forge/cron": {"ep-cron", "pledge-hourly"},
     }
     assert {"pledge-issue"} == UI_MODULE_KEYS

@@ -106,4 +106,4 @@ def web(make_database, keyring_file, atlassian):
             now=now,
         )
         yield made
-        services.database._engine.dispose()
+        services.database._engines.dispose()

@@ -33,7 +33,7 @@ def own_web(monkeypatch, database, keyring_file, tmp_path):
     monkeypatch.setattr(wiring.logs, "configure", lambda _: None)
     app = wiring.web_app()
     yield app.test_client(), keyring
-    app.extensions["pledge.services"].database._engine.dispose()
+    app.extensions["pledge.services"].database._engines.dispose()
 
 
 def fields_of(answer):

@@ -18,7 +18,7 @@ from app import wiring
 from app.domain.audit.entry import Bookkeeping
 from app.domain.identifiers import IssueId, TenantId
 from app.settings import read_settings
-from app.store.database import SqlDatabase, open_engine
+from app.store.database import SqlDatabase, open_engines
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def services(stack, monkeypatch):
     """The use cases in this process, as the worker has them, and a database to put them off balance."""
     for name, value in stack.env.items():
         monkeypatch.setenv(name, value)
-    engine = open_engine(Flask("app"), stack.database.worker, connections=4)
+    engine = open_engines(Flask("app"), stack.database.worker, connections=4)
     yield wiring.services_of(read_settings(stack.env), engine), SqlDatabase(engine, clock=wiring.now)
     engine.dispose()
 

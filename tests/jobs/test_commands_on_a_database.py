@@ -106,7 +106,7 @@ def install(monkeypatch):
     app = wiring.web_app()
     services = app.extensions["pledge.services"]
     services.lifecycle.installed(body, claims, now=NOW)
-    services.database._engine.dispose()
+    services.database._engines.dispose()
 
 
 def test_installations_are_listed_without_their_secrets(on_database, monkeypatch):

@@ -7,7 +7,7 @@ from itertools import pairwise
 import psycopg
 import pytest
 
-from app.domain.tracking.operations import JiraUnavailable
+from app.domain.ports import JiraUnavailable
 from app.jobs import runner
 from app.jobs.runner import RETRY_DELAYS_SECONDS, Worker
 from app.jobs.schedule import SCHEDULE, TENANT_JOBS

@@ -10,8 +10,7 @@ import requests
 from atlassian_jwt.url_utils import hash_url
 
 from app.domain.identifiers import AccountId, IssueId
-from app.domain.ports import SiteAccess
-from app.domain.tracking.operations import IssueHidden, JiraUnavailable
+from app.domain.ports import IssueHidden, JiraUnavailable, SiteAccess
 from app.outbound.jira import ConnectJira
 from simulator.connect import new_secret
 from simulator.installations import Descriptor, Installation
@@ -24,12 +23,12 @@ ISSUE = IssueId(10001)
 def access(url, secret):
     """Signs with PyJWT and atlassian-jwt: the other side of the wire from ours."""
 
-    def sign(method, target):
+    def authorize(headers, *, method, target):
         at = int(time.time())
         claims = {"iss": APP_KEY, "iat": at, "exp": at + 60, "qsh": hash_url(method, target)}
-        return jwt.encode(claims, secret, algorithm="HS256")
+        headers["Authorization"] = f"JWT {jwt.encode(claims, secret, algorithm='HS256')}"
 
-    return SiteAccess(base_url=url, sign=sign)
+    return SiteAccess(base_url=url, authorize=authorize)
 
 
 @pytest.fixture
@@ -98,8 +97,12 @@ def test_a_long_changelog_is_read_page_by_page_in_order(jira, as_app, site, cont
 
 def test_the_cvss_fields_of_a_site_are_looked_up_once_an_hour(jira, as_app, site, clock, monkeypatch):
     asked = []
-    sign = as_app.sign
-    watched = replace(as_app, sign=lambda method, target: asked.append(target) or sign(method, target))
+
+    def authorize(headers, *, method, target):
+        asked.append(target)
+        as_app.authorize(headers, method=method, target=target)
+
+    watched = replace(as_app, authorize=authorize)
     for seconds in (0, 3599, 1):
         clock.seconds += seconds
         jira.read_issue(watched, ISSUE)

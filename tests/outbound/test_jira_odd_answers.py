@@ -6,12 +6,11 @@ import pytest
 import responses
 
 from app.domain.identifiers import AccountId, IssueId
-from app.domain.ports import SiteAccess
-from app.domain.tracking.operations import IssueHidden, JiraUnavailable
+from app.domain.ports import IssueHidden, JiraUnavailable, SiteAccess
 from app.outbound.jira import ConnectJira
 
 URL = "https://example.atlassian.net"
-SITE = SiteAccess(base_url=URL, sign=lambda method, target: "token")
+SITE = SiteAccess(base_url=URL, authorize=lambda headers, *, method, target: None)
 ISSUE = IssueId(10001)
 FIELDS = {
     "issuetype": {"name": "Bug"},

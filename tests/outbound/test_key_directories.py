@@ -7,8 +7,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from app.domain.installations.admission import KeysUnavailable, KeyUnknown
+from app.domain.installations.admission import KeysUnavailable
 from app.outbound.key_directories import InstallKeys
+from app.protocol.refusals import KeyUnknown
 
 
 def pem(key):

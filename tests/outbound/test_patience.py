@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.tracking.operations import JiraUnavailable
+from app.domain.ports import JiraUnavailable
 from app.outbound.patience import Patience
 
 SITE, OTHER = "https://a.atlassian.net", "https://b.atlassian.net"

@@ -25,7 +25,7 @@ def test_a_page_s_token_names_the_person_the_module_and_the_issue(simulator, min
 
 
 @pytest.mark.parametrize(
-    ("kind", "key"), [("events", "ep-events"), ("lifecycle", "ep-lifecycle"), ("uninstall", "ep-lifecycle")]
+    ("kind", "key"), [("events", "ep-events"), ("lifecycle", "ep-lifecycle"), ("uninstall", "ep-uninstall")]
 )
 def test_a_system_call_has_no_principal_unless_asked_for(mint, kind, key):
     minted = mint(kind=kind)

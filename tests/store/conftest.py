@@ -10,9 +10,9 @@ from flask import Flask
 from app.domain.audit.entry import Action, AuditEvent
 from app.domain.clocks.model import Event, EventKind
 from app.domain.identifiers import ClientKey, IssueId
-from app.domain.installations.model import ConnectInstall, InstallationState, Registered
+from app.domain.installations.model import Install, InstallationState, Registered
 from app.domain.tracking.model import IssueRecord, Tracking
-from app.store.database import SqlDatabase, open_engine
+from app.store.database import SqlDatabase, open_engines
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 ADDED = AuditEvent(Action.INSTALLATION_ADDED, "atlassian", "installation/1")
@@ -43,7 +43,7 @@ def open_store():
     with ExitStack() as exits:
 
         def opened(url, *, connections=3, clock=lambda: NOW):
-            engine = open_engine(Flask(f"test{next(_NUMBERS)}"), url, connections=connections)
+            engine = open_engines(Flask(f"test{next(_NUMBERS)}"), url, connections=connections)
             exits.callback(engine.dispose)
             return SqlDatabase(engine, clock=clock)
 
@@ -67,7 +67,7 @@ def register():
     def register(database, **changes):
         number = next(_NUMBERS)
         with database.begin() as uow:
-            tenant, installation = uow.registry.add_tenant(NOW)
+            tenant, installation = uow.registry.next_ids(None, NOW)
             values = {
                 "client_key": ClientKey(f"key-{number}"),
                 "tenant": tenant,
@@ -103,7 +103,7 @@ def install_of(registered, **changes):
         "cloud_id": "cloud",
         "product_type": "jira",
     }
-    return ConnectInstall(**values | changes)
+    return Install(**values | changes)
 
 
 @pytest.fixture

@@ -82,11 +82,11 @@ def test_connections_cut_while_they_idle_in_the_pool_cost_one_refusal_at_most(sh
 
 def test_an_exhausted_pool_is_unavailable_after_its_time(shared, open_store, tenant):
     database = open_store(shared.web, connections=1)
-    database._engine.pool._timeout = 0.2
+    database._engines.writing.pool._timeout = 0.2
     with database.begin(tenant):
         started = time.monotonic()
-        with pytest.raises(DatabaseUnavailable):
-            database.view_tenant(tenant)
+        with pytest.raises(DatabaseUnavailable), database.begin(tenant):
+            raise AssertionError("there was a second connection")
         assert time.monotonic() - started < 2
     assert database.view_tenant(tenant).tenant == tenant
 
@@ -150,7 +150,7 @@ def test_a_database_that_is_not_migrated_or_behind_is_not_current(make_database,
         assert not behind.is_current()
         database.execute("DROP TABLE registry.alembic_version")
         assert not behind.is_current()
-        behind._engine.dispose()
+        behind._engines.dispose()
 
 
 def test_is_current_does_not_hold_a_connection(shared, open_store):

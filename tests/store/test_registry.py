@@ -62,9 +62,9 @@ def test_lists_come_in_order_of_tenant_and_the_active_ones_alone(web, worker, re
 
 def test_ids_are_never_given_twice(web, now):
     with web.begin() as uow:
-        pairs = [uow.registry.add_tenant(now) for _ in range(3)]
+        pairs = [uow.registry.next_ids(None, now) for _ in range(3)]
     with web.begin() as uow:
-        pairs.append(uow.registry.add_tenant(now))
+        pairs.append(uow.registry.next_ids(None, now))
     assert len({tenant for tenant, _ in pairs}) == len({installation for _, installation in pairs}) == 4
 
 

@@ -31,6 +31,11 @@ def two(web, worker, register, record, now):
             run(uow, "INSERT INTO app.data_keys VALUES (:tenant, 'p', gen_random_uuid(), 'k', '', now())",
                 tenant=registered.tenant)  # fmt: skip
             run(uow, "INSERT INTO app.sealed_secrets SELECT tenant_id, purpose, '1', 1, key_id, '' FROM app.data_keys")
+            run(
+                uow,
+                "INSERT INTO app.forge_tokens SELECT tenant_id, installation_id, 1, now(), now()"
+                " FROM app.installations",
+            )
             uow._connection.commit()
     return pair
 

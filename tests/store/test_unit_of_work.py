@@ -72,7 +72,7 @@ def test_a_change_whose_entry_cannot_be_written_does_not_happen(make_database, o
             uow.issues.accept_delivery("hook", issue=1, now=now)
             uow.commit(because=added)
         assert deliveries(database, tenant) == []
-        web._engine.dispose()
+        web._engines.dispose()
 
 
 def test_the_worker_writes_entries_too(worker, shared, tenant):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from app.domain.access.roles import Permission, Role, is_granted
 from app.domain.identifiers import AccountId, IssueId, TenantId
 from app.domain.ports import JiraSites, SiteAccess
+from app.domain.secrets import Secret
 
 CONFIRMED_FOR = timedelta(minutes=15)
 DENIED_FOR = timedelta(seconds=30)
@@ -53,19 +54,25 @@ class IssueAccess:
     """The one check before anything of an issue is shown."""
 
     jira: JiraSites
-    site_of: Callable[[TenantId], SiteAccess]
+    site_of: Callable[[TenantId, Secret | None], SiteAccess]
     confirmations: Confirmations
 
-    def require(self, permission: Permission, question: Question, *, now: datetime) -> None:
-        """Return if the role that Jira confirms grants it; raises `NotConfirmed` or `JiraUnavailable`."""
-        roles = frozenset({Role.ISSUE_BROWSER}) if self._may_browse(question, now=now) else frozenset()
+    def require(
+        self, permission: Permission, question: Question, *, now: datetime, person_token: Secret | None = None
+    ) -> None:
+        """Return if the role that Jira confirms grants it; raises `NotConfirmed` or `JiraUnavailable`.
+
+        Jira is asked with the person's own token where there is one, else as the app.
+        """
+        may_browse = self._may_browse(question, person_token, now=now)
+        roles = frozenset({Role.ISSUE_BROWSER}) if may_browse else frozenset()
         if not is_granted(permission, roles):
             raise NotConfirmed
 
-    def _may_browse(self, question: Question, *, now: datetime) -> bool:
+    def _may_browse(self, question: Question, person_token: Secret | None, *, now: datetime) -> bool:
         tenant, account, issue = question
         allowed = self.confirmations.find(question, now=now)
         if allowed is None:
-            allowed = self.jira.may_browse(self.site_of(tenant), account, issue)
+            allowed = self.jira.may_browse(self.site_of(tenant, person_token), account, issue)
             self.confirmations.remember(question, allowed=allowed, now=now)
         return allowed

@@ -26,6 +26,8 @@ class Action(StrEnum):
     INSTALLATION_RENEWED = "installation.renewed"
     INSTALLATION_REMOVED = "installation.removed"
     INSTALLATION_RETURNED = "installation.returned"
+    INSTALLATION_MOVED = "installation.moved"
+    INSTALLATION_VANISHED = "installation.vanished"
     ISSUE_TRACKED = "issue.tracked"
     ISSUE_HIDDEN = "issue.hidden"
 
@@ -38,6 +40,7 @@ class Bookkeeping(StrEnum):
     READ_ASKED = "read asked for"
     READ_SETTLED = "read settled"
     HINT_STORED = "enabled or disabled hint stored"
+    FORGE_SEEN = "system token or sign of life kept"
     DELIVERIES_PURGED = "old delivery ids purged"
 
 

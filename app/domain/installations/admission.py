@@ -1,13 +1,12 @@
 """Who is calling? From a request with a token to a `Caller`, or a refusal."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from app.domain.identifiers import AccountId, ClientKey, TenantId
 from app.domain.installations.model import Caller, CallerKind, InstallationState, Registered
-from app.domain.ports import Database, KeyDirectory, SiteAccess, Vault
+from app.domain.ports import Database, KeyDirectory, Vault
 from app.domain.secrets import Purpose, Sealed, SecretMissing, SecretPlace
 from app.protocol.connect_jwt import (
     ConnectClaims,
@@ -24,12 +23,6 @@ class IssuerUnknown(TokenRefused):
     """No active installation has this client key."""
 
     code = "issuer_unknown"
-
-
-class KeyUnknown(TokenRefused):
-    """No install key server has a key of this id."""
-
-    code = "kid_unknown"
 
 
 class KeysUnavailable(Exception):
@@ -99,30 +92,3 @@ class Admission:
             region=self.region,
             licence_active=claims.license_active,
         )
-
-
-def site_access(
-    database: Database, vault: Vault, tenant: TenantId, *, app_key: str, clock: Callable[[], datetime]
-) -> SiteAccess:
-    """How that tenant's site is called as the app; each request is signed on its own, at its own instant."""
-    with database.begin(tenant) as uow:
-        site = uow.tenants.tenant()
-    place = SecretPlace(tenant, Purpose.CONNECT_SECRET, str(site.installation), site.secret_version)
-
-    def fetch(wanted: SecretPlace) -> Sealed:
-        with database.begin(tenant) as uow:
-            return uow.tenants.sealed(wanted)
-
-    def sign(method: str, target: str) -> str:
-        return vault.sign_connect_token(
-            method=method,
-            target=target,
-            base_path="",
-            app_key=app_key,
-            client_key=site.client_key,
-            place=place,
-            fetch=fetch,
-            now=clock(),
-        )
-
-    return SiteAccess(base_url=site.base_url, sign=sign)

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from app.domain.identifiers import AccountId, ClientKey, InstallationId, TenantId
+from app.domain.identifiers import AccountId, ClientKey, CloudId, InstallationId, TenantId
 from app.domain.secrets import Secret
 
 
@@ -33,6 +33,8 @@ class Registered:
     """Until when the version before it is accepted too."""
     applied_at: datetime
     """`iat` of the last lifecycle event that was applied; older ones are ignored."""
+    forge_installation: str | None = None
+    """The Forge installation that this one has moved or is moving to."""
 
     def live_versions(self, now: datetime) -> tuple[int, ...]:
         """Secret versions that are accepted at `now`, newest first."""
@@ -42,12 +44,29 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class ConnectInstall:
-    """A verified `installed` body: what we keep of it."""
+class ForgeRegistered:
+    """What is known of a Forge installation before its tenant is: ids and state only."""
+
+    forge_installation: str
+    """ARI; new with every reinstall."""
+    tenant: TenantId
+    installation: InstallationId
+    cloud_id: CloudId
+    environment: str
+    """`PRODUCTION`, `STAGING` or `DEVELOPMENT`."""
+    state: InstallationState
+    seen_at: datetime
+    """When it last proved to be alive, to the hour."""
+
+
+@dataclass(frozen=True)
+class Install:
+    """One trust relation, verified: what we keep of it."""
 
     tenant: TenantId
     installation: InstallationId
-    client_key: ClientKey
+    client_key: ClientKey | None
+    """None for Forge."""
     base_url: str
     """Where the REST API is."""
     display_url: str
@@ -68,6 +87,8 @@ class ConnectInstallBody:
     product_type: str
     shared_secret: Secret | None
     """Only in `installed`."""
+    forge_installation: str | None = None
+    """The same app, installed from Forge (Connect on Forge)."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +97,16 @@ class Tenant:
 
     tenant: TenantId
     installation: InstallationId
-    client_key: ClientKey
+    client_key: ClientKey | None
+    """None once it is reached through Forge."""
     base_url: str
     display_url: str
     region: str
     policy: str
-    secret_version: int
+    secret_version: int | None
+    """Of the shared secret (Connect) or the system token (Forge); None = no token has come yet."""
+    token_expires_at: datetime | None = None
+    """Of the system token."""
 
     def frame_ancestors(self) -> tuple[str, ...]:
         """The origins that may frame our pages for this tenant: its own two, never a wildcard (custom domains)."""
@@ -106,6 +131,8 @@ class Caller:
     region: str
     licence_active: bool | None
     """None = the token does not say; absent is not inactive."""
+    person_token: Secret | None = None
+    """The person's own access to Jira, where it came along (Forge); used for this request and never stored."""
 
 
 def _origin(url: str) -> str:

@@ -13,8 +13,8 @@ from app.domain.identifiers import ClientKey, InstallationId
 from app.domain.installations.admission import connect_place
 from app.domain.installations.model import (
     Caller,
-    ConnectInstall,
     ConnectInstallBody,
+    Install,
     InstallationState,
     Registered,
 )
@@ -161,7 +161,7 @@ class Lifecycle:
         now: datetime,
     ) -> Registered:
         if known is None:
-            tenant, installation = uow.registry.add_tenant(now)
+            tenant, installation = uow.registry.next_ids(None, now)
             return Registered(
                 client_key=ClientKey(body.client_key),
                 tenant=tenant,
@@ -171,6 +171,7 @@ class Lifecycle:
                 secret_version=1,
                 previous_accepted_until=None,
                 applied_at=claims.issued_at,
+                forge_installation=body.forge_installation,
             )
         grace = None
         if known.state is InstallationState.ACTIVE and self.rules.secret_grace_seconds:
@@ -182,6 +183,7 @@ class Lifecycle:
             secret_version=known.secret_version + 1,
             previous_accepted_until=grace,
             applied_at=claims.issued_at,
+            forge_installation=body.forge_installation or known.forge_installation,
         )
 
     def _seal(self, uow: UnitOfWork, registered: Registered, secret: Secret, *, now: datetime) -> None:
@@ -201,8 +203,8 @@ def _long_enough(secret: Secret | None) -> Secret:
     return secret
 
 
-def _install(registered: Registered, body: ConnectInstallBody) -> ConnectInstall:
-    return ConnectInstall(
+def _install(registered: Registered, body: ConnectInstallBody) -> Install:
+    return Install(
         tenant=registered.tenant,
         installation=registered.installation,
         client_key=registered.client_key,

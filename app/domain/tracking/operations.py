@@ -8,9 +8,10 @@ from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.clocks.engine import bounds_of
 from app.domain.clocks.model import Event
 from app.domain.identifiers import IssueId, TenantId
-from app.domain.installations.model import Caller, InstallationState
-from app.domain.ports import Database, JiraSites, SiteAccess, UnitOfWork
+from app.domain.installations.model import Caller
+from app.domain.ports import Database, IssueHidden, JiraSites, SiteAccess, UnitOfWork
 from app.domain.promises.shelf import InForce
+from app.domain.secrets import Secret
 from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead, Tracking
 from app.domain.tracking.rule import TrackingRule, facts_of, severity_now
 
@@ -21,18 +22,6 @@ _FIRST_LEASE_SECONDS = 10
 _LONGEST_LEASE_SECONDS = 3600
 DELIVERIES_KEPT_DAYS = 3
 """Jira retries for well under an hour; a manual redelivery of an older webhook only causes one more read."""
-
-
-class IssueHidden(Exception):
-    """Jira does not show this issue to the app (404 or 403)."""
-
-
-class JiraUnavailable(Exception):
-    """Jira cannot be asked at the moment."""
-
-    def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__(self.__doc__)
-        self.retry_after_seconds = retry_after_seconds
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ class Following:
 
     database: Database
     jira: JiraSites
-    site_of: Callable[[TenantId], SiteAccess]
+    site_of: Callable[[TenantId, Secret | None], SiteAccess]
     rule: TrackingRule
     in_force: Callable[[str], InForce]
 
@@ -57,12 +46,14 @@ class Following:
         self,
         caller: Caller,
         *,
-        delivery: str,
+        deliveries: tuple[str, ...],
         issue: IssueId,
         hint: IssueHint | None,
         now: datetime,
     ) -> None:
-        """Store a webhook once and ask for a read, in one transaction; drop what has no clock.
+        """Store a webhook or event once and ask for a read, in one transaction; drop what has no clock.
+
+        `deliveries` are its names: one that is known already makes it a repetition.
 
         Without a readable hint the issue is read, because a lost event is worse than one read too many.
         """
@@ -70,7 +61,7 @@ class Following:
             matters = hint is None or self.rule.matches(issue_type=hint.issue_type, labels=hint.labels)
             if not matters and not uow.issues.is_tracked(issue):
                 return
-            if not uow.issues.accept_delivery(delivery, issue=issue, now=now):
+            if not all(uow.issues.accept_delivery(name, issue=issue, now=now) for name in deliveries):
                 return
             uow.issues.ask_read(issue, now=now)
             uow.enqueue("read-issues", caller.tenant)
@@ -92,11 +83,11 @@ class Following:
         """
         with self.database.begin(tenant) as uow:
             uow.await_enqueued("read-issues", tenant)
-            installed = uow.registry.find_connect(uow.tenants.tenant().client_key)
-        if installed is None or installed.state is not InstallationState.ACTIVE:
+            is_active = uow.registry.is_active(tenant)
+        if not is_active:
             # Nothing may be asked of this site any more. What is due stays due, for the day it comes back.
             return 0
-        site = self.site_of(tenant)
+        site = self.site_of(tenant, None)
         done = 0
         while done < SLICE and (read := self._lease(tenant, now=now)):
             self._read(tenant, site, read, now=now)

@@ -4,19 +4,18 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from flask import Response, render_template, stream_with_context
+from flask import Response, jsonify, render_template, stream_with_context
 
 from app.domain.access.decisions import NotConfirmed
 from app.domain.access.roles import Permission
 from app.domain.identifiers import IssueId
 from app.domain.installations.model import Caller
-from app.domain.ports import DatabaseUnavailable
+from app.domain.ports import DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
 from app.domain.tracking.model import SeverityReading, Tracking
-from app.domain.tracking.operations import JiraUnavailable
 from app.domain.tracking.queries import ClockReading, IssueClocks
 from app.edge import parameters
-from app.edge.caller import caller, config, now, services
+from app.edge.caller import caller, config, is_forge, now, services
 from app.edge.panels.view_models import ClockView, IssuePanel, PageShell, PolicyLine, SeverityLine, WhyStep
 from app.edge.problems import report, trace_id
 from app.edge.shields import allow_frames
@@ -49,7 +48,7 @@ def page() -> Response:
 def fragment() -> Response:
     """`GET /fragments/issue`: the same panel, fresh. A refusal is a panel too, without a fact in it."""
     panel = _panel(caller(), parameters.issue_id(), parameters.issue_key(), at=now())
-    return Response(_html(panel), mimetype="text/html")
+    return jsonify(html=_html(panel)) if is_forge() else Response(_html(panel), mimetype="text/html")
 
 
 def _panel(who: Caller, issue: IssueId, key: str, *, at: datetime) -> IssuePanel:
@@ -58,7 +57,8 @@ def _panel(who: Caller, issue: IssueId, key: str, *, at: datetime) -> IssuePanel
     try:
         if who.account is None:
             raise NotConfirmed
-        services().access.require(Permission.VIEW_ISSUE_CLOCKS, (who.tenant, who.account, issue), now=at)
+        question = (who.tenant, who.account, issue)
+        services().access.require(Permission.VIEW_ISSUE_CLOCKS, question, now=at, person_token=who.person_token)
         view = services().views.view(who.tenant, issue, now=at)
         if view.record is None:
             services().following.ask_first_read(who.tenant, issue, now=at)

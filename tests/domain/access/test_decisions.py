@@ -8,8 +8,7 @@ from app.domain.access import decisions
 from app.domain.access.decisions import Confirmations, IssueAccess, NotConfirmed
 from app.domain.access.roles import ROLES, Permission, Role, is_granted
 from app.domain.identifiers import AccountId, IssueId, TenantId
-from app.domain.ports import SiteAccess
-from app.domain.tracking.operations import JiraUnavailable
+from app.domain.ports import JiraUnavailable, SiteAccess
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 QUESTION = (TenantId(1), AccountId("a"), IssueId(10001))
@@ -42,8 +41,8 @@ def board():
 
 @pytest.fixture
 def access(board):
-    def site_of(tenant):
-        return SiteAccess(f"https://{tenant}.example.com", sign=lambda method, target: "token")
+    def site_of(tenant, person_token):
+        return SiteAccess(f"https://{tenant}.example.com", authorize=lambda headers, *, method, target: None)
 
     return IssueAccess(board, site_of, Confirmations())
 

@@ -10,12 +10,13 @@ from atlassian_jwt.url_utils import hash_url
 from flask import Flask
 
 from app.domain.identifiers import ClientKey
-from app.domain.installations.admission import Admission, KeyUnknown
+from app.domain.installations.admission import Admission
 from app.domain.installations.model import ConnectInstallBody
 from app.domain.installations.operations import Lifecycle, LifecycleRules
 from app.domain.secrets import Secret
 from app.protocol.connect_jwt import InstallClaims, SignedRequest
-from app.store.database import SqlDatabase, open_engine
+from app.protocol.refusals import KeyUnknown
+from app.store.database import SqlDatabase, open_engines
 from app.vault.door import Door
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -36,7 +37,7 @@ def shared(make_database):
 
 @pytest.fixture(scope="module")
 def database(shared):
-    engine = open_engine(Flask("installations"), shared.web, connections=4)
+    engine = open_engines(Flask("installations"), shared.web, connections=4)
     yield SqlDatabase(engine, clock=lambda: NOW)
     engine.dispose()
 

@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 
 from app.domain.identifiers import ClientKey
-from app.domain.installations.admission import IssuerUnknown, KeyUnknown, site_access
+from app.domain.installations.admission import IssuerUnknown
 from app.domain.installations.model import CallerKind
+from app.domain.installations.site import site_access
 from app.domain.secrets import Secret
 from app.protocol.connect_jwt import SignedRequest
-from app.protocol.refusals import TokenRefused
+from app.protocol.refusals import KeyUnknown, TokenRefused
 
 OLD, NEW = "s" * 40, "n" * 40
 HOUR, MOMENT = timedelta(hours=1), timedelta(microseconds=1)
@@ -116,7 +117,9 @@ def test_a_signed_install_whose_key_nobody_has_is_refused(admission, now):
 
 def test_a_site_is_called_with_tokens_that_it_accepts(database, admission, installed, now):
     tenant = database.find_connect(ClientKey(installed)).tenant
-    site = site_access(database, admission.vault, tenant, app_key="io.pledge.app", clock=lambda: now)
+    site = site_access(database, admission.vault, tenant, None, app_key="io.pledge.app", clock=lambda: now)
     assert site.base_url == f"https://{installed}.atlassian.net"
-    first, second = (site.sign("GET", f"/rest/api/3/issue/{number}") for number in (1, 2))
+    first, second = {}, {}
+    site.authorize(first, method="GET", target="/rest/api/3/issue/1")
+    site.authorize(second, method="GET", target="/rest/api/3/issue/2")
     assert first != second

@@ -10,13 +10,13 @@ from flask import Flask
 import app
 from app.domain.audit.entry import Action, AuditEvent
 from app.domain.identifiers import ClientKey, IssueId
-from app.domain.installations.model import ConnectInstall, InstallationState, Registered
-from app.domain.ports import SiteAccess
+from app.domain.installations.model import Install, InstallationState, Registered
+from app.domain.ports import IssueHidden, SiteAccess
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.tracking.model import Change, IssueSnapshot
-from app.domain.tracking.operations import Following, IssueHidden
+from app.domain.tracking.operations import Following
 from app.domain.tracking.rule import TrackingRule
-from app.store.database import SqlDatabase, open_engine
+from app.store.database import SqlDatabase, open_engines
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 CREATED = NOW - timedelta(days=10)
@@ -88,7 +88,7 @@ def shared(make_database):
 def roles(shared):
     """The database as web and as worker open it."""
     opened = [
-        open_engine(Flask(f"tracking-{role}"), url, connections=2)
+        open_engines(Flask(f"tracking-{role}"), url, connections=2)
         for role, url in (("web", shared.web), ("worker", shared.worker))
     ]
     yield [SqlDatabase(engine, clock=lambda: NOW) for engine in opened]
@@ -104,10 +104,10 @@ def register(roles):
         name = uuid4().hex
         url = f"https://{name}.example.com"
         with roles[0].begin() as uow:
-            tenant, installation = uow.registry.add_tenant(NOW)
+            tenant, installation = uow.registry.next_ids(None, NOW)
             uow.enter(tenant)
             uow.registry.save_connect(Registered(ClientKey(name), tenant, installation, url, state, 1, None, NOW))
-            install = ConnectInstall(tenant, installation, ClientKey(name), url, url, None, "jira")
+            install = Install(tenant, installation, ClientKey(name), url, url, None, "jira")
             uow.tenants.save_install(install, region="global", policy="atlassian-marketplace", now=NOW)
             uow.commit(because=AuditEvent(Action.INSTALLATION_ADDED, "atlassian", "installation/1"))
         return tenant
@@ -126,8 +126,8 @@ def following(roles, board):
     shelf = PolicyShelf(lambda name: (Path(app.__file__).parent / "policies" / f"{name}.toml").read_text())
 
     def made(database):
-        def site_of(tenant):
-            return SiteAccess(database.view_tenant(tenant).base_url, sign=lambda method, target: "token")
+        def site_of(tenant, person_token):
+            return SiteAccess(database.view_tenant(tenant).base_url, authorize=lambda headers, *, method, target: None)
 
         return Following(database, board, site_of, TrackingRule(), shelf.in_force)
 

@@ -8,8 +8,9 @@ import pytest
 from app.domain.clocks.model import EventKind, Severity
 from app.domain.identifiers import IssueId
 from app.domain.installations.model import Caller, CallerKind, InstallationState
+from app.domain.ports import JiraUnavailable
 from app.domain.tracking.model import Tracking
-from app.domain.tracking.operations import DELIVERIES_KEPT_DAYS, SLICE, IssueHint, JiraUnavailable
+from app.domain.tracking.operations import DELIVERIES_KEPT_DAYS, SLICE, IssueHint
 
 ISSUE = IssueId(10001)
 SECURITY, OTHER = IssueHint("Bug", ("security",)), IssueHint("Task", ("garden",))
@@ -21,7 +22,7 @@ def hook(following, tenant, now):
 
     def hook(hint=SECURITY, *, delivery="d1", issue=ISSUE, at=now):
         caller = Caller(tenant, None, CallerKind.HOST, "production", "global", None)
-        following[0].accept_webhook(caller, delivery=delivery, issue=issue, hint=hint, now=at)
+        following[0].accept_webhook(caller, deliveries=(delivery,), issue=issue, hint=hint, now=at)
 
     return hook
 

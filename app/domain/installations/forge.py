@@ -1,0 +1,310 @@
+"""Forge: from an invocation token to a `Caller`, and what lifecycle calls and the hourly trigger change.
+
+A Forge installation becomes known by its first valid call, whatever that is: `installed` may come after the first
+event. To which tenant it belongs is decided once, in this order: the Connect installation that named it in a signed
+`installed`; the Connect client key that Jira keeps for the app (asked with the system token); the site's last Forge
+installation of the same environment, within retention; else a new tenant. Nothing of another environment is joined.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
+from app.domain.identifiers import AccountId, ClientKey, CloudId, TenantId
+from app.domain.installations.model import (
+    Caller,
+    CallerKind,
+    ForgeRegistered,
+    Install,
+    InstallationState,
+    Registered,
+)
+from app.domain.installations.site import TokenAwaited
+from app.domain.ports import Database, ForgeKeyDirectory, ForgeSites, UnitOfWork, Vault
+from app.domain.secrets import Purpose, Secret, SecretPlace
+from app.protocol.forge_fit import (
+    ForgeInvocation,
+    require_system_call,
+    require_ui_call,
+    unverified_fit_kid,
+    verify_invocation,
+)
+from app.protocol.refusals import NotForThis
+
+RETENTION = timedelta(days=30)
+"""For how long a reinstall finds the data of the installation before it."""
+GONE_AFTER = timedelta(days=3)
+"""Without the hourly call for that long, an installation is taken for removed."""
+
+_TOKEN_LIFE = timedelta(hours=2)
+"""A system token that comes straight from Forge is good for two hours at least (Forge docs, calling product APIs)."""
+_TOKEN_RENEWED_AFTER = timedelta(minutes=30)
+_SEEN_EVERY = timedelta(hours=1)
+_PRODUCTION = "PRODUCTION"
+
+
+class InstallationUnknown(NotForThis):
+    """This installation was removed; only a new one is accepted."""
+
+    code = "unknown_installation"
+
+
+class ObjectMismatch(NotForThis):
+    """The request names another object than the token's context."""
+
+    code = "object_mismatch"
+
+
+@dataclass(frozen=True)
+class ForgeRules:
+    """Which invocations are for us."""
+
+    app_id: str
+    environments: frozenset[str]
+    api_url: str
+    connect_app_key: str | None
+    region: str
+    policy: str
+
+
+@dataclass(frozen=True)
+class ForgeAdmission:
+    """The two Forge gates."""
+
+    database: Database
+    keys: ForgeKeyDirectory
+    sites: ForgeSites
+    vault: Vault
+    rules: ForgeRules
+
+    def admit_page(
+        self,
+        token: str,
+        *,
+        module_keys: frozenset[str],
+        issue: str | None,
+        person_token: Secret | None,
+        now: datetime,
+    ) -> Caller:
+        """The person behind a call of our own page; `issue` is the one that the request names, if it names one.
+
+        `person_token` may be forged by whoever calls us directly: it is only ever used to ask Jira about the account
+        that the invocation token names, which Jira answers to that person (and to administrators) alone.
+        Raises a protocol `Refusal`, `ObjectMismatch`, `InstallationUnknown`, `KeysUnavailable`, `JiraUnavailable`.
+        """
+        invocation = self._verify(token, now)
+        account = require_ui_call(invocation, module_keys=module_keys)
+        stated = _issue_of(invocation.context)
+        if issue is not None and stated is not None and stated != issue:
+            raise ObjectMismatch
+        registered = self._registered(invocation, None, now=now)
+        return replace(self._caller(registered, invocation, account=AccountId(account)), person_token=person_token)
+
+    def admit_system(
+        self, token: str, *, module_keys: frozenset[str], system_token: Secret | None, now: datetime
+    ) -> tuple[Caller, ForgeInvocation]:
+        """Forge itself: an event, a lifecycle call or the hourly trigger. Keeps the system token that came along.
+
+        Raises as `admit_page`.
+        """
+        invocation = self._verify(token, now)
+        require_system_call(invocation, module_keys=module_keys)
+        registered = self._registered(invocation, system_token, now=now)
+        self._keep(registered, system_token, now=now)
+        return self._caller(registered, invocation, account=None), invocation
+
+    def removed(self, caller: Caller, invocation: ForgeInvocation, *, now: datetime) -> None:
+        """The app is about to be removed: access ends and the system token is destroyed."""
+        with self.database.begin() as uow:
+            known = uow.registry.lock_forge(invocation.installation_id, _site(invocation))
+            if known is None or known.state is InstallationState.UNINSTALLED:
+                return
+            uow.enter(caller.tenant)
+            uow.registry.save_forge(replace(known, state=InstallationState.UNINSTALLED, seen_at=now))
+            uow.tenants.mark_uninstalled(known.installation, now)
+            uow.commit(
+                because=AuditEvent(Action.INSTALLATION_REMOVED, "atlassian", f"installation/{known.installation}")
+            )
+
+    def _verify(self, token: str, now: datetime) -> ForgeInvocation:
+        return verify_invocation(
+            token,
+            keys=self.keys.keys(unverified_fit_kid(token)),
+            app_id=self.rules.app_id,
+            environments=self.rules.environments,
+            now=now,
+            api_url=self.rules.api_url,
+        )
+
+    def _registered(
+        self, invocation: ForgeInvocation, system_token: Secret | None, *, now: datetime
+    ) -> ForgeRegistered:
+        known = self.database.find_forge(invocation.installation_id)
+        if known is None:
+            return self._first_contact(invocation, system_token, now=now)
+        if known.state is not InstallationState.ACTIVE:
+            raise InstallationUnknown
+        return known
+
+    def _first_contact(
+        self, invocation: ForgeInvocation, system_token: Secret | None, *, now: datetime
+    ) -> ForgeRegistered:
+        client_key = self._connect_client_key(invocation, system_token)
+        with self.database.begin() as uow:
+            known = uow.registry.lock_forge(invocation.installation_id, _site(invocation))
+            if known is not None:
+                return known
+            connect = self._connect(uow, invocation, client_key)
+            former = uow.registry.find_forge_on_site(CloudId(invocation.cloud_id), invocation.environment_type)
+            tenant, installation = uow.registry.next_ids(_tenant_of(connect, former, now=now), now)
+            uow.enter(tenant)
+            registered = ForgeRegistered(
+                forge_installation=invocation.installation_id,
+                tenant=tenant,
+                installation=installation,
+                cloud_id=CloudId(invocation.cloud_id),
+                environment=invocation.environment_type,
+                state=InstallationState.ACTIVE,
+                seen_at=now,
+            )
+            if former is not None and former.state is InstallationState.ACTIVE:
+                uow.registry.save_forge(replace(former, state=InstallationState.SUSPENDED))
+            uow.registry.save_forge(registered)
+            if connect is not None:
+                uow.registry.save_connect(replace(connect, forge_installation=invocation.installation_id))
+            uow.tenants.save_install(
+                _install(registered, invocation), region=self.rules.region, policy=self.rules.policy, now=now
+            )
+            uow.commit(because=_contact_event(registered, connect, former))
+            return registered
+
+    def _connect_client_key(self, invocation: ForgeInvocation, system_token: Secret | None) -> ClientKey | None:
+        """What Jira keeps for an app that was a Connect app; asked before anything is decided, or not at all.
+
+        Without a token it cannot be asked: the call is refused with 503, and the next event or hourly call brings one.
+        """
+        if self.rules.connect_app_key is None or invocation.environment_type != _PRODUCTION:
+            return None
+        with self.database.begin() as uow:
+            if uow.registry.find_connect_of_forge(invocation.installation_id) is not None:
+                return None
+        if system_token is None:
+            raise TokenAwaited
+        return self.sites.connect_client_key(
+            invocation.api_base_url,
+            app_key=self.rules.connect_app_key,
+            authorize=partial(self.vault.stamp_fresh, token=system_token),
+        )
+
+    def _connect(self, uow: UnitOfWork, invocation: ForgeInvocation, client_key: ClientKey | None) -> Registered | None:
+        if invocation.environment_type != _PRODUCTION:
+            # All environments share one audience: a developer's own installation must never reach customers' data.
+            return None
+        found = uow.registry.find_connect_of_forge(invocation.installation_id)
+        return found or (None if client_key is None else uow.registry.find_connect(client_key))
+
+    def _keep(self, registered: ForgeRegistered, system_token: Secret | None, *, now: datetime) -> None:
+        """Seal the system token if it is newer than what we have by enough, and remember that the app lives."""
+        is_seen = now - registered.seen_at < _SEEN_EVERY
+        with self.database.begin(registered.tenant) as uow:
+            known = uow.tenants.forge_token(registered.installation)
+            is_fresh = known is not None and now - known[1] < _TOKEN_RENEWED_AFTER
+            if (system_token is None or is_fresh) and is_seen:
+                return
+            if not is_seen:
+                uow.registry.save_forge(replace(registered, seen_at=now))
+            if system_token is not None and not is_fresh:
+                version = 1 if known is None else known[0] + 1
+                self._seal(uow, registered, system_token, version=version, now=now)
+                if uow.issues.next_pending() is not None:
+                    uow.enqueue("read-issues", registered.tenant)
+            uow.commit(because=Bookkeeping.FORGE_SEEN)
+
+    def _seal(
+        self, uow: UnitOfWork, registered: ForgeRegistered, token: Secret, *, version: int, now: datetime
+    ) -> None:
+        data_key = uow.tenants.data_key(Purpose.FORGE_TOKEN)
+        if data_key is None:
+            data_key = self.vault.new_data_key(registered.tenant, Purpose.FORGE_TOKEN)
+            uow.tenants.add_data_key(data_key, now)
+        place = SecretPlace(registered.tenant, Purpose.FORGE_TOKEN, str(registered.installation), version)
+        uow.tenants.add_sealed(self.vault.seal(token, place=place, data_key=data_key))
+        uow.tenants.forget_sealed(place)
+        uow.tenants.save_forge_token(
+            registered.installation, version=version, received_at=now, expires_at=now + _TOKEN_LIFE
+        )
+
+    def _caller(self, registered: ForgeRegistered, invocation: ForgeInvocation, *, account: AccountId | None) -> Caller:
+        return Caller(
+            tenant=registered.tenant,
+            account=account,
+            kind=CallerKind.HOST if account is None else CallerKind.PERSON,
+            environment=registered.environment.lower(),
+            region=self.rules.region,
+            licence_active=invocation.license_active,
+        )
+
+
+@dataclass(frozen=True)
+class ForgeUpkeep:
+    """What happens to Forge installations by itself."""
+
+    database: Database
+
+    def mark_vanished(self, *, now: datetime) -> int:
+        """End the access of installations whose hourly call has stopped; returns how many."""
+        with self.database.begin() as uow:
+            vanished = uow.registry.list_forge_unseen(now - GONE_AFTER)
+        for known in vanished:
+            with self.database.begin(known.tenant) as uow:
+                uow.registry.save_forge(replace(known, state=InstallationState.UNINSTALLED))
+                uow.tenants.mark_uninstalled(known.installation, now)
+                uow.commit(
+                    because=AuditEvent(Action.INSTALLATION_VANISHED, "system", f"installation/{known.installation}")
+                )
+        return len(vanished)
+
+
+def _tenant_of(connect: Registered | None, former: ForgeRegistered | None, *, now: datetime) -> TenantId | None:
+    if connect is not None:
+        return connect.tenant
+    if former is not None and (former.state is InstallationState.ACTIVE or now - former.seen_at <= RETENTION):
+        return former.tenant
+    return None
+
+
+def _install(registered: ForgeRegistered, invocation: ForgeInvocation) -> Install:
+    return Install(
+        tenant=registered.tenant,
+        installation=registered.installation,
+        client_key=None,
+        base_url=invocation.api_base_url,
+        display_url=invocation.site_url or invocation.api_base_url,
+        cloud_id=invocation.cloud_id,
+        product_type="jira",
+    )
+
+
+def _contact_event(
+    registered: ForgeRegistered, connect: Registered | None, former: ForgeRegistered | None
+) -> AuditEvent:
+    target = f"installation/{registered.installation}"
+    if connect is not None:
+        return AuditEvent(Action.INSTALLATION_MOVED, "atlassian", target, {"from_installation": connect.installation})
+    if former is not None and former.tenant == registered.tenant:
+        return AuditEvent(Action.INSTALLATION_RETURNED, "atlassian", target, {"from_installation": former.installation})
+    return AuditEvent(Action.INSTALLATION_ADDED, "atlassian", target, {"host": "forge"})
+
+
+def _site(invocation: ForgeInvocation) -> str:
+    return f"{invocation.cloud_id}:{invocation.environment_type}"
+
+
+def _issue_of(context: Mapping[str, object]) -> str | None:
+    """The issue of a page's context, as text."""
+    extension = context.get("extension")
+    issue = extension.get("issue") if isinstance(extension, Mapping) else None
+    found = issue.get("id") if isinstance(issue, Mapping) else None
+    return found if isinstance(found, str) else None

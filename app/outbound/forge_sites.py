@@ -1,0 +1,53 @@
+"""What is asked of a site through Forge before its tenant is known."""
+
+from collections.abc import Callable, MutableMapping
+
+import requests
+
+from app.domain.identifiers import ClientKey
+from app.domain.ports import JiraUnavailable
+from app.outbound.session import GuardedSession, retry_after_seconds
+
+CLIENT_KEY_PROPERTY = "connect_client_key_019cdff3-8bfb-71fe-9628-875b700aebb8"
+"""Atlassian's reserved, read-only app property; works until the end of Connect support (CHANGE-3115)."""
+_TIMEOUT_SECONDS = 2.0
+_BODY_LIMIT_BYTES = 64 * 1024
+_COME_BACK_SECONDS = 60
+
+
+class ForgeSiteQuestions:
+    """See `app.domain.ports.ForgeSites`. `api_url` is where Jira is reached by cloud id."""
+
+    def __init__(self, api_url: str) -> None:
+        self._api_url = api_url
+
+    def connect_client_key(
+        self, api_base_url: str, *, app_key: str, authorize: Callable[[MutableMapping[str, str]], None]
+    ) -> ClientKey | None:
+        """The client key that Jira keeps for an app that was a Connect app there; None if it never was."""
+        url = f"{api_base_url}/rest/atlassian-connect/1/addons/{app_key}/properties/{CLIENT_KEY_PROPERTY}"
+        with GuardedSession(
+            allowed=lambda wanted: wanted.startswith(self._api_url + "/"),
+            timeout_seconds=_TIMEOUT_SECONDS,
+            body_limit_bytes=_BODY_LIMIT_BYTES,
+        ) as session:
+            try:
+                headers: dict[str, str] = {}
+                authorize(headers)
+                answer = session.get(url, headers=headers)
+            except requests.RequestException as failure:
+                raise JiraUnavailable(_COME_BACK_SECONDS) from failure
+        if answer.status_code == 404:
+            return None
+        return _client_key(answer)
+
+
+def _client_key(answer: requests.Response) -> ClientKey:
+    try:
+        answer.raise_for_status()
+        value = answer.json()["value"]
+    except (requests.RequestException, KeyError, TypeError, ValueError) as failure:
+        raise JiraUnavailable(retry_after_seconds(answer.headers, otherwise=_COME_BACK_SECONDS)) from failure
+    if not isinstance(value, str):
+        raise JiraUnavailable(_COME_BACK_SECONDS)
+    return ClientKey(value)
