@@ -71,6 +71,13 @@ def _host_suffixes(value: str) -> tuple[str, ...]:
     return suffixes
 
 
+def _regions(value: str) -> tuple[tuple[str, str], ...]:
+    pairs = [word.partition("=") for word in _words(value)]
+    if not all(region and url for region, _, url in pairs):
+        raise ValueError(f"is {value!r}; give regions such as global=https://app.example.com,EU=https://eu.example.com")
+    return tuple((region, _base_url(url)) for region, _, url in pairs)
+
+
 def _app_ari(value: str) -> str:
     if not re.fullmatch(r"ari:cloud:ecosystem::app/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value):
         raise ValueError(f"is {value!r}; give the app's ARI, ari:cloud:ecosystem::app/… (`forge register` prints it)")
@@ -103,6 +110,12 @@ SETTINGS: tuple[Setting, ...] = (
         development="http://127.0.0.1:8000",
     ),
     Setting("REGION", str, "the region that this cell serves", "global"),
+    Setting(
+        "CELLS",
+        _regions,
+        "where the app runs, `global=https://app.example.com,EU=https://eu.example.com`; for descriptor and manifest",
+        shown_default="one: `global` at `BASE_URL`",
+    ),
     Setting("TRUSTED_PROXIES", _count, "number of proxies in front, whose `X-Forwarded-For` is believed", "0"),
     Setting("DATABASE_URL", str, "PostgreSQL as the web role", shown_default="none; development: embedded"),
     Setting("DATABASE_WORKER_URL", str, "PostgreSQL as the worker role", shown_default="none; development: embedded"),
@@ -178,6 +191,7 @@ class Settings:
     profile: str
     base_url: str
     region: str
+    cells: tuple[tuple[str, str], ...] | None
     trusted_proxies: int
     database_url: str | None
     database_worker_url: str | None

@@ -43,7 +43,8 @@ from app.store.database import Engines, SqlDatabase, open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyFacts, KeyringChangeRefused, KeyringUnusable, create_keyring, keyring_status
 from app.vault.door import Door
-from descriptor import connect, forge_modules
+from descriptor import connect, forge, forge_check, forge_modules, forge_package
+from descriptor.cells import Cell, CellsWrong
 
 POLICIES = Path(__file__).parent / "policies"
 STATIC = Path(__file__).parent / "edge" / "static"
@@ -155,10 +156,8 @@ def edge_config(settings: Settings) -> EdgeConfig:
 
 
 def descriptor_bytes(settings: Settings) -> bytes:
-    """The Connect descriptor as it is served."""
-    if settings.connect_app_key is None:
-        return b""
-    return json.dumps(connect.render(app_key=settings.connect_app_key, base_url=settings.base_url)).encode()
+    """The Connect descriptor as it is served; empty where Connect is off."""
+    return json.dumps(_descriptor(settings)).encode() if settings.connect_app_key is not None else b""
 
 
 def assets(base_path: str) -> Assets:
@@ -187,7 +186,14 @@ def policy_text(name: str) -> str:
 class Operations:
     """See `app.domain.operator.Operations`."""
 
-    known_errors: tuple[type[Exception], ...] = (KeyringUnusable, KeyringChangeRefused, EmbeddedPostgresRefused)
+    known_errors: tuple[type[Exception], ...] = (
+        KeyringUnusable,
+        KeyringChangeRefused,
+        EmbeddedPostgresRefused,
+        CellsWrong,
+        forge_package.ToolsMissing,
+        forge_package.ToolFailed,
+    )
 
     def settings(self) -> Mapping[str, str]:
         """Every setting with the value in force."""
@@ -217,14 +223,35 @@ class Operations:
 
     def connect_descriptor(self) -> Mapping[str, object]:
         """The Connect descriptor of this cell."""
-        settings = read_settings(os.environ)
-        if settings.connect_app_key is None:
-            raise SettingsRefused(f"{PREFIX}CONNECT_APP_KEY is not set; without it there is no Connect app")
-        return connect.render(app_key=settings.connect_app_key, base_url=settings.base_url)
+        return _descriptor(read_settings(os.environ))
 
     def connect_descriptor_faults(self) -> tuple[str, ...]:
         """What Atlassian would refuse in it."""
         return connect.check(self.connect_descriptor())
+
+    def forge_manifest(self, *, moved_from_connect: str | None) -> Mapping[str, object]:
+        """The Forge manifest of this app."""
+        settings = read_settings(os.environ)
+        if settings.forge_app_id is None:
+            raise SettingsRefused(f"{PREFIX}FORGE_APP_ID is not set; `forge register` prints it")
+        migration = None
+        if moved_from_connect is not None:
+            if settings.connect_app_key is None:
+                raise SettingsRefused(f"{PREFIX}CONNECT_APP_KEY is not set; it is the key of the app that moves")
+            migration = forge.ConnectApp(key=settings.connect_app_key, guide_url=moved_from_connect)
+        return forge.render(app_id=settings.forge_app_id, cells=_cells(settings), migration=migration)
+
+    def forge_manifest_faults(self, manifest: Mapping[str, object]) -> tuple[str, ...]:
+        """What would not work in it, though Atlassian's validator accepts it."""
+        return forge_check.check(manifest, routes=forge_modules.SYSTEM_ROUTES)
+
+    def write_forge_app(self, folder: Path, manifest: Mapping[str, object]) -> None:
+        """A folder for `forge deploy`."""
+        forge_package.write(folder, document=manifest, static=STATIC)
+
+    def validate_forge_app(self, folder: Path) -> tuple[str, ...]:
+        """What Atlassian's own validator says of that folder."""
+        return forge_package.validate(folder)
 
     def policy_text(self, name: str) -> str:
         """The text of a policy file."""
@@ -321,6 +348,19 @@ def _url(settings: Settings, name: str) -> str:
     if url is None:
         raise SettingsRefused(f"{PREFIX}{name.upper()} is not set; give the PostgreSQL URL of that role")
     return url
+
+
+def _descriptor(settings: Settings) -> Mapping[str, object]:
+    if settings.connect_app_key is None:
+        raise SettingsRefused(f"{PREFIX}CONNECT_APP_KEY is not set; without it there is no Connect app")
+    return connect.render(app_key=settings.connect_app_key, base_url=settings.base_url, cells=_cells(settings))
+
+
+def _cells(settings: Settings) -> list[Cell]:
+    """Where the app runs, by region: one list for both hosts."""
+    if not settings.cells:
+        return [Cell(region="global", base_url=settings.base_url)]
+    return [Cell(region=region, base_url=url) for region, url in settings.cells]
 
 
 def _key_rows(keys: Sequence[KeyFacts]) -> Sequence[Mapping[str, str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from app.domain.services import Services
@@ -36,6 +37,18 @@ class Operations(Protocol):
 
     def connect_descriptor_faults(self) -> tuple[str, ...]:
         """What Atlassian would refuse in it."""
+
+    def forge_manifest(self, *, moved_from_connect: str | None) -> Mapping[str, object]:
+        """The Forge manifest; with the address of a guide, the variant for an app that was a Connect app."""
+
+    def forge_manifest_faults(self, manifest: Mapping[str, object]) -> tuple[str, ...]:
+        """What would not work in it, though Atlassian's validator accepts it."""
+
+    def write_forge_app(self, folder: Path, manifest: Mapping[str, object]) -> None:
+        """A folder for `forge deploy`: manifest and built pages; needs Node."""
+
+    def validate_forge_app(self, folder: Path) -> tuple[str, ...]:
+        """What Atlassian's own validator says of that folder; needs Node."""
 
     def policy_text(self, name: str) -> str:
         """The text of a policy file; raises `LookupError`."""

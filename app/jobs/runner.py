@@ -39,6 +39,7 @@ FETCH_SECONDS = 0.5
 HEARTBEAT_SECONDS = 3.0
 STALLED_SECONDS = 10.0
 HUNG_SECONDS = 20.0
+OPEN_SECONDS = 5.0
 _KEPT_HOURS = 72
 _RESTART_SECONDS = 1.0
 
@@ -77,10 +78,14 @@ class Worker:
         while not self._stopping.is_set():
             self._beat_at = time.monotonic()
             try:
-                async with self._app.open_async():
-                    await self._work()
+                # Its own patience is longer than ours with a process that shows no sign of life.
+                async with asyncio.timeout(OPEN_SECONDS):
+                    await self._app.open_async()
+                await self._work()
             except Exception as error:  # noqa: BLE001  one of the two broad handlers: a worker never gives up
                 log.warning("worker lost its database", extra={"code": type(error).__name__})
+            # Also when it could not be opened: it would take itself for open the next time.
+            await self._app.close_async()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _RESTART_SECONDS)
 
@@ -125,7 +130,12 @@ class Worker:
     def _watch(self) -> None:
         while True:
             time.sleep(1.0)
-            if time.monotonic() - self._beat_at > HUNG_SECONDS and not self._stopping.is_set():
+            silent_seconds = time.monotonic() - self._beat_at
+            if self._stopping.is_set():
+                if silent_seconds > HUNG_SECONDS + GRACE_SECONDS:
+                    log.error("worker hangs instead of ending", extra={"code": "worker_hung"})
+                    os._exit(1)
+            elif silent_seconds > HUNG_SECONDS:
                 log.error("worker hangs, starting anew", extra={"code": "worker_hung"})
                 os.execv(sys.executable, sys.orig_argv)  # noqa: S606  our own arguments, once more
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -123,6 +124,25 @@ def descriptor_connect(operations: Operations, *, check: bool) -> int:
         click.echo(json.dumps(operations.connect_descriptor(), indent=2))
         return 0
     faults = operations.connect_descriptor_faults()
+    click.echo("\n".join(faults or ("valid",)))
+    return 1 if faults else 0
+
+
+@descriptor.command("forge")
+@click.option("--migration", metavar="GUIDE_URL", help="For an app that was a Connect app: where its guide is.")
+@click.option(
+    "--output", default="build/forge-app", show_default=True, type=click.Path(file_okay=False, path_type=Path)
+)
+@click.option("--check", is_flag=True, help="Say what would not work, by Atlassian's validator and our own.")
+@click.pass_obj
+def descriptor_forge(operations: Operations, *, migration: str | None, output: Path, check: bool) -> int:
+    """Write a folder for `forge deploy`: the manifest and the built pages. Needs Node."""
+    manifest = operations.forge_manifest(moved_from_connect=migration)
+    operations.write_forge_app(output, manifest)
+    if not check:
+        click.echo(f"wrote {output}; next: cd {output} && forge deploy")
+        return 0
+    faults = (*operations.forge_manifest_faults(manifest), *operations.validate_forge_app(output))
     click.echo("\n".join(faults or ("valid",)))
     return 1 if faults else 0
 
