@@ -75,8 +75,9 @@ def web_app() -> Flask:
     mounts.install(app)
     problems.install(app)
     app.after_request(shields.shield)
-    proxied = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0)
-    app.wsgi_app = proxied  # type: ignore[method-assign]  # how Flask's documentation adds it
+    if settings.trusted_proxies:
+        proxied = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0)
+        app.wsgi_app = proxied  # type: ignore[method-assign]  # how Flask's documentation adds it
     return app
 
 

@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def _run(folder: Path, *, measure: bool) -> float:
-    ports = {"--port": free_port(), "--simulator-port": free_port(), "--site-port": free_port()}
+    ports = {"--port": free_port(), "--simulator-port": free_port(), "--site-port": 20_000 + free_port() % 10_000}
     arguments = [str(part) for pair in ports.items() for part in pair]
     began_at = time.monotonic()
     demo = subprocess.Popen(
@@ -42,11 +42,13 @@ def _run(folder: Path, *, measure: bool) -> float:
 
 
 def _ready_url(demo: subprocess.Popen[str]) -> str:
+    said = ""
     for line in demo.stderr:
+        said += line
         found = re.match(r"Ready\. Open (\S+)", line)
         if found:
             return found.group(1)
-    raise RuntimeError("the demo ended before it was ready")
+    raise RuntimeError(f"the demo ended before it was ready:\n{said}")
 
 
 def _measure(pid: int, url: str) -> None:

@@ -23,6 +23,7 @@ import requests
 from app.store.administration import provision, upgrade, urls_of
 from app.store.embedded import EmbeddedPostgres
 from app.vault.administration import create_keyring
+from simulator.forge_app import APP_ID
 from simulator.running import Simulator
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -211,6 +212,9 @@ class Stack:
             "PLEDGE_KEYRING_FILE": str(keyring_file),
             "PLEDGE_CONNECT_INSTALL_KEYS_URLS": f"{simulator.control_url}/install-keys",
             "PLEDGE_CONNECT_HOST_SCRIPT_URL": f"{simulator.control_url}/host.js",
+            "PLEDGE_FORGE_APP_ID": APP_ID,
+            "PLEDGE_FORGE_JWKS_URL": f"{simulator.control_url}/.well-known/jwks.json",
+            "PLEDGE_ATLASSIAN_API_URL": simulator.control_url,
             "PLEDGE_LOG_FORMAT": "json",
             **settings,
         }
@@ -242,6 +246,27 @@ class Stack:
 
     def token(self, site="genchi", **wanted):
         return self.control(f"/sites/{site}/token", **wanted)["token"]
+
+    def forge(self, event, site="genchi", **parameters):
+        """Let Forge do that on a site: install, upgrade, uninstall, cron; `parameters` are of the app."""
+        own = {"app": self.url} if event == "install" else {}
+        answer = requests.post(
+            f"{self.simulator.control_url}/sites/{site}/{event}",
+            params={"as": "forge"} | own,
+            json=parameters,
+            timeout=60,
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+    def fit(self, site="genchi", **wanted):
+        """A Forge invocation as it would be sent, genuine or broken: token, claims, headers."""
+        return self.control(f"/sites/{site}/fit", **wanted)
+
+    def invoke(self, path, *, account="developer", issue="10001", site="genchi", **wanted):
+        """GET, as a person in a Forge page of ours on that issue."""
+        headers = self.fit(site, kind="ui", account=account, issue=issue, **wanted)["headers"]
+        return requests.get(self.url + path, headers=headers, timeout=30)
 
     def get(self, path, *, account="developer", site="genchi"):
         """A JSON or fragment route, as a person in a page of ours."""

@@ -3,8 +3,8 @@
 * A job that raises is asked for again with growing delay, and ends as failed, in sight of `pledge jobs failed`.
 * A job whose worker was killed is given back to the queue once the worker's heartbeat is too old.
 * The worker ends with success when its connection is lost (procrastinate 3.10): it is started again.
-* It can hang for ever on a half-open connection (procrastinate issue 1334): a thread watches the guard's own
-  queries, and when they stop, the process replaces itself.
+* It can hang for ever on a half-open connection (procrastinate issue 1334): a thread watches for queries that are
+  not answered, and for an event loop that stands still; the process then replaces itself.
 """
 
 import asyncio
@@ -18,12 +18,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from procrastinate import App, PsycopgConnector
+from procrastinate import App
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job, Status
 
 from app.domain.identifiers import TenantId
 from app.domain.services import Services
+from app.jobs.queue_connection import QueueConnection
 from app.jobs.schedule import SCHEDULE, TENANT_JOBS, PeriodicJob, TenantJob
 
 log = logging.getLogger("pledge.jobs")
@@ -52,15 +53,8 @@ class Worker:
         self._clock = clock
         self._beat_at = time.monotonic()
         self._stopping = asyncio.Event()
-        options = "-c search_path=jobs -c timezone=UTC -c statement_timeout=10s"
-        connector = PsycopgConnector(
-            conninfo=conninfo,
-            min_size=1,
-            max_size=CONCURRENCY + 2,
-            timeout=5.0,
-            kwargs={"options": options, "connect_timeout": 5, "application_name": "pledge.worker"},
-        )
-        self._app = App(connector=connector)
+        self._queue = QueueConnection(conninfo, connections=CONCURRENCY + 2)
+        self._app = App(connector=self._queue)
         for job in TENANT_JOBS:
             self._add_tenant_job(job)
         for periodic in SCHEDULE:
@@ -78,16 +72,21 @@ class Worker:
         while not self._stopping.is_set():
             self._beat_at = time.monotonic()
             try:
-                # Its own patience is longer than ours with a process that shows no sign of life.
-                async with asyncio.timeout(OPEN_SECONDS):
-                    await self._app.open_async()
-                await self._work()
+                await self._connect_and_work()
             except Exception as error:  # noqa: BLE001  one of the two broad handlers: a worker never gives up
                 log.warning("worker lost its database", extra={"code": type(error).__name__})
-            # Also when it could not be opened: it would take itself for open the next time.
-            await self._app.close_async()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _RESTART_SECONDS)
+
+    async def _connect_and_work(self) -> None:
+        try:
+            # Its own patience is longer than ours with a process that shows no sign of life.
+            async with asyncio.timeout(OPEN_SECONDS):
+                await self._app.open_async()
+            await self._work()
+        finally:
+            # Also when it could not be opened: it would take itself for open the next time.
+            await self._app.close_async()
 
     async def _work(self) -> None:
         """Until told to stop, or the connection is gone."""
@@ -130,7 +129,7 @@ class Worker:
     def _watch(self) -> None:
         while True:
             time.sleep(1.0)
-            silent_seconds = time.monotonic() - self._beat_at
+            silent_seconds = time.monotonic() - min(self._beat_at, self._queue.waiting_since() or self._beat_at)
             if self._stopping.is_set():
                 if silent_seconds > HUNG_SECONDS + GRACE_SECONDS:
                     log.error("worker hangs instead of ending", extra={"code": "worker_hung"})

@@ -34,6 +34,11 @@ _SESSION = " ".join(
     }.items()
 )
 
+_HALF_OPEN = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+"""A peer that is gone without a word is noticed in seconds; Linux alone would let a thread wait for hours."""
+
+_DRIVER = (psycopg.OperationalError, psycopg.InterfaceError)
+
 
 @dataclass(frozen=True)
 class Engines:
@@ -57,9 +62,10 @@ def open_engines(app: Flask, url: str, *, connections: int) -> Engines:
         "max_overflow": 0,
         "pool_timeout": 5,
         "pool_recycle": 1800,
-        "connect_args": {"options": _SESSION, "connect_timeout": 5, "application_name": app.name},
+        "connect_args": {"options": _SESSION, "connect_timeout": 5, "application_name": app.name, **_HALF_OPEN},
     }
-    app.config["SQLALCHEMY_BINDS"] = {None: options, "reading": {**options, "isolation_level": "AUTOCOMMIT"}}
+    reading = {**options, "isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+    app.config["SQLALCHEMY_BINDS"] = {None: options, "reading": reading}
     db.init_app(app)
     with app.app_context():
         return Engines(writing=db.engines[None], reading=db.engines["reading"])
@@ -120,7 +126,7 @@ def _available() -> Iterator[None]:
     """
     try:
         yield
-    except (OperationalError, InterfaceError, PoolExhausted) as failure:
+    except (OperationalError, InterfaceError, PoolExhausted, *_DRIVER) as failure:
         raise DatabaseUnavailable(DatabaseUnavailable.__doc__) from failure
     except DBAPIError as failure:
         if not failure.connection_invalidated:
@@ -128,6 +134,6 @@ def _available() -> Iterator[None]:
         raise DatabaseUnavailable(DatabaseUnavailable.__doc__) from failure
     except ConnectorException as failure:
         # The queue's own wrapper, around what the driver said.
-        if not isinstance(failure.__cause__, psycopg.OperationalError | psycopg.InterfaceError):
+        if not isinstance(failure.__cause__, _DRIVER):
             raise
         raise DatabaseUnavailable(DatabaseUnavailable.__doc__) from failure

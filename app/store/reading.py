@@ -1,14 +1,18 @@
-"""What every request asks of the database: few statements, written out once, with as few round trips as there can be.
+"""What every request asks of the database: few statements, prepared once per connection, one round trip each.
 
-Building a statement costs more than running it, and PostgreSQL is asked for nothing twice: one statement for the
-registry, and for a view one that names the tenant and one that reads. Measured by `benchmarks/clocks_json.py`.
+Building a statement costs more than running it, and each wait for PostgreSQL hands the interpreter to another thread:
+so a view is one message that begins a transaction, names the tenant, reads and commits. Measured by
+`benchmarks/clocks_json.py`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, literal_column, true
+import psycopg
+from psycopg.rows import namedtuple_row
+from psycopg.sql import Literal
+from sqlalchemy import Engine, Select, bindparam, literal_column, true
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from app.domain.identifiers import ClientKey, IssueId, TenantId
@@ -25,56 +29,87 @@ def _written(query: Select[*tuple[Any, ...]]) -> str:
     return str(query.compile(dialect=dialect))
 
 
-def _view(issue: Select[*tuple[Any, ...]]) -> str:
+def _prepared(name: str, types: str, query: Select[*tuple[Any, ...]]) -> str:
+    text = _written(query).replace("%(tenant)s", "$1").replace("%(issue)s", "$2")
+    return f"PREPARE {name} ({types}) AS {text}"
+
+
+def _view(issue: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     """The tenant, and beside it the issue if there is one."""
-    found = issue.where(IssueRow.tenant_id == bindparam("tenant")).limit(literal_column("1")).subquery("issue")
-    query = VIEW_TENANT.add_columns(*found.columns).outerjoin(found, true())
-    return _written(query.where(TenantRow.tenant_id == bindparam("tenant")))
+    one = issue.where(IssueRow.tenant_id == bindparam("tenant")).limit(literal_column("1")).subquery("issue")
+    return VIEW_TENANT.add_columns(*one.columns).outerjoin(one, true()).where(_IS_TENANT)
 
 
+_IS_TENANT = TenantRow.tenant_id == bindparam("tenant")
 _CONNECT = _written(FIND_CONNECT.where(RegistryConnect.client_key == bindparam("client_key")))
 _FORGE = _written(FIND_FORGE.where(RegistryForge.forge_installation == bindparam("forge_installation")))
-_TENANT = _written(VIEW_TENANT.where(TenantRow.tenant_id == bindparam("tenant")))
-_ISSUE_BY_ID = _view(FIND_ISSUE.where(IssueRow.issue_id == bindparam("issue")))
+_BY_ID = FIND_ISSUE.where(IssueRow.issue_id == bindparam("issue"))
 # A key is reused when its issue is deleted or moved away: what was read last is what Jira means by it.
-_ISSUE_BY_KEY = _view(FIND_ISSUE.where(IssueRow.issue_key == bindparam("issue")).order_by(IssueRow.read_at.desc()))
+_BY_KEY = FIND_ISSUE.where(IssueRow.issue_key == bindparam("issue")).order_by(IssueRow.read_at.desc())
+_PREPARE = ";".join(
+    (
+        _prepared("view_tenant", "bigint", VIEW_TENANT.where(_IS_TENANT)),
+        _prepared("view_issue_by_id", "bigint, bigint", _view(_BY_ID)),
+        _prepared("view_issue_by_key", "bigint, text", _view(_BY_KEY)),
+    )
+)
 
 
 class Reading:
-    """Reads on connections that are always in autocommit: no transaction is begun for a single statement."""
+    """Reads on connections that are always in autocommit. The pool is SQLAlchemy's; statements go to the driver."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def find_connect(self, client_key: ClientKey) -> Registered | None:
         """The Connect installation of that client key."""
-        row = self._one(_CONNECT, client_key=client_key)
+        row = self._find(_CONNECT, client_key=client_key)
         return None if row is None else registered_of(row)
 
     def find_forge(self, forge_installation: str) -> ForgeRegistered | None:
         """The Forge installation of that id."""
-        row = self._one(_FORGE, forge_installation=forge_installation)
+        row = self._find(_FORGE, forge_installation=forge_installation)
         return None if row is None else forge_registered_of(row)
 
     def view_tenant(self, tenant: TenantId) -> Tenant:
-        """The tenant with its current installation."""
-        with self._as_tenant(tenant) as connection:
-            return tenant_of(connection.exec_driver_sql(_TENANT, {"tenant": tenant}).one())
+        """The tenant with its current installation; raises `LookupError`."""
+        return tenant_of(self._view("view_tenant", tenant))
 
     def view_issue(self, tenant: TenantId, id_or_key: IssueId | str) -> tuple[Tenant, IssueRecord | None]:
-        """The tenant, and the issue with its facts."""
-        statement = _ISSUE_BY_KEY if isinstance(id_or_key, str) else _ISSUE_BY_ID
-        with self._as_tenant(tenant) as connection:
-            row = connection.exec_driver_sql(statement, {"tenant": tenant, "issue": id_or_key}).one()
+        """The tenant, and the issue with its facts; raises `LookupError` where there is no such tenant."""
+        name = "view_issue_by_key" if isinstance(id_or_key, str) else "view_issue_by_id"
+        row = self._view(name, tenant, id_or_key)
         return tenant_of(row), None if row.issue_id is None else record_of(row)
 
-    def _one(self, statement: str, **values: str) -> Row[*tuple[Any, ...]] | None:
-        with self._engine.connect() as connection:
-            return connection.exec_driver_sql(statement, values).first()
+    def _find(self, statement: str, **values: str) -> Any:  # noqa: ANN401  a named row, or None
+        with self._connection() as connection:
+            return connection.cursor(row_factory=namedtuple_row).execute(statement.encode(), values).fetchone()
+
+    def _view(self, name: str, tenant: TenantId, *values: int | str) -> Any:  # noqa: ANN401  a named row
+        with self._connection() as connection:
+            quoted = b", ".join(Literal(value).as_bytes(connection) for value in (int(tenant), *values))
+            parts = (b"BEGIN READ ONLY", b"SET LOCAL app.tenant = '%d'" % tenant, b"EXECUTE %s(%s)", b"COMMIT")
+            message = b"; ".join(parts) % (name.encode(), quoted)
+            cursor = connection.cursor(row_factory=namedtuple_row).execute(message)
+            cursor.nextset()
+            cursor.nextset()
+            row = cursor.fetchone()
+        if row is None:
+            raise LookupError("there is no such tenant")
+        return row
 
     @contextmanager
-    def _as_tenant(self, tenant: TenantId) -> Iterator[Connection]:
-        """A transaction that ends, unchanged, when the connection goes back to the pool; a tenant is a number."""
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql(f"BEGIN READ ONLY; SET LOCAL app.tenant = '{int(tenant)}'")
-            yield connection
+    def _connection(self) -> Iterator[psycopg.Connection]:
+        pooled = self._engine.raw_connection()
+        driver = cast("psycopg.Connection", pooled.driver_connection)
+        try:
+            if not pooled.info.get(_PREPARE):
+                driver.execute(_PREPARE.encode())
+                pooled.info[_PREPARE] = True
+            yield driver
+        except BaseException:
+            # What state it is in is anybody's guess; a new one costs less than a wrong one.
+            pooled.invalidate()
+            raise
+        finally:
+            pooled.close()

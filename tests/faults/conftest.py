@@ -29,7 +29,7 @@ class Storm:
         return self.world.create(self.site, "SEC", values=values, author=self.author)
 
     @contextmanager
-    def blowing(self, *, pause_seconds=0.02):
+    def blowing(self, *, pause_seconds=0.05):
         """Changes come from a thread of their own while the block runs."""
         blower = threading.Thread(target=self._blow, args=(pause_seconds,), daemon=True)
         blower.start()

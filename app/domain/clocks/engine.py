@@ -32,10 +32,18 @@ def explain(
     rule: Rule, events: Iterable[Event], *, calendars: Calendars, now: datetime
 ) -> tuple[tuple[Step, ...], ...]:
     """Why: how each cycle of `bounds_of` was derived, in the same order, ending with what holds at `now`."""
+    return tuple(why for _, why in explained(rule, events, calendars=calendars, now=now))
+
+
+def explained(
+    rule: Rule, events: Iterable[Event], *, calendars: Calendars, now: datetime
+) -> tuple[tuple[Bounds, tuple[Step, ...]], ...]:
+    """What `bounds_of` and `explain` say, cycle by cycle, for the work of one."""
     check_instant(now)
     walk = _walked(rule, events, calendars=calendars, with_why=True)
     return tuple(
-        (*steps, wording.says(rule, bounds, now=now)) for bounds, steps in zip(walk.kept, walk.whys, strict=True)
+        (bounds, (*steps, wording.says(rule, bounds, now=now)))
+        for bounds, steps in zip(walk.kept, walk.whys, strict=True)
     )
 
 

@@ -143,7 +143,7 @@ class ForgeAdmission:
     ) -> ForgeRegistered:
         known = self.database.find_forge(invocation.installation_id)
         if known is None:
-            return self._first_contact(invocation, system_token, now=now)
+            known = self._first_contact(invocation, system_token, now=now)
         if known.state is not InstallationState.ACTIVE:
             raise InstallationUnknown
         return known
@@ -171,6 +171,8 @@ class ForgeAdmission:
             )
             if former is not None and former.state is InstallationState.ACTIVE:
                 uow.registry.save_forge(replace(former, state=InstallationState.SUSPENDED))
+                if former.tenant == tenant:
+                    uow.tenants.mark_uninstalled(former.installation, now)
             uow.registry.save_forge(registered)
             if connect is not None:
                 uow.registry.save_connect(replace(connect, forge_installation=invocation.installation_id))
@@ -206,18 +208,23 @@ class ForgeAdmission:
         return found or (None if client_key is None else uow.registry.find_connect(client_key))
 
     def _keep(self, registered: ForgeRegistered, system_token: Secret | None, *, now: datetime) -> None:
-        """Seal the system token if it is newer than what we have by enough, and remember that the app lives."""
+        """Seal the system token if it is newer than what we have by enough, and remember that the app lives.
+
+        Raises `InstallationUnknown` where the app was removed since the call was admitted.
+        """
         is_seen = now - registered.seen_at < _SEEN_EVERY
         with self.database.begin(registered.tenant) as uow:
-            known = uow.tenants.forge_token(registered.installation)
-            is_fresh = known is not None and now - known[1] < _TOKEN_RENEWED_AFTER
-            if (system_token is None or is_fresh) and is_seen:
+            if is_seen and (system_token is None or _is_fresh(uow.tenants.forge_token(registered.installation), now)):
                 return
-            if not is_seen:
-                uow.registry.save_forge(replace(registered, seen_at=now))
-            if system_token is not None and not is_fresh:
-                version = 1 if known is None else known[0] + 1
-                self._seal(uow, registered, system_token, version=version, now=now)
+        with self.database.begin(registered.tenant) as uow:
+            # Calls come at once, and one of them may be the removal: what is written is decided again, alone.
+            current = uow.registry.lock_forge(registered.forge_installation, _site(registered))
+            if current is None or current.state is not InstallationState.ACTIVE:
+                raise InstallationUnknown
+            uow.registry.save_forge(replace(current, seen_at=now))
+            known = uow.tenants.forge_token(registered.installation)
+            if system_token is not None and not _is_fresh(known, now):
+                self._seal(uow, registered, system_token, version=1 if known is None else known[0] + 1, now=now)
                 if uow.issues.next_pending() is not None:
                     uow.enqueue("read-issues", registered.tenant)
             uow.commit(because=Bookkeeping.FORGE_SEEN)
@@ -257,14 +264,18 @@ class ForgeUpkeep:
         """End the access of installations whose hourly call has stopped; returns how many."""
         with self.database.begin() as uow:
             vanished = uow.registry.list_forge_unseen(now - GONE_AFTER)
+        marked = 0
         for known in vanished:
             with self.database.begin(known.tenant) as uow:
+                if uow.registry.lock_forge(known.forge_installation, _site(known)) != known:
+                    continue  # it has called, or was removed, just now
                 uow.registry.save_forge(replace(known, state=InstallationState.UNINSTALLED))
                 uow.tenants.mark_uninstalled(known.installation, now)
                 uow.commit(
                     because=AuditEvent(Action.INSTALLATION_VANISHED, "system", f"installation/{known.installation}")
                 )
-        return len(vanished)
+                marked += 1
+        return marked
 
 
 def _tenant_of(connect: Registered | None, former: ForgeRegistered | None, *, now: datetime) -> TenantId | None:
@@ -298,8 +309,13 @@ def _contact_event(
     return AuditEvent(Action.INSTALLATION_ADDED, "atlassian", target, {"host": "forge"})
 
 
-def _site(invocation: ForgeInvocation) -> str:
-    return f"{invocation.cloud_id}:{invocation.environment_type}"
+def _site(known: ForgeInvocation | ForgeRegistered) -> str:
+    environment = known.environment if isinstance(known, ForgeRegistered) else known.environment_type
+    return f"{known.cloud_id}:{environment}"
+
+
+def _is_fresh(token: tuple[int, datetime] | None, now: datetime) -> bool:
+    return token is not None and now - token[1] < _TOKEN_RENEWED_AFTER
 
 
 def _issue_of(context: Mapping[str, object]) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.clocks.engine import bounds_of, explain
+from app.domain.clocks.engine import explained
 from app.domain.clocks.model import Bounds, State, Step
 from app.domain.clocks.rule import Rule
 from app.domain.clocks.state import remaining_seconds, state_of
@@ -78,10 +78,9 @@ def _read_clocks(record: IssueRecord, force: InForce, *, now: datetime) -> tuple
         return ()
     readings = []
     for rule in force.issue_clocks:
-        cycles = bounds_of(rule, record.events, calendars=force.calendars)
-        reasons = explain(rule, record.events, calendars=force.calendars, now=now)
+        cycles = explained(rule, record.events, calendars=force.calendars, now=now)
         readings += [
             ClockReading(rule, bounds, state_of(bounds, now=now), remaining_seconds(bounds, now=now), why)
-            for bounds, why in zip(reversed(cycles), reversed(reasons), strict=True)
+            for bounds, why in reversed(cycles)
         ]
     return tuple(readings)

@@ -1,0 +1,163 @@
+"""A Connect site with data moves to Forge: the same tenant, and nothing of it changes but how it is reached."""
+
+import pytest
+import requests
+
+TRACKED = 30
+NOWHERE = {"lifecycle": "/nowhere"}
+GROWS_BY_ONE = {"app.installations", "app.data_keys", "app.sealed_secrets", "app.forge_tokens", "app.audit_entries",
+                "registry.forge_installations"}  # fmt: skip
+TABLES = """
+    SELECT oid::regclass::text FROM pg_class JOIN pg_attribute ON attrelid = oid AND attname = 'tenant_id'
+    WHERE relkind = 'r' AND relnamespace IN ('app'::regnamespace, 'registry'::regnamespace)
+"""
+
+
+def everything(stack, tenant):
+    """Table → all rows of that tenant as texts; only how it is reached is left out."""
+    found = {}
+    for (name,) in stack.database.rows(TABLES):
+        query = f"""
+            SELECT (to_jsonb(t) - 'current_installation' - 'forge_installation')::text FROM {name} t
+            WHERE tenant_id = %s
+        """  # noqa: S608  the catalogue's own names
+        found[name] = {row for (row,) in stack.database.rows(query, tenant)}
+    return found
+
+
+def settle(stack, tenant):
+    """Until nothing that was asked for is left to do."""
+    waiting = "SELECT count(*) FROM app.pending_reads WHERE tenant_id = %s"
+    jobs = (
+        "SELECT count(*) FROM jobs.procrastinate_jobs WHERE status IN ('todo', 'doing') AND task_name = 'read-issues'"
+    )
+    stack.eventually(lambda: stack.database.rows(waiting, tenant) == stack.database.rows(jobs) == [(0,)], seconds=60)
+
+
+def host_of(stack, tenant):
+    """Through which of its installations the tenant is reached now."""
+    query = """
+        SELECT i.client_key IS NULL FROM app.tenants t
+        JOIN app.installations i ON i.tenant_id = t.tenant_id AND i.installation_id = t.current_installation
+        WHERE t.tenant_id = %s
+    """
+    [(is_forge,)] = stack.database.rows(query, tenant)
+    return "forge" if is_forge else "connect"
+
+
+def fill(site):
+    """A Connect tenant with tracked issues of every severity, some of them fixed."""
+    site.lifecycle("install")
+    levels = list(site.cvss.values())
+    issues = [site.create(**levels[number % len(levels)]) for number in range(TRACKED)]
+    for issue in issues[::5]:
+        site.change(issue, status="Done", resolution="Fixed")
+    count = "SELECT count(*) FROM app.issues WHERE tenant_id = %s AND tracking = 'tracked'"
+    site.stack.eventually(lambda: site.stack.database.rows(count, site.tenant) == [(TRACKED,)], seconds=60)
+    settle(site.stack, site.tenant)
+    return issues
+
+
+def assert_moved(site, before):
+    """The tenant is reached through Forge, each table grew by its row of the move, and no row was lost or changed."""
+    stack, tenant = site.stack, site.tenant
+    assert host_of(stack, tenant) == "forge"
+    after = everything(stack, tenant)
+    assert {name: before[name] - after[name] for name in before if before[name] - after[name]} == {}
+    added = {name: len(after[name] - before[name]) for name in after if after[name] - before[name]}
+    assert added == dict.fromkeys(GROWS_BY_ONE, 1)
+    query = "SELECT action FROM app.audit_entries WHERE tenant_id = %s ORDER BY at DESC LIMIT 1"
+    assert stack.database.rows(query, tenant) == [("installation.moved",)]
+
+
+def assert_used_through_forge(site, issue):
+    """A change in Jira comes by Forge's event, is read with Forge's token, and is seen in Forge's page."""
+    site.change(issue, **site.cvss["low"])
+
+    def seen():
+        answer = site.stack.invoke(f"/api/v1/issues/{issue}/clocks", issue=issue, site=site.name)
+        return answer.status_code == 200 and answer.json()["severity"]["level"] == "low" and answer.json()
+
+    assert site.due_at(site.stack.eventually(seen)) == site.bound(site.seeded.issue(issue), "low")
+
+
+def test_a_tenant_whose_signed_install_named_the_forge_installation_moves_with_all_it_has(stack, used):
+    site = used(stack, "genchi")
+    issues = fill(site)
+    stack.forge("install", "genchi", routes=NOWHERE)
+    params = {"app": stack.url, "as": "connect", "installationId": "forge"}
+    url = f"{stack.simulator.control_url}/sites/genchi/install"
+    assert requests.post(url, params=params, timeout=30).json()["accepted"]
+    shown, before = site.clocks(issues[1]).json()["clocks"][0]["due_at"], everything(stack, site.tenant)
+    assert host_of(stack, site.tenant) == "connect"  # named is not yet moved
+
+    # By the first call of all, even that of a person, which brings no system token: nothing needs to be asked of Jira.
+    page = stack.invoke(f"/api/v1/issues/{issues[1]}/clocks", issue=issues[1])
+    assert page.json()["clocks"][0]["due_at"] == shown
+    assert stack.forge("cron")["accepted"]
+    assert_moved(site, before)
+    assert_used_through_forge(site, issues[1])
+
+
+def test_a_tenant_moves_by_the_key_that_jira_keeps_though_twice_interrupted(stack, used):
+    site = used(stack, "kencha")
+    issues = fill(site)
+    before = everything(stack, site.tenant)
+    site.weather(storm={"status": 503, "count": 1000})
+    assert stack.forge("install", "kencha")["status"] == 503
+    assert stack.forge("cron", "kencha")["status"] == 503
+    # Nothing is decided in between, and no second tenant is made for want of an answer.
+    assert stack.invoke(f"/api/v1/issues/{issues[1]}/clocks", issue=issues[1], site="kencha").status_code == 503
+    assert everything(stack, site.tenant) == before
+    assert stack.database.rows("SELECT count(*) FROM registry.tenants") == [(2,)]
+    site.weather(reset=True)
+    stack.eventually(lambda: host_of(stack, site.tenant) == "forge")  # Forge has tried again by itself
+    assert_moved(site, before)
+    assert_used_through_forge(site, issues[1])
+
+
+@pytest.mark.parametrize("name", ["genchi", "kencha"])
+def test_what_connect_still_says_does_not_take_a_moved_tenant_back(stack, used, name):
+    site = used(stack, name)
+    site.lifecycle("rotate-secret")
+    assert host_of(stack, site.tenant) == "forge"
+    issue = list(site.seeded.issues)[-1]
+    site.change(issue, summary="Told by both hosts")
+    settle(stack, site.tenant)
+    stack.get(f"/api/v1/issues/{issue}/clocks", site=name).raise_for_status()
+    stack.invoke(f"/api/v1/issues/{issue}/clocks", issue=issue, site=name).raise_for_status()
+    site.lifecycle("uninstall")
+    assert host_of(stack, site.tenant) == "forge"
+    assert stack.get(f"/api/v1/issues/{issue}/clocks", site=name).status_code == 401
+    assert_used_through_forge(site, issue)
+
+
+def test_a_site_that_never_had_connect_becomes_a_tenant_of_its_own(stack):
+    assert stack.forge("install", "genible")["accepted"]
+    query = "SELECT action, detail FROM app.audit_entries ORDER BY at DESC LIMIT 1"
+    assert stack.database.rows(query) == [("installation.added", {"host": "forge"})]
+
+
+def test_a_development_installation_is_never_linked_to_a_production_tenant(make_stack, used):
+    """All environments share one audience, and any developer may install his own on any site of his."""
+    with make_stack(PLEDGE_FORGE_ENVIRONMENTS="PRODUCTION,DEVELOPMENT") as stack:
+        site = used(stack, "genchi")
+        site.lifecycle("install")
+        site.tracked("10001")
+        stack.forge("install", environment="DEVELOPMENT", routes=NOWHERE)
+        params = {"app": stack.url, "as": "connect", "installationId": "forge"}
+        url = f"{stack.simulator.control_url}/sites/genchi/install"
+        assert requests.post(url, params=params, timeout=30).json()["accepted"]  # named by a signed install, even
+        before = everything(stack, site.tenant)
+        assert stack.forge("cron")["accepted"]
+        assert everything(stack, site.tenant) == before
+        assert host_of(stack, site.tenant) == "connect"
+        page = stack.invoke("/api/v1/issues/10001/clocks").json()
+        assert (page["tracking"], page["clocks"]) == ("unknown", [])
+
+        assert stack.forge("install")["accepted"]  # production, on the same site
+        assert host_of(stack, site.tenant) == "forge"
+        query = "SELECT environment, tenant_id, state FROM registry.forge_installations ORDER BY 1"
+        [(_, own, first), (_, tenant, second)] = stack.database.rows(query)
+        assert (tenant, first, second) == (site.tenant, "active", "active")
+        assert own != tenant
