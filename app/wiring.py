@@ -35,7 +35,7 @@ from app.jobs import commands, logs, server
 from app.jobs.runner import Worker
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
-from app.outbound.jira import ConnectJira
+from app.outbound.jira import RestJira
 from app.outbound.key_directories import InstallKeys
 from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, read_settings
 from app.store import administration
@@ -95,12 +95,14 @@ def services_of(settings: Settings, engines: Engines) -> Services:
         audiences=audiences,
         region=settings.region,
     )
-    jira = ConnectJira(elapsed=time.monotonic)
+    jira = RestJira(elapsed=time.monotonic)
     site_of = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
     return Services(
         admission=admission,
-        lifecycle=Lifecycle(database=database, vault=vault, rules=lifecycle_rules(settings)),
+        lifecycle=Lifecycle(
+            database=database, vault=vault, jira=jira, site_of=site_of, rules=lifecycle_rules(settings)
+        ),
         following=Following(database=database, jira=jira, site_of=site_of, rule=rule, in_force=shelf.in_force),
         forge=ForgeAdmission(
             database=database,

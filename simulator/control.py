@@ -182,8 +182,12 @@ class Control:
         return self._offered(site, installed)
 
     def import_backup(self, site: Site) -> Json:
-        """Import a backup: the same address with a new client key, which is another tenant to the app."""
+        """Import a backup: the same address with a new client key, which is another tenant to the app.
+
+        The site knows nothing any more of who it was: from here on the old secret opens nothing, whatever the app says.
+        """
         installed = _installed(site)
+        site.installation = replace(installed, active=False)
         return self._offered(site, replace(installed, client_key=site.new_client_key(), secret=connect.new_secret()))
 
     def create(self, site: Site) -> Json:

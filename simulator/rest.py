@@ -8,7 +8,7 @@ from datetime import datetime
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from simulator.issues import Issue
+from simulator.issues import STATUSES, Issue
 from simulator.jql import JqlWrong, select
 from simulator.people import Json, Person
 from simulator.reading import Refusal, cut_page, id_numbers, json_body, numbered_entry, texts, whole_number
@@ -43,6 +43,7 @@ class Rest:
             ("/rest/api/3/issue/bulkfetch", self.bulk_fetch, "POST"),
             ("/rest/api/3/changelog/bulkfetch", self.bulk_changelog, "POST"),
             ("/rest/api/3/field", self.field_list, "GET"),
+            ("/rest/api/3/status", self.status_list, "GET"),
             ("/rest/api/3/permissions/check", self.permissions, "POST"),
             ("/rest/api/3/search/jql", self.search, "GET"),
             ("/rest/api/3/search/jql", self.search, "POST"),
@@ -128,6 +129,13 @@ class Rest:
             logs.setdefault(issue_id, []).append(entry)
         found = [{"issueId": issue_id, "changeHistories": entries} for issue_id, entries in logs.items()]
         return {"issueChangeLogs": found, "nextPageToken": token}
+
+    def status_list(self) -> list[Json]:
+        """Return the statuses, each with its category."""
+        return [
+            {"id": number, "name": name, "statusCategory": {"id": category_id, "key": key, "name": category}}
+            for name, (number, category_id, key, category) in STATUSES.items()
+        ]
 
     def field_list(self) -> list[Json]:
         """Return the fields; ids of custom fields differ from site to site."""

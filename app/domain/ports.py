@@ -33,6 +33,10 @@ class JiraUnavailable(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+class JiraRefused(JiraUnavailable):
+    """Jira is there, and refuses this request; that is no outage."""
+
+
 class DatabaseUnavailable(Exception):
     """The database cannot be reached, or did not answer in time."""
 
@@ -136,6 +140,9 @@ class IssueRows(Protocol):
 
     def save_bounds(self, issue: IssueId, promise: str, bounds: Sequence[Bounds], *, policy: str) -> None:
         """Make the stored bounds of that promise equal to these; equal ones are not written."""
+
+    def list_hidden(self) -> tuple[IssueId, ...]:
+        """Tracked issues that Jira hides from us, some hundreds at most."""
 
     def each_tracked(self) -> Iterator[IssueRecord]:
         """Every tracked issue, by id, in constant memory."""
@@ -308,3 +315,6 @@ class JiraSites(Protocol):
 
     def may_browse(self, site: SiteAccess, account: AccountId, issue: IssueId) -> bool:
         """Whether Jira lets that person see that issue, within 2 s; raises `JiraUnavailable`."""
+
+    def accepts(self, site: SiteAccess) -> bool:
+        """Whether that site takes what we sign; raises `JiraUnavailable` where nobody can say."""

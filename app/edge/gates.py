@@ -130,7 +130,7 @@ def _secret_header(name: str) -> Secret | None:
 def _modules() -> ForgeModules:
     modules = config().forge_modules
     if modules is None:
-        raise TokenMissing
+        raise SchemeUnknown
     return modules
 
 

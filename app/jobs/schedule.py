@@ -45,6 +45,12 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         "the net under everything else: reads that are due and that no job is waiting for",
     ),
     PeriodicJob(
+        "look-again",
+        "23 4 * * *",
+        lambda services, now: services.following.look_again(now=now),
+        "an issue that Jira hid may be shown again without any event",
+    ),
+    PeriodicJob(
         "mark-vanished",
         "41 * * * *",
         lambda services, now: services.forge_upkeep.mark_vanished(now=now),

@@ -5,17 +5,18 @@ Source: https://developer.atlassian.com/cloud/jira/platform/rest/v3/
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import requests
 from atlassian import JiraCloud
 
 from app.domain.identifiers import AccountId, IssueId
-from app.domain.ports import IssueHidden, JiraUnavailable, SiteAccess
+from app.domain.ports import IssueHidden, JiraRefused, JiraUnavailable, SiteAccess
 from app.domain.tracking.model import IssueSnapshot
-from app.outbound.jira_answers import FIELDS, CvssFields, changes_of, cvss_fields_of, snapshot_of
+from app.outbound.jira_answers import FIELDS, CvssFields, categories_of, changes_of, cvss_fields_of, snapshot_of
 from app.outbound.patience import Patience
 from app.outbound.session import GuardedSession, retry_after_seconds
 
@@ -26,8 +27,8 @@ _READ_TIMEOUT_SECONDS = 10.0
 _PERMISSION_TIMEOUT_SECONDS = 2.0
 _BODY_LIMIT_BYTES = 8 * 1024 * 1024
 _CHANGELOG_PAGE = 100
-_LONGEST_CHANGELOG = 10_000
-_FIELDS_KEPT_SECONDS = 3600.0
+_LONGEST_CHANGELOG = 50_000
+_FORM_KEPT_SECONDS = 3600.0
 _COME_BACK_SECONDS = 30
 _NOT_AS_DOCUMENTED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What reading JSON of another shape raises."""
@@ -44,21 +45,29 @@ class _Stamp(requests.auth.AuthBase):
         return request
 
 
-class ConnectJira:
+@dataclass(frozen=True)
+class _Form:
+    cvss: CvssFields
+    categories: Mapping[str, str]
+
+
+class RestJira:
     """See `app.domain.ports.JiraSites`. `elapsed` is a monotonic clock in seconds."""
 
     def __init__(self, *, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._elapsed = elapsed
-        self._cvss_fields: dict[str, tuple[CvssFields, float]] = {}
+        self._forms: dict[str, tuple[_Form, float]] = {}
         self._patience = Patience(elapsed=elapsed)
 
     def read_issue(self, site: SiteAccess, issue: IssueId) -> IssueSnapshot:
         """Fields and changelog of one issue."""
+        form = self._form_of(site)
         with self._jira(site, timeout_seconds=_READ_TIMEOUT_SECONDS) as jira:
-            cvss = self._cvss_fields_of(site, jira)
-            answer = jira.get_issue(int(issue), fields=",".join([*FIELDS, *cvss.ids()]))
-            changes = [change for page in _changelog(jira, issue) for change in changes_of(page)]
-            return snapshot_of(answer, changes, cvss)
+            answer = jira.get_issue(int(issue), fields=",".join([*FIELDS, *form.cvss.ids()]))
+        # From here on Jira shows the issue, so a refusal says nothing about it.
+        with self._asking(), self._jira(site, timeout_seconds=_READ_TIMEOUT_SECONDS) as jira:
+            changes = [change for page in _changelog(jira, issue) for change in changes_of(page, form.categories)]
+            return snapshot_of(answer, changes, form.cvss)
 
     def may_browse(self, site: SiteAccess, account: AccountId, issue: IssueId) -> bool:
         """Whether Jira lets that person see that issue.
@@ -70,12 +79,25 @@ class ConnectJira:
             "accountId": account,
             "projectPermissions": [{"permissions": ["BROWSE_PROJECTS"], "issues": [int(issue)], "projects": []}],
         }
-        with self._patience.of(site.base_url):
-            try:
-                return int(issue) in self._browsable(site, question)
-            except IssueHidden as refusal:
-                # The question itself was refused: that says nothing about the person.
-                raise JiraUnavailable(_COME_BACK_SECONDS) from refusal
+        with self._patience.of(site.base_url), self._asking():
+            return int(issue) in self._browsable(site, question)
+
+    def accepts(self, site: SiteAccess) -> bool:
+        """Whether that site takes what we sign: it answers who we are there, or refuses us."""
+        try:
+            with self._jira(site, timeout_seconds=_PERMISSION_TIMEOUT_SECONDS) as jira:
+                jira.get("rest/api/3/myself")
+        except (IssueHidden, JiraRefused):
+            return False
+        return True
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """A question that is not about one issue: a refusal of it hides none."""
+        try:
+            yield
+        except IssueHidden as refusal:
+            raise JiraUnavailable(_COME_BACK_SECONDS) from refusal
 
     def _browsable(self, site: SiteAccess, question: dict[str, Any]) -> set[int]:
         with self._jira(site, timeout_seconds=_PERMISSION_TIMEOUT_SECONDS) as jira:
@@ -83,13 +105,15 @@ class ConnectJira:
             granted = [row for row in rows if row["permission"] == "BROWSE_PROJECTS"]
             return {int(issue) for row in granted for issue in row["issues"]}
 
-    def _cvss_fields_of(self, site: SiteAccess, jira: JiraCloud) -> CvssFields:
-        kept, until = self._cvss_fields.get(site.base_url, (CvssFields(None, None), 0.0))
-        if self._elapsed() < until:
-            return kept
-        found = cvss_fields_of(jira.get_fields())
-        self._cvss_fields[site.base_url] = (found, self._elapsed() + _FIELDS_KEPT_SECONDS)
-        return found
+    def _form_of(self, site: SiteAccess) -> _Form:
+        """What this site calls things; asked for once an hour."""
+        kept = self._forms.get(site.base_url)
+        if kept is not None and self._elapsed() < kept[1]:
+            return kept[0]
+        with self._asking(), self._jira(site, timeout_seconds=_READ_TIMEOUT_SECONDS) as jira:
+            form = _Form(cvss_fields_of(jira.get_fields()), categories_of(jira.get("rest/api/3/status")))
+        self._forms[site.base_url] = (form, self._elapsed() + _FORM_KEPT_SECONDS)
+        return form
 
     @contextmanager
     def _jira(self, site: SiteAccess, *, timeout_seconds: float) -> Iterator[JiraCloud]:
@@ -111,17 +135,22 @@ class ConnectJira:
 
 def _translated(refusal: requests.HTTPError) -> IssueHidden | JiraUnavailable:
     response = refusal.response
-    if response is not None and response.status_code in {403, 404}:
+    if response is None:
+        return JiraUnavailable(_COME_BACK_SECONDS)
+    if response.status_code in {403, 404}:
         return IssueHidden()
-    headers = {} if response is None else response.headers
-    return JiraUnavailable(retry_after_seconds(headers, otherwise=_COME_BACK_SECONDS))
+    kind = JiraRefused if response.status_code < 500 and response.status_code != 429 else JiraUnavailable
+    return kind(retry_after_seconds(response.headers, otherwise=_COME_BACK_SECONDS))
 
 
 def _changelog(jira: JiraCloud, issue: IssueId) -> Iterator[Any]:
+    """Page by page; one that is longer than anything a person writes is not cut but refused: its end is what counts."""
     start = 0
-    while start < _LONGEST_CHANGELOG:
+    while True:
         page = jira.get_change_logs(int(issue), start_at=start, max_results=_CHANGELOG_PAGE)
         yield page
         start += len(page["values"])
         if page.get("isLast", True) or not page["values"]:
             return
+        if start >= _LONGEST_CHANGELOG:
+            raise ValueError("the changelog is too long")

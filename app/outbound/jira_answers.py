@@ -1,6 +1,6 @@
 """Jira's JSON, turned into what we keep of it. Texts and people are not asked for, and not read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +9,7 @@ from app.domain.identifiers import IssueId
 from app.domain.tracking.model import Change, IssueSnapshot
 
 FIELDS = ("issuetype", "labels", "priority", "status", "resolution", "resolutiondate", "created", "project")
+_WORDS = ("fromString", "toString")
 _VECTOR_NAMES = ("cvss vector", "cvss v3 vector", "cvss v3.1 vector", "cvss 3.1 vector")
 _SCORE_NAMES = ("cvss score", "cvss", "cvss v3 score", "cvss v3.1 score", "cvss base score")
 
@@ -62,16 +63,27 @@ def snapshot_of(answer: Any, changes: list[Change], cvss: CvssFields) -> IssueSn
     )
 
 
-def changes_of(page: Any) -> Iterator[Change]:  # noqa: ANN401  as above
-    """The items of one page of a changelog."""
+def categories_of(answer: Any) -> dict[str, str]:  # noqa: ANN401  as above
+    """Status id to the key of its category; raises `ValueError` where Jira names no status."""
+    found = {str(status["id"]): str(status["statusCategory"]["key"]) for status in answer}
+    if not found:
+        raise ValueError("a site without statuses")
+    return found
+
+
+def changes_of(page: Any, categories: Mapping[str, str]) -> Iterator[Change]:  # noqa: ANN401  as above
+    """The items of one page of a changelog; a status is told by its category, because its name says nothing."""
     for history in page["values"]:
         for item in history["items"]:
+            field = str(item.get("fieldId") or item["field"])
+            is_status = field == "status"
+            before, after = (_text(item.get(name)) for name in (("from", "to") if is_status else _WORDS))
             yield Change(
                 id=int(history["id"]),
                 at=instant(history["created"]),
-                field=str(item.get("fieldId") or item["field"]),
-                before=_text(item.get("fromString")),
-                after=_text(item.get("toString")),
+                field=field,
+                before=categories.get(before or "") if is_status else before,
+                after=categories.get(after or "") if is_status else after,
             )
 
 

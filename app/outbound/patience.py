@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.domain.ports import JiraUnavailable
+from app.domain.ports import JiraRefused, JiraUnavailable
 
 _AT_ONCE = 3
 """Of the threads of a process, so that one slow site cannot take them all."""
@@ -35,8 +35,8 @@ class Patience:
         site = self._enter(base_url)
         try:
             yield
-        except JiraUnavailable:
-            self._leave(site, failed=True)
+        except JiraUnavailable as failure:
+            self._leave(site, failed=not isinstance(failure, JiraRefused))
             raise
         except BaseException:
             self._leave(site, failed=False)

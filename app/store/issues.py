@@ -29,6 +29,7 @@ _EVENTS = (
     .where(ClockEventRow.tenant_id == IssueRow.tenant_id, ClockEventRow.issue_id == IssueRow.issue_id)
     .scalar_subquery()
 )
+_HIDDEN_AT_ONCE = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 FIND_ISSUE = select(
@@ -86,7 +87,12 @@ class SqlIssues:
         self._connection.execute(
             upsert(IssueRow)
             .values(tenant_id=self._tenant, issue_id=record.issue, **values)
-            .on_conflict_do_update(index_elements=[IssueRow.tenant_id, IssueRow.issue_id], set_=values)
+            .on_conflict_do_update(
+                index_elements=[IssueRow.tenant_id, IssueRow.issue_id],
+                set_=values,
+                # A reader that was held up must not put back what a later one has replaced.
+                where=IssueRow.read_at <= record.read_at,
+            )
         )
         if record.events:
             rows = [self._event_row(record.issue, event, now) for event in record.events]
@@ -126,6 +132,12 @@ class SqlIssues:
                 ClockBoundsRow.cycle > len(bounds),
             )
         )
+
+    def list_hidden(self) -> tuple[IssueId, ...]:
+        """Tracked issues that Jira hides from us; those not looked at for longest, some hundreds at most."""
+        query = select(IssueRow.issue_id).where(IssueRow.tenant_id == self._tenant, IssueRow.hidden_since.is_not(None))
+        found = self._connection.execute(query.order_by(IssueRow.read_at).limit(_HIDDEN_AT_ONCE)).scalars()
+        return tuple(IssueId(issue) for issue in found)
 
     def each_tracked(self) -> Iterator[IssueRecord]:
         """Every tracked issue, by id, in constant memory."""

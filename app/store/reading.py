@@ -29,7 +29,7 @@ def _written(query: Select[*tuple[Any, ...]]) -> str:
     return str(query.compile(dialect=dialect))
 
 
-def _prepared(name: str, types: str, query: Select[*tuple[Any, ...]]) -> str:
+def _prepared(name: str, query: Select[*tuple[Any, ...]], *, types: str) -> str:
     text = _written(query).replace("%(tenant)s", "$1").replace("%(issue)s", "$2")
     return f"PREPARE {name} ({types}) AS {text}"
 
@@ -48,9 +48,9 @@ _BY_ID = FIND_ISSUE.where(IssueRow.issue_id == bindparam("issue"))
 _BY_KEY = FIND_ISSUE.where(IssueRow.issue_key == bindparam("issue")).order_by(IssueRow.read_at.desc())
 _PREPARE = ";".join(
     (
-        _prepared("view_tenant", "bigint", VIEW_TENANT.where(_IS_TENANT)),
-        _prepared("view_issue_by_id", "bigint, bigint", _view(_BY_ID)),
-        _prepared("view_issue_by_key", "bigint, text", _view(_BY_KEY)),
+        _prepared("view_tenant", VIEW_TENANT.where(_IS_TENANT), types="bigint"),
+        _prepared("view_issue_by_id", _view(_BY_ID), types="bigint, bigint"),
+        _prepared("view_issue_by_key", _view(_BY_KEY), types="bigint, text"),
     )
 )
 

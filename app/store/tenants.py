@@ -76,8 +76,13 @@ class SqlTenants:
         )
 
     def _is_on_forge(self) -> bool:
-        query = select(ForgeTokenRow.version).where(ForgeTokenRow.tenant_id == self._tenant).limit(1)
-        return self._connection.execute(query).first() is not None
+        # By the installation, not by its token: a tenant may have moved before the first token came.
+        query = select(InstallationRow.installation_id).where(
+            InstallationRow.tenant_id == self._tenant,
+            InstallationRow.client_key.is_(None),
+            InstallationRow.uninstalled_at.is_(None),
+        )
+        return self._connection.execute(query.limit(1)).first() is not None
 
     def forge_token(self, installation: InstallationId) -> tuple[int, datetime] | None:
         """Version and arrival of the newest system token of that installation."""

@@ -11,7 +11,7 @@ from atlassian_jwt.url_utils import hash_url
 
 from app.domain.identifiers import AccountId, IssueId
 from app.domain.ports import IssueHidden, JiraUnavailable, SiteAccess
-from app.outbound.jira import ConnectJira
+from app.outbound.jira import RestJira
 from simulator.connect import new_secret
 from simulator.installations import Descriptor, Installation
 from simulator.running import Simulator
@@ -47,7 +47,7 @@ def site(simulator):
 
 @pytest.fixture
 def jira(clock):
-    return ConnectJira(elapsed=clock)
+    return RestJira(elapsed=clock)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import responses
 
 from app.domain.identifiers import AccountId, IssueId
 from app.domain.ports import IssueHidden, JiraUnavailable, SiteAccess
-from app.outbound.jira import ConnectJira
+from app.outbound.jira import RestJira
 
 URL = "https://example.atlassian.net"
 SITE = SiteAccess(base_url=URL, authorize=lambda headers, *, method, target: None)
@@ -39,16 +39,19 @@ def answer(wire):
     def answer(*, fields="[]", issue=None, changelog=None, **more):
         for path, body in (
             ("field", fields),
+            ("status", '[{"id": "1", "statusCategory": {"key": "done"}}]'),
             ("issue/10001", json.dumps(WHOLE) if issue is None else issue),
             ("issue/10001/changelog", json.dumps(CHANGES) if changelog is None else changelog),
         ):
-            wire.get(f"{URL}/rest/api/3/{path}", body=body, **more)
+            # A refusal is of the issue: one of anything else says nothing about it.
+            odd = more if path.startswith("issue") else {}
+            wire.get(f"{URL}/rest/api/3/{path}", body=body, **odd)
 
     return answer
 
 
 def read():
-    return ConnectJira().read_issue(SITE, ISSUE)
+    return RestJira().read_issue(SITE, ISSUE)
 
 
 def test_the_smallest_whole_answer_is_read(answer):
@@ -130,7 +133,7 @@ def test_an_answer_of_nine_megabytes_is_unavailable(answer):
 @pytest.mark.parametrize("status", [403, 404])
 @pytest.mark.parametrize("body", ["", "<html></html>", '{"errorMessages": ["gone"]}', "[]", "null"])
 def test_403_and_404_hide_whatever_else_they_say(answer, status, body):
-    answer(issue=body, status=status, fields=body)
+    answer(issue=body, status=status)
     with pytest.raises(IssueHidden):
         read()
 
@@ -141,7 +144,7 @@ def test_a_redirect_is_neither_followed_nor_believed(wire, answer, status):
     with pytest.raises(JiraUnavailable):
         read()
     assert {call.request.url.split("?")[0] for call in wire.calls} <= {
-        f"{URL}/rest/api/3/{path}" for path in ("field", "issue/10001", "issue/10001/changelog")
+        f"{URL}/rest/api/3/{path}" for path in ("field", "status", "issue/10001", "issue/10001/changelog")
     }
 
 
@@ -150,7 +153,7 @@ PERMISSION = {"permission": "BROWSE_PROJECTS", "issues": [10001], "projects": []
 
 def ask(wire, body, status=200):
     wire.post(f"{URL}/rest/api/3/permissions/check", body=body, status=status)
-    return ConnectJira().may_browse(SITE, AccountId("a"), ISSUE)
+    return RestJira().may_browse(SITE, AccountId("a"), ISSUE)
 
 
 def rows(*found):

@@ -18,7 +18,7 @@ def everything(stack, tenant):
     found = {}
     for (name,) in stack.database.rows(TABLES):
         query = f"""
-            SELECT (to_jsonb(t) - 'current_installation' - 'forge_installation')::text FROM {name} t
+            SELECT (to_jsonb(t) - 'current_installation' - 'cloud_id' - 'forge_installation')::text FROM {name} t
             WHERE tenant_id = %s
         """  # noqa: S608  the catalogue's own names
         found[name] = {row for (row,) in stack.database.rows(query, tenant)}

@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import requests
@@ -111,19 +112,33 @@ def test_concurrent_installs_of_one_client_key_leave_exactly_one_secret_that_ver
     assert install_of(genchi.seeded.installation.secret) == 204
 
 
+def test_a_new_client_key_for_a_site_that_trusts_another_is_refused(genchi, install_of):
+    """The address stands in the body, which no signature covers: without the site's own word it suspends nobody."""
+    before = everything(genchi.stack.database)
+    with ThreadPoolExecutor(8) as senders:
+        statuses = set(senders.map(lambda n: install_of(f"{n}".ljust(64, "n"), client_key="newcomer-0001"), range(16)))
+    assert statuses == {403}
+    assert everything(genchi.stack.database) == before
+
+
 def test_a_new_client_key_installed_by_eight_at_once_makes_one_tenant(genchi, install_of):
     newcomer = "newcomer-0001"
-    with ThreadPoolExecutor(8) as senders:
-        statuses = list(senders.map(lambda n: install_of(f"{n}".ljust(64, "n"), client_key=newcomer), range(16)))
-    assert set(statuses) == {204}
-    database = genchi.stack.database
-    assert len(database.rows(STATE, newcomer)) == 1
-    assert database.rows("SELECT count(*) FROM app.installations WHERE client_key = %s", newcomer) == [(1,)]
-    # The address has one active installation at a time: the first site takes it back.
-    assert database.rows(STATE, genchi.seeded.client_key)[0][1] == "suspended"
-    assert install_of(genchi.seeded.installation.secret, iat=int(time.time()) + 1) == 204
-    assert database.rows(STATE, genchi.seeded.client_key)[0][1] == "active"
-    assert database.rows(STATE, newcomer)[0][1] == "suspended"
+    site = genchi.stack.simulator.site("genchi")
+    trusted, site.installation = site.installation, replace(site.installation, active=False)
+    try:
+        with ThreadPoolExecutor(8) as senders:
+            statuses = list(senders.map(lambda n: install_of(f"{n}".ljust(64, "n"), client_key=newcomer), range(16)))
+        assert set(statuses) == {204}
+        database = genchi.stack.database
+        assert len(database.rows(STATE, newcomer)) == 1
+        assert database.rows("SELECT count(*) FROM app.installations WHERE client_key = %s", newcomer) == [(1,)]
+        # The address has one active installation at a time: the first site takes it back.
+        assert database.rows(STATE, genchi.seeded.client_key)[0][1] == "suspended"
+        assert install_of(trusted.secret, iat=int(time.time()) + 1) == 204
+        assert database.rows(STATE, genchi.seeded.client_key)[0][1] == "active"
+        assert database.rows(STATE, newcomer)[0][1] == "suspended"
+    finally:
+        site.installation = trusted
 
 
 @pytest.mark.parametrize("event", ["installed", "uninstalled"])
@@ -136,7 +151,8 @@ def test_a_failure_at_the_last_step_leaves_nothing(genchi, install_of, event):
         before, soon = everything(database), int(time.time()) + 5
         for client_key in (None, f"never-{event}"):
             status = install_of("f" * 64, client_key=client_key, event=event, iat=soon)
-            assert status >= 500 or (client_key and event == "uninstalled" and status == 204)
+            # A stranger's `installed` is refused before anything is written, a stranger's `uninstalled` is of nobody.
+            assert status >= 500 or (client_key and status == {"installed": 403, "uninstalled": 204}[event])
         assert everything(database) == before
     finally:
         database.execute("DROP TRIGGER refuse ON app.audit_entries")

@@ -11,19 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
+from app.domain.audit.entry import Action, AuditEvent
 from app.domain.identifiers import AccountId, ClientKey, CloudId, TenantId
-from app.domain.installations.model import (
-    Caller,
-    CallerKind,
-    ForgeRegistered,
-    Install,
-    InstallationState,
-    Registered,
-)
+from app.domain.installations.forge_tokens import InstallationUnknown, SystemTokens, site_name
+from app.domain.installations.model import Caller, CallerKind, ForgeRegistered, Install, InstallationState, Registered
 from app.domain.installations.site import TokenAwaited
 from app.domain.ports import Database, ForgeKeyDirectory, ForgeSites, UnitOfWork, Vault
-from app.domain.secrets import Purpose, Secret, SecretPlace
+from app.domain.secrets import Secret
 from app.protocol.forge_fit import (
     ForgeInvocation,
     require_system_call,
@@ -38,17 +32,7 @@ RETENTION = timedelta(days=30)
 GONE_AFTER = timedelta(days=3)
 """Without the hourly call for that long, an installation is taken for removed."""
 
-_TOKEN_LIFE = timedelta(hours=2)
-"""A system token that comes straight from Forge is good for two hours at least (Forge docs, calling product APIs)."""
-_TOKEN_RENEWED_AFTER = timedelta(minutes=30)
-_SEEN_EVERY = timedelta(hours=1)
 _PRODUCTION = "PRODUCTION"
-
-
-class InstallationUnknown(NotForThis):
-    """This installation was removed; only a new one is accepted."""
-
-    code = "unknown_installation"
 
 
 class ObjectMismatch(NotForThis):
@@ -112,13 +96,15 @@ class ForgeAdmission:
         invocation = self._verify(token, now)
         require_system_call(invocation, module_keys=module_keys)
         registered = self._registered(invocation, system_token, now=now)
-        self._keep(registered, system_token, now=now)
+        SystemTokens(self.database, self.vault).keep(registered, system_token, now=now)
         return self._caller(registered, invocation, account=None), invocation
 
     def removed(self, caller: Caller, invocation: ForgeInvocation, *, now: datetime) -> None:
         """The app is about to be removed: access ends and the system token is destroyed."""
         with self.database.begin() as uow:
-            known = uow.registry.lock_forge(invocation.installation_id, _site(invocation))
+            known = uow.registry.lock_forge(
+                invocation.installation_id, site_name(invocation.cloud_id, invocation.environment_type)
+            )
             if known is None or known.state is InstallationState.UNINSTALLED:
                 return
             uow.enter(caller.tenant)
@@ -144,16 +130,40 @@ class ForgeAdmission:
         known = self.database.find_forge(invocation.installation_id)
         if known is None:
             known = self._first_contact(invocation, system_token, now=now)
+        if known.state is InstallationState.SUSPENDED:
+            known = self._back(known, invocation, now=now)
         if known.state is not InstallationState.ACTIVE:
             raise InstallationUnknown
         return known
+
+    def _back(self, known: ForgeRegistered, invocation: ForgeInvocation, *, now: datetime) -> ForgeRegistered:
+        """An installation that was taken for removed calls: it was we who could not be reached for days.
+
+        One whose place another has taken since, alive or removed, stays out.
+        """
+        with self.database.begin(known.tenant) as uow:
+            current = uow.registry.lock_forge(known.forge_installation, site_name(known.cloud_id, known.environment))
+            last = uow.registry.find_forge_on_site(known.cloud_id, known.environment)
+            if current is None or current != last or current.state is not InstallationState.SUSPENDED:
+                return current or known
+            back = replace(current, state=InstallationState.ACTIVE, seen_at=now)
+            uow.registry.save_forge(back)
+            uow.tenants.save_install(
+                _install(back, invocation), region=self.rules.region, policy=self.rules.policy, now=now
+            )
+            uow.commit(
+                because=AuditEvent(Action.INSTALLATION_RETURNED, "atlassian", f"installation/{back.installation}")
+            )
+            return back
 
     def _first_contact(
         self, invocation: ForgeInvocation, system_token: Secret | None, *, now: datetime
     ) -> ForgeRegistered:
         client_key = self._connect_client_key(invocation, system_token)
         with self.database.begin() as uow:
-            known = uow.registry.lock_forge(invocation.installation_id, _site(invocation))
+            known = uow.registry.lock_forge(
+                invocation.installation_id, site_name(invocation.cloud_id, invocation.environment_type)
+            )
             if known is not None:
                 return known
             connect = self._connect(uow, invocation, client_key)
@@ -207,42 +217,6 @@ class ForgeAdmission:
         found = uow.registry.find_connect_of_forge(invocation.installation_id)
         return found or (None if client_key is None else uow.registry.find_connect(client_key))
 
-    def _keep(self, registered: ForgeRegistered, system_token: Secret | None, *, now: datetime) -> None:
-        """Seal the system token if it is newer than what we have by enough, and remember that the app lives.
-
-        Raises `InstallationUnknown` where the app was removed since the call was admitted.
-        """
-        is_seen = now - registered.seen_at < _SEEN_EVERY
-        with self.database.begin(registered.tenant) as uow:
-            if is_seen and (system_token is None or _is_fresh(uow.tenants.forge_token(registered.installation), now)):
-                return
-        with self.database.begin(registered.tenant) as uow:
-            # Calls come at once, and one of them may be the removal: what is written is decided again, alone.
-            current = uow.registry.lock_forge(registered.forge_installation, _site(registered))
-            if current is None or current.state is not InstallationState.ACTIVE:
-                raise InstallationUnknown
-            uow.registry.save_forge(replace(current, seen_at=now))
-            known = uow.tenants.forge_token(registered.installation)
-            if system_token is not None and not _is_fresh(known, now):
-                self._seal(uow, registered, system_token, version=1 if known is None else known[0] + 1, now=now)
-                if uow.issues.next_pending() is not None:
-                    uow.enqueue("read-issues", registered.tenant)
-            uow.commit(because=Bookkeeping.FORGE_SEEN)
-
-    def _seal(
-        self, uow: UnitOfWork, registered: ForgeRegistered, token: Secret, *, version: int, now: datetime
-    ) -> None:
-        data_key = uow.tenants.data_key(Purpose.FORGE_TOKEN)
-        if data_key is None:
-            data_key = self.vault.new_data_key(registered.tenant, Purpose.FORGE_TOKEN)
-            uow.tenants.add_data_key(data_key, now)
-        place = SecretPlace(registered.tenant, Purpose.FORGE_TOKEN, str(registered.installation), version)
-        uow.tenants.add_sealed(self.vault.seal(token, place=place, data_key=data_key))
-        uow.tenants.forget_sealed(place)
-        uow.tenants.save_forge_token(
-            registered.installation, version=version, received_at=now, expires_at=now + _TOKEN_LIFE
-        )
-
     def _caller(self, registered: ForgeRegistered, invocation: ForgeInvocation, *, account: AccountId | None) -> Caller:
         return Caller(
             tenant=registered.tenant,
@@ -261,15 +235,18 @@ class ForgeUpkeep:
     database: Database
 
     def mark_vanished(self, *, now: datetime) -> int:
-        """End the access of installations whose hourly call has stopped; returns how many."""
+        """End the access of installations whose hourly call has stopped, until they call again; returns how many."""
         with self.database.begin() as uow:
             vanished = uow.registry.list_forge_unseen(now - GONE_AFTER)
         marked = 0
         for known in vanished:
             with self.database.begin(known.tenant) as uow:
-                if uow.registry.lock_forge(known.forge_installation, _site(known)) != known:
+                if (
+                    uow.registry.lock_forge(known.forge_installation, site_name(known.cloud_id, known.environment))
+                    != known
+                ):
                     continue  # it has called, or was removed, just now
-                uow.registry.save_forge(replace(known, state=InstallationState.UNINSTALLED))
+                uow.registry.save_forge(replace(known, state=InstallationState.SUSPENDED))
                 uow.tenants.mark_uninstalled(known.installation, now)
                 uow.commit(
                     because=AuditEvent(Action.INSTALLATION_VANISHED, "system", f"installation/{known.installation}")
@@ -307,15 +284,6 @@ def _contact_event(
     if former is not None and former.tenant == registered.tenant:
         return AuditEvent(Action.INSTALLATION_RETURNED, "atlassian", target, {"from_installation": former.installation})
     return AuditEvent(Action.INSTALLATION_ADDED, "atlassian", target, {"host": "forge"})
-
-
-def _site(known: ForgeInvocation | ForgeRegistered) -> str:
-    environment = known.environment if isinstance(known, ForgeRegistered) else known.environment_type
-    return f"{known.cloud_id}:{environment}"
-
-
-def _is_fresh(token: tuple[int, datetime] | None, now: datetime) -> bool:
-    return token is not None and now - token[1] < _TOKEN_RENEWED_AFTER
 
 
 def _issue_of(context: Mapping[str, object]) -> str | None:

@@ -4,12 +4,13 @@ Registry row, tenant, installation, sealed secret and audit entry are one transa
 Source: facts on signed installs, https://developer.atlassian.com/cloud/jira/platform/security-for-connect-apps/
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
-from app.domain.identifiers import ClientKey, InstallationId
+from app.domain.identifiers import ClientKey, InstallationId, TenantId
 from app.domain.installations.admission import connect_place
 from app.domain.installations.model import (
     Caller,
@@ -18,7 +19,7 @@ from app.domain.installations.model import (
     InstallationState,
     Registered,
 )
-from app.domain.ports import Database, UnitOfWork, Vault
+from app.domain.ports import Database, JiraSites, SiteAccess, UnitOfWork, Vault
 from app.domain.secrets import Purpose, Secret
 from app.protocol.connect_jwt import InstallClaims
 from app.protocol.refusals import NotForThis
@@ -40,6 +41,12 @@ class HostNotAllowed(NotForThis):
     """Sites of this host may not install."""
 
     code = "host_not_allowed"
+
+
+class SiteTaken(NotForThis):
+    """This site has another installation, and still trusts it."""
+
+    code = "site_taken"
 
 
 class SecretTooShort(ValueError):
@@ -64,6 +71,8 @@ class Lifecycle:
 
     database: Database
     vault: Vault
+    jira: JiraSites
+    site_of: Callable[[TenantId, Secret | None], SiteAccess]
     rules: LifecycleRules
 
     def installed(self, body: ConnectInstallBody, claims: InstallClaims, *, now: datetime) -> None:
@@ -75,6 +84,7 @@ class Lifecycle:
         """
         self._check_body(body, claims)
         secret = _long_enough(body.shared_secret)
+        self._check_site(body)
         with self.database.begin() as uow:
             known = uow.registry.lock_connect(body.client_key, body.base_url)
             if known is not None and claims.issued_at < known.applied_at:
@@ -139,6 +149,20 @@ class Lifecycle:
         if parts.scheme != "https" or parts.netloc != host:
             return False
         return any(host == suffix or host.endswith("." + suffix) for suffix in self.rules.allowed_hosts)
+
+    def _check_site(self, body: ConnectInstallBody) -> None:
+        """A site is somebody's already: only if it has let go of them may another client key have it.
+
+        The base URL stands in the body, which the token does not cover. So the site itself is asked, with the secret
+        that only it and its present tenant have: after an import it no longer takes it. Raises `SiteTaken` or
+        `JiraUnavailable`.
+        """
+        with self.database.begin() as uow:
+            other = uow.registry.find_active_on_site(body.base_url)
+        if other is None or other.client_key == body.client_key:
+            return
+        if self.jira.accepts(self.site_of(other.tenant, None)):
+            raise SiteTaken
 
     def _suspend_other(self, uow: UnitOfWork, body: ConnectInstallBody) -> InstallationId | None:
         """A new client key on a known site (a site import) ends the old trust and merges nothing.

@@ -40,6 +40,7 @@ class Change:
     """The field's id, for example `priority` or `customfield_10050`."""
     before: str | None
     after: str | None
+    """Of `status` the key of its category (`done`), of every other field what people read."""
 
 
 @dataclass(frozen=True)

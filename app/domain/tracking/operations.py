@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.clocks.engine import bounds_of
-from app.domain.clocks.model import Event
+from app.domain.clocks.model import Event, EventKind
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.model import Caller
-from app.domain.ports import Database, IssueHidden, JiraSites, SiteAccess, UnitOfWork
+from app.domain.ports import Database, DatabaseUnavailable, IssueHidden, JiraSites, SiteAccess, UnitOfWork
 from app.domain.promises.shelf import InForce
 from app.domain.secrets import Secret
 from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead, Tracking
@@ -18,6 +19,7 @@ from app.domain.tracking.rule import TrackingRule, facts_of, severity_now
 SLICE = 20
 """Issues that one job reads before it queues itself again, so that no tenant's flood delays another."""
 
+_ENDINGS = frozenset({EventKind.FIXED, EventKind.CANCELLED})
 _FIRST_LEASE_SECONDS = 10
 _LONGEST_LEASE_SECONDS = 3600
 DELIVERIES_KEPT_DAYS = 3
@@ -102,27 +104,51 @@ class Following:
 
     def wake(self, *, now: datetime) -> int:
         """Queue a job for every tenant that still has reads due: the net under everything else."""
-        with self.database.begin() as uow:
-            tenants = uow.registry.list_active()
-        woken = 0
-        for tenant in tenants:
-            with self.database.begin(tenant) as uow:
-                waiting = uow.issues.next_pending()
-                if waiting is not None and waiting.due_at <= now:
-                    uow.enqueue("read-issues", tenant)
-                    uow.commit(because=Bookkeeping.READ_ASKED)
-                    woken += 1
-        return woken
+        return self._for_each(partial(self._wake, now=now))
+
+    def look_again(self, *, now: datetime) -> int:
+        """Ask for a read of every tracked issue that Jira hid: a lost permission may have come back unannounced."""
+        return self._for_each(partial(self._look_again, now=now))
 
     def purge_deliveries(self, *, now: datetime) -> int:
         """Forget delivery ids that no retry can repeat any more."""
+        return self._for_each(partial(self._purge, before=now - timedelta(days=DELIVERIES_KEPT_DAYS)))
+
+    def _for_each(self, work: Callable[[UnitOfWork, TenantId], int]) -> int:
+        """Do it for every active tenant; the trouble of one is raised when all the others have had their turn."""
         with self.database.begin() as uow:
             tenants = uow.registry.list_active()
-        purged = 0
+        done, trouble = 0, None
         for tenant in tenants:
-            with self.database.begin(tenant) as uow:
-                purged += uow.issues.purge_deliveries(now - timedelta(days=DELIVERIES_KEPT_DAYS))
-                uow.commit(because=Bookkeeping.DELIVERIES_PURGED)
+            try:
+                with self.database.begin(tenant) as uow:
+                    done += work(uow, tenant)
+            except DatabaseUnavailable as failure:
+                trouble = failure
+        if trouble is not None:
+            raise trouble
+        return done
+
+    def _wake(self, uow: UnitOfWork, tenant: TenantId, *, now: datetime) -> int:
+        waiting = uow.issues.next_pending()
+        if waiting is None or waiting.due_at > now:
+            return 0
+        uow.enqueue("read-issues", tenant)
+        uow.commit(because=Bookkeeping.READ_ASKED)
+        return 1
+
+    def _look_again(self, uow: UnitOfWork, tenant: TenantId, *, now: datetime) -> int:
+        hidden = uow.issues.list_hidden()
+        for issue in hidden:
+            uow.issues.ask_first_read(issue, now=now)
+        if hidden:
+            uow.enqueue("read-issues", tenant)
+            uow.commit(because=Bookkeeping.READ_ASKED)
+        return len(hidden)
+
+    def _purge(self, uow: UnitOfWork, tenant: TenantId, *, before: datetime) -> int:
+        purged = uow.issues.purge_deliveries(before)
+        uow.commit(because=Bookkeeping.DELIVERIES_PURGED)
         return purged
 
     def _lease(self, tenant: TenantId, *, now: datetime) -> PendingRead | None:
@@ -143,8 +169,11 @@ class Following:
     def _store_hidden(self, tenant: TenantId, read: PendingRead, *, now: datetime) -> None:
         with self.database.begin(tenant) as uow:
             known = uow.issues.find(read.issue)
+            if known is None:
+                # Nobody can be told more than that it is unread; the lease lets it be tried again, ever less often.
+                return
             uow.issues.settle_read(read)
-            if known is None or known.hidden_since is not None:
+            if known.hidden_since is not None:
                 uow.commit(because=Bookkeeping.READ_SETTLED)
                 return
             uow.issues.save(replace(known, hidden_since=now), now)
@@ -170,7 +199,7 @@ class Following:
             # Once tracked, an issue leaves only by a recorded decision: taking the label off is none.
             known is not None and known.tracking is Tracking.TRACKED
         )
-        events: tuple[Event, ...] = facts_of(snapshot, self.rule) if tracked else ()
+        events = _news(known, facts_of(snapshot, self.rule)) if tracked else ()
         return IssueRecord(
             issue=snapshot.issue,
             key=snapshot.key,
@@ -192,3 +221,9 @@ class Following:
 
 def _lease(tries: int) -> timedelta:
     return timedelta(seconds=min(_FIRST_LEASE_SECONDS * 2 ** min(tries, 10), _LONGEST_LEASE_SECONDS))
+
+
+def _news(known: IssueRecord | None, events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """A cycle that ended stays ended as it did, also when other resolutions count as fixed since."""
+    ended = {event.source for event in known.events if event.kind in _ENDINGS} if known is not None else set()
+    return tuple(event for event in events if event.kind not in _ENDINGS or event.source not in ended)

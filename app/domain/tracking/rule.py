@@ -6,6 +6,7 @@ webhook that arrives twice, late or out of order ends in the same facts.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
 from app.domain.clocks.model import Event, EventKind, Severity
@@ -79,32 +80,48 @@ def _level(snapshot: IssueSnapshot, fields: dict[str, str | None]) -> Severity |
 
 
 def _endings(snapshot: IssueSnapshot, rule: TrackingRule) -> Iterator[Event]:
-    """A resolution ends a cycle, its removal begins the next; the changelog says when."""
-    resolved = [change for change in snapshot.changes if change.field == "resolution"]
-    if not resolved and snapshot.resolution and snapshot.resolved_at and snapshot.status_is_done:
-        # Created or imported as resolved: the changelog does not tell, the field does.
-        resolved = [Change(0, snapshot.resolved_at, "resolution", None, snapshot.resolution)]
-    was_open = True
-    for change in resolved:
-        source = f"jira:changelog:{change.id}" if change.id else "jira:resolutiondate"
-        if change.after:
-            yield _ending(change, source, rule)
-        elif not was_open:
-            yield Event(kind=EventKind.REOPENED, at=change.at, source=source)
-        was_open = not change.after
-    if not was_open and not snapshot.status_is_done:
-        yield from _reopened_by_status(snapshot, after=resolved[-1])
+    """A cycle ends when the status is done and there is a resolution; it ends once, and begins again with neither.
+
+    Some workflows set a resolution early or forget to clear it, so both are followed through the changelog. Where it
+    tells of no status at all, the resolution alone is followed, as long as that agrees with the status of now.
+    """
+    moves = [change for change in snapshot.changes if change.field in {"status", "resolution"}]
+    is_done, resolution = _at_creation(snapshot, moves)
+    # An issue that came resolved and was opened later counts from its creation all the same.
+    is_ended = is_done and resolution is not None and not moves
+    if is_ended:
+        # Created or imported as resolved: the changelog does not tell when, the field does.
+        at = snapshot.resolved_at or snapshot.created_at
+        yield _ending(resolution or "", rule, at=at, source="jira:resolutiondate")
+    for changelog_id, items in groupby(moves, key=lambda change: change.id):
+        for item in items:
+            at = item.at
+            is_done = _is_done(item.after) if item.field == "status" else is_done
+            resolution = item.after if item.field == "resolution" else resolution
+        was_ended, is_ended = is_ended, is_done and resolution is not None
+        source = f"jira:changelog:{changelog_id}"
+        if is_ended and not was_ended:
+            yield _ending(resolution or "", rule, at=at, source=source)
+        elif was_ended and not is_ended:
+            yield Event(kind=EventKind.REOPENED, at=at, source=source)
 
 
-def _ending(change: Change, source: str, rule: TrackingRule) -> Event:
-    resolution = change.after or ""
+def _at_creation(snapshot: IssueSnapshot, moves: list[Change]) -> tuple[bool, str | None]:
+    """Status (is it done) and resolution before the first change."""
+    status = next((change for change in moves if change.field == "status"), None)
+    resolution = next((change for change in moves if change.field == "resolution"), None)
+    agrees = snapshot.status_is_done or snapshot.resolution is None
+    return (
+        (agrees if resolution else snapshot.status_is_done) if status is None else _is_done(status.before),
+        snapshot.resolution if resolution is None else resolution.before,
+    )
+
+
+def _is_done(category: str | None) -> bool:
+    return (category or "").lower() == "done"
+
+
+def _ending(resolution: str, rule: TrackingRule, *, at: datetime, source: str) -> Event:
     if rule.counts_as_fixed(resolution):
-        return Event(kind=EventKind.FIXED, at=change.at, source=source)
-    return Event(kind=EventKind.CANCELLED, at=change.at, source=source, reason=resolution, actor="jira")
-
-
-def _reopened_by_status(snapshot: IssueSnapshot, *, after: Change) -> Iterator[Event]:
-    """Some workflows leave a status that is done and forget to clear the resolution: work goes on all the same."""
-    moves = [c for c in snapshot.changes if c.field == "status" and (c.at, c.id) > (after.at, after.id)]
-    if moves:
-        yield Event(kind=EventKind.REOPENED, at=moves[-1].at, source=f"jira:changelog:{moves[-1].id}")
+        return Event(kind=EventKind.FIXED, at=at, source=source)
+    return Event(kind=EventKind.CANCELLED, at=at, source=source, reason=resolution, actor="jira")

@@ -13,6 +13,7 @@ from app.domain.identifiers import ClientKey
 from app.domain.installations.admission import Admission
 from app.domain.installations.model import ConnectInstallBody
 from app.domain.installations.operations import Lifecycle, LifecycleRules
+from app.domain.ports import SiteAccess
 from app.domain.secrets import Secret
 from app.protocol.connect_jwt import InstallClaims, SignedRequest
 from app.protocol.refusals import KeyUnknown
@@ -54,9 +55,29 @@ def rules():
     )
 
 
+class Sites:
+    """Jira as the lifecycle asks it: which base URLs still take what their present tenant signs."""
+
+    def __init__(self):
+        self.trusting = set()
+
+    def accepts(self, site):
+        return site.base_url in self.trusting
+
+
 @pytest.fixture
-def lifecycle(database, keyring_file, rules):
-    return Lifecycle(database, Door.from_keyring_file(Path(keyring_file)), rules)
+def sites():
+    return Sites()
+
+
+@pytest.fixture
+def lifecycle(database, keyring_file, rules, sites):
+    door = Door.from_keyring_file(Path(keyring_file))
+
+    def site_of(tenant, person_token):
+        return SiteAccess(database.view_tenant(tenant).base_url, authorize=lambda headers, *, method, target: None)
+
+    return Lifecycle(database, door, sites, site_of, rules)
 
 
 class NoKeys:

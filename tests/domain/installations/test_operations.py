@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from app.domain.identifiers import ClientKey
 from app.domain.installations.model import Caller, CallerKind, InstallationState
-from app.domain.installations.operations import AppOfAnother, BodyOfAnother, HostNotAllowed, Lifecycle, SecretTooShort
+from app.domain.installations.operations import (
+    AppOfAnother,
+    BodyOfAnother,
+    HostNotAllowed,
+    Lifecycle,
+    SecretTooShort,
+    SiteTaken,
+)
 from app.domain.secrets import Secret, VaultCannotAnswer
 
 ACTIVE, UNINSTALLED, SUSPENDED = InstallationState.ACTIVE, InstallationState.UNINSTALLED, InstallationState.SUSPENDED
@@ -175,6 +182,17 @@ def test_a_site_import_suspends_the_old_tenant_and_merges_nothing(lifecycle, dat
     assert shared.rows(query, after.tenant) == [(str(before.installation),)]
 
 
+def test_a_site_that_trusts_its_tenant_is_not_given_away(lifecycle, sites, database, body, claims, name, now):
+    old, new = name, name + "-imported"
+    url = f"https://{name}.atlassian.net"
+    lifecycle.installed(body(old), claims(old), now=now)
+    sites.trusting.add(url)
+    with pytest.raises(SiteTaken):
+        lifecycle.installed(body(new, base_url=url), claims(new, now + HOUR), now=now)
+    assert database.find_connect(ClientKey(old)).state is ACTIVE
+    assert database.find_connect(ClientKey(new)) is None
+
+
 def test_a_renamed_site_keeps_its_tenant(lifecycle, database, body, claims, name, now):
     lifecycle.installed(body(name), claims(name), now=now)
     url = f"https://{name}-new.atlassian.net"
@@ -219,7 +237,7 @@ QUIET = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], de
 @QUIET
 @given(labels=st.lists(LABEL, max_size=3))
 def test_a_host_is_allowed_at_the_boundary_of_a_label(rules, labels):
-    lifecycle = Lifecycle(None, None, rules)
+    lifecycle = Lifecycle(None, None, None, None, rules)
     for suffix in rules.allowed_hosts:
         assert lifecycle._is_allowed("https://" + ".".join([*labels, suffix]))
 
@@ -251,7 +269,7 @@ def test_a_host_is_allowed_at_the_boundary_of_a_label(rules, labels):
     ),
 )
 def test_a_host_that_only_looks_like_an_allowed_one_is_refused(rules, label, suffix, form):
-    assert not Lifecycle(None, None, rules)._is_allowed(form.format(label=label, suffix=suffix))
+    assert not Lifecycle(None, None, None, None, rules)._is_allowed(form.format(label=label, suffix=suffix))
 
 
 @QUIET
@@ -259,7 +277,7 @@ def test_a_host_that_only_looks_like_an_allowed_one_is_refused(rules, label, suf
 def test_whatever_an_address_is_the_answer_is_yes_or_no(rules, text):
     for url in (text, "https://" + text):
         try:
-            allowed = Lifecycle(None, None, rules)._is_allowed(url)
+            allowed = Lifecycle(None, None, None, None, rules)._is_allowed(url)
         except ValueError:
             continue
         assert not allowed or url.startswith("https://")
@@ -267,6 +285,8 @@ def test_whatever_an_address_is_the_answer_is_yes_or_no(rules, text):
 
 def test_loopback_is_allowed_in_development_only(rules):
     for url in ("http://127.0.0.1:8101", "http://localhost:8101"):
-        assert not Lifecycle(None, None, rules)._is_allowed(url)
-        assert Lifecycle(None, None, replace(rules, allow_http_loopback=True))._is_allowed(url)
-    assert not Lifecycle(None, None, replace(rules, allow_http_loopback=True))._is_allowed("http://192.0.2.1")
+        assert not Lifecycle(None, None, None, None, rules)._is_allowed(url)
+        assert Lifecycle(None, None, None, None, replace(rules, allow_http_loopback=True))._is_allowed(url)
+    assert not Lifecycle(None, None, None, None, replace(rules, allow_http_loopback=True))._is_allowed(
+        "http://192.0.2.1"
+    )

@@ -84,7 +84,7 @@ CASES = {
     "fixed, then called a duplicate": (
         [(1, 4, "resolution", None, "Done"), (2, 5, "resolution", "Done", "Duplicate")],
         DONE | {"resolution": "Duplicate"},
-        [("fixed", 4, None, log(1)), ("cancelled", 5, "Duplicate", log(2))],
+        [("fixed", 4, None, log(1))],
     ),
     "fixed and reopened": (
         [(1, 4, "resolution", None, "Fixed"), (2, 6, "resolution", "Fixed", None)],
@@ -105,7 +105,28 @@ CASES = {
     "resolved without ever reaching a status that is done": (
         [(1, 3, "status", "To Do", "Doing"), (2, 4, "resolution", None, "Fixed")],
         {"resolution": "Fixed"},
+        [],
+    ),
+    "done, undone, moved and done again, the resolution kept all the while": (
+        [
+            (1, 4, "resolution", None, "Fixed"),
+            (1, 4, "status", "new", "done"),
+            (2, 5, "status", "done", "indeterminate"),
+            (3, 6, "status", "indeterminate", "new"),
+            (4, 7, "status", "new", "done"),
+        ],
+        DONE | {"resolution": "Fixed"},
+        [("fixed", 4, None, log(1)), ("reopened", 5, None, log(2)), ("fixed", 7, None, log(4))],
+    ),
+    "a resolution set before the status is done": (
+        [(1, 3, "resolution", None, "Fixed"), (2, 4, "status", "new", "done")],
+        DONE | {"resolution": "Fixed"},
         [("fixed", 4, None, log(2))],
+    ),
+    "a resolution in a status that never changed and is not done": (
+        [(1, 3, "resolution", None, "Fixed")],
+        {"resolution": "Fixed"},
+        [],
     ),
     "done without a resolution": ([(1, 4, "status", "To Do", "Done")], DONE, []),
 }

@@ -1,0 +1,413 @@
+"""Forge installations on the real database and a real vault; invocations are signed here, with a key of this file."""
+
+import json
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from app.domain.identifiers import ClientKey
+from app.domain.installations.forge import (
+    GONE_AFTER,
+    RETENTION,
+    ForgeAdmission,
+    ForgeRules,
+    ForgeUpkeep,
+    ObjectMismatch,
+)
+from app.domain.installations.forge_tokens import InstallationUnknown, SystemTokens
+from app.domain.installations.model import CallerKind, InstallationState
+from app.domain.installations.site import TokenAwaited
+from app.domain.ports import JiraUnavailable
+from app.domain.secrets import Secret
+from app.protocol import refusals
+from app.vault.door import Door
+
+KEY = rsa.generate_private_key(65537, 2048)
+PEM = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+APP = "11111111-2222-4333-8444-555555555555"
+APP_ID = f"ari:cloud:ecosystem::app/{APP}"
+API = "https://api.atlassian.com"
+EVENTS, PAGES = frozenset({"ep-events"}), frozenset({"pledge-issue"})
+ACTIVE, UNINSTALLED, SUSPENDED = InstallationState.ACTIVE, InstallationState.UNINSTALLED, InstallationState.SUSPENDED
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+class Keys:
+    """The port of the key set, with one key."""
+
+    def keys(self, kid):
+        return {"kid": PEM}
+
+
+class Sites:
+    """Jira's side of the port `ForgeSites`: client keys by cloud id, or what is raised when one is asked for."""
+
+    def __init__(self):
+        self.client_keys, self.asked = {}, []
+
+    def connect_client_key(self, api_base_url, *, app_key, authorize):
+        headers = {}
+        authorize(headers)
+        self.asked.append((api_base_url, app_key, headers["Authorization"]))
+        found = self.client_keys.get(api_base_url.rpartition("/")[2])
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+@pytest.fixture
+def sites():
+    return Sites()
+
+
+@pytest.fixture
+def forge_rules():
+    return ForgeRules(
+        app_id=APP_ID,
+        environments=frozenset({"PRODUCTION"}),
+        api_url=API,
+        connect_app_key="io.pledge.app",
+        region="global",
+        policy="genchi",
+    )
+
+
+@pytest.fixture
+def forge(database, keyring_file, sites, forge_rules):
+    return ForgeAdmission(database, Keys(), sites, Door.from_keyring_file(Path(keyring_file)), forge_rules)
+
+
+@pytest.fixture
+def cloud():
+    """A site of this test's own."""
+    return str(uuid.uuid4())
+
+
+def ari(installation):
+    return f"ari:cloud:ecosystem::installation/{installation}"
+
+
+def fit(cloud, installation, *, at, page=False, environment="PRODUCTION", **app):
+    issued, url = int(at.timestamp()), f"{API}/ex/jira/{cloud}"
+    claims = {
+        "iss": "forge/invocation-token",
+        "aud": APP_ID,
+        "iat": issued,
+        "nbf": issued,
+        "exp": issued + 25,
+        "jti": uuid.uuid4().hex,
+        "app": {
+            "id": APP_ID,
+            "installationId": ari(installation),
+            "apiBaseUrl": url,
+            "installation": {"id": ari(installation), "contexts": [{"name": "jira", "cloudId": cloud}]},
+            "environment": {"type": environment, "id": f"ari:cloud:ecosystem::environment/{APP}/{uuid.uuid4()}"},
+            "module": {"type": "core:endpoint", "key": "ep-events"},
+        }
+        | app,
+    }
+    if page:
+        claims["app"]["module"] = {"type": "jira:issueContext", "key": "pledge-issue"}
+        claims |= {"principal": "557058:someone", "context": {"extension": {"issue": {"id": "10001", "key": "SEC-1"}}}}
+    return jwt.encode(claims, KEY, algorithm="RS256", headers={"kid": "kid"})
+
+
+@pytest.fixture
+def call(forge, cloud, now):
+    """One system call of Forge: the caller and the invocation."""
+
+    def call(installation, *, at=now, token="system", by=forge, on=cloud, **claims):  # noqa: S107  no password
+        secret = None if token is None else Secret(token)
+        signed = fit(on, installation, at=at, **claims)
+        return by.admit_system(signed, module_keys=EVENTS, system_token=secret, now=at)
+
+    return call
+
+
+@pytest.fixture
+def open_page(forge, cloud, now):
+    def open_page(installation, *, at=now, issue=None, by=forge, **claims):
+        signed = fit(cloud, installation, at=at, page=True, **claims)
+        return by.admit_page(signed, module_keys=PAGES, issue=issue, person_token=None, now=at)
+
+    return open_page
+
+
+@pytest.fixture
+def one():
+    return uuid.uuid4()
+
+
+@pytest.fixture
+def another():
+    return uuid.uuid4()
+
+
+@pytest.fixture
+def tokens(shared):
+    """(version, received_at) of the tenant's system tokens, and the versions of its envelopes."""
+
+    def tokens(tenant):
+        query = "SELECT version, received_at FROM app.forge_tokens WHERE tenant_id = %s ORDER BY installation_id"
+        sealed = "SELECT version FROM app.sealed_secrets WHERE tenant_id = %s AND purpose = 'forge-token' ORDER BY 1"
+        return shared.rows(query, tenant), [version for (version,) in shared.rows(sealed, tenant)]
+
+    return tokens
+
+
+@pytest.fixture
+def audited(shared):
+    def audited(tenant):
+        query = "SELECT action FROM app.audit_entries WHERE tenant_id = %s AND action LIKE 'installation%%'"
+        return sorted(action for (action,) in shared.rows(query, tenant))
+
+    return audited
+
+
+@pytest.fixture
+def tenants(shared):
+    return lambda: shared.rows("SELECT count(*) FROM registry.tenants")[0][0]
+
+
+def test_a_first_call_makes_a_tenant_and_seals_its_token(call, one, now, tokens, audited, database):
+    caller, invocation = call(one)
+    assert (caller.kind, caller.account, caller.environment) == (CallerKind.HOST, None, "production")
+    assert invocation.installation_id == ari(one)
+    assert tokens(caller.tenant) == ([(1, now)], [1])
+    assert audited(caller.tenant) == ["installation.added"]
+    assert database.find_forge(ari(one)).state is ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("license", "expected"),
+    [({}, None), ({"license": None}, None), ({"license": {}}, None), ({"license": {"isActive": True}}, None),
+     ({"license": {"active": True}}, True), ({"license": {"active": False}}, False),
+     ({"license": {"active": False, "isActive": True}}, False), ({"license": {"active": "true"}}, None)],
+    ids=json.dumps,
+)  # fmt: skip
+def test_the_licence_is_what_the_token_says_and_absent_is_not_inactive(call, open_page, one, license, expected):
+    assert call(one, **license)[0].licence_active is expected
+    assert open_page(one, **license).licence_active is expected
+
+
+def test_a_token_is_replaced_by_one_that_is_newer_by_half_an_hour(call, one, now, tokens):
+    tenant = call(one)[0].tenant
+    call(one, at=now + 30 * MINUTE - SECOND, token="later")
+    assert tokens(tenant) == ([(1, now)], [1])
+    call(one, at=now + 30 * MINUTE, token=None)
+    assert tokens(tenant) == ([(1, now)], [1])
+    call(one, at=now + 30 * MINUTE, token="later")
+    assert tokens(tenant) == ([(2, now + 30 * MINUTE)], [2])
+
+
+def test_a_call_is_a_sign_of_life_once_an_hour(call, one, now, database):
+    call(one)
+    call(one, at=now + 59 * MINUTE, token=None)
+    assert database.find_forge(ari(one)).seen_at == now
+    call(one, at=now + 60 * MINUTE, token=None)
+    assert database.find_forge(ari(one)).seen_at == now + 60 * MINUTE
+
+
+def test_an_installation_without_its_hourly_call_for_three_days_has_vanished(call, one, now, database, tokens, audited):
+    tenant, upkeep = call(one)[0].tenant, ForgeUpkeep(database)
+    upkeep.mark_vanished(now=now + GONE_AFTER)
+    assert database.find_forge(ari(one)).state is ACTIVE
+    later = now + GONE_AFTER + SECOND
+    assert upkeep.mark_vanished(now=later) >= 1
+    assert upkeep.mark_vanished(now=later) == 0
+    assert database.find_forge(ari(one)).state is SUSPENDED
+    assert tokens(tenant) == ([], [])
+    assert audited(tenant) == ["installation.added", "installation.vanished"]
+    with database.begin() as uow:
+        assert not uow.registry.is_active(tenant)
+
+
+@pytest.mark.parametrize("how", ["cron", "page"])
+def test_an_installation_that_had_vanished_is_back_with_its_next_call(
+    call, open_page, one, now, database, tokens, audited, how
+):
+    """After days in which nobody reached us, every customer would be locked out for good otherwise."""
+    tenant, later = call(one)[0].tenant, now + 4 * GONE_AFTER
+    ForgeUpkeep(database).mark_vanished(now=later)
+    caller = call(one, at=later)[0] if how == "cron" else open_page(one, at=later)
+    assert caller.tenant == tenant
+    assert database.find_forge(ari(one)).state is ACTIVE
+    assert audited(tenant) == ["installation.added", "installation.returned", "installation.vanished"]
+    call(one, at=later)
+    assert tokens(tenant) == ([(1, later)], [1])
+
+
+def test_a_vanished_installation_whose_place_was_taken_stays_out(forge, call, one, another, now, database):
+    call(one)
+    later = now + 2 * GONE_AFTER
+    ForgeUpkeep(database).mark_vanished(now=later)
+    caller, invocation = call(another, at=later)
+    with pytest.raises(InstallationUnknown):
+        call(one, at=later)
+    forge.removed(caller, invocation, now=later)
+    with pytest.raises(InstallationUnknown):
+        call(one, at=later)
+
+
+def test_a_removal_ends_access_once_and_for_good(forge, call, open_page, one, now, tokens, audited, database):
+    caller, invocation = call(one)
+    for _ in range(2):
+        forge.removed(caller, invocation, now=now)
+    assert tokens(caller.tenant) == ([], [])
+    assert audited(caller.tenant) == ["installation.added", "installation.removed"]
+    for again in (lambda: call(one, at=now + MINUTE), lambda: open_page(one, at=now + MINUTE)):
+        with pytest.raises(InstallationUnknown):
+            again()
+    assert database.find_forge(ari(one)).state is UNINSTALLED
+
+
+def test_a_call_that_was_admitted_just_before_the_removal_seals_nothing_after_it(forge, call, one, now, tokens):
+    """The two calls come at once: the order of their transactions must not leave a token behind, or a live app."""
+    caller, invocation = call(one)
+    admitted = forge.database.find_forge(ari(one))
+    forge.removed(caller, invocation, now=now)
+    with pytest.raises(InstallationUnknown):
+        SystemTokens(forge.database, forge.vault).keep(admitted, Secret("late"), now=now + timedelta(hours=2))
+    assert tokens(caller.tenant) == ([], [])
+    assert forge.database.find_forge(ari(one)).state is UNINSTALLED
+
+
+@pytest.mark.parametrize(("days", "is_same"), [(1, True), (30, True), (31, False)])
+def test_a_reinstall_finds_its_data_within_the_retention(forge, call, one, another, now, audited, days, is_same):
+    caller, invocation = call(one)
+    forge.removed(caller, invocation, now=now)
+    again = call(another, at=now + timedelta(days=days))[0]
+    assert (again.tenant == caller.tenant) is is_same
+    assert ("installation.returned" in audited(again.tenant)) is is_same
+    assert timedelta(days=30) == RETENTION
+
+
+def test_a_reinstall_that_nobody_announced_supersedes_the_one_before(call, one, another, now, database, tokens):
+    tenant = call(one)[0].tenant
+    later = now + timedelta(days=400)  # alive all the while: an active installation has no retention
+    assert call(another, at=later)[0].tenant == tenant
+    assert database.find_forge(ari(one)).state is SUSPENDED
+    assert tokens(tenant) == ([(1, later)], [1])
+    with pytest.raises(InstallationUnknown):
+        call(one, at=later)
+
+
+def test_another_environment_of_the_same_site_is_another_tenant(forge, call, one, another, forge_rules):
+    both = replace(forge, rules=replace(forge_rules, environments=frozenset({"PRODUCTION", "DEVELOPMENT"})))
+    production = call(one, by=both)[0]
+    development = call(another, by=both, environment="DEVELOPMENT")[0]
+    assert production.tenant != development.tenant
+    assert (production.environment, development.environment) == ("production", "development")
+    with pytest.raises(refusals.EnvironmentRefused):
+        call(another, environment="DEVELOPMENT")
+
+
+@pytest.fixture
+def connect(lifecycle, body, claims, name, now, database):
+    """An installed Connect site."""
+
+    def connect(**changes):
+        lifecycle.installed(body(name, **changes), claims(name), now=now)
+        return database.find_connect(ClientKey(name))
+
+    return connect
+
+
+def test_a_connect_tenant_is_found_by_the_key_that_jira_keeps(
+    call, one, name, cloud, sites, connect, audited, database
+):
+    tenant = connect().tenant
+    sites.client_keys[cloud] = ClientKey(name)
+    assert call(one)[0].tenant == tenant
+    assert sites.asked == [(f"{API}/ex/jira/{cloud}", "io.pledge.app", "Bearer system")]
+    assert database.find_connect(ClientKey(name)).forge_installation == ari(one)
+    assert database.view_tenant(tenant).client_key is None
+    assert audited(tenant) == ["installation.added", "installation.moved"]
+    call(one)
+    assert len(sites.asked) == 1
+
+
+def test_a_connect_tenant_that_named_the_installation_is_found_without_a_question(call, one, sites, connect):
+    tenant = connect(forge_installation=ari(one)).tenant
+    assert call(one, token=None)[0].tenant == tenant
+    assert sites.asked == []
+
+
+@pytest.mark.parametrize("answer", [None, ClientKey("never-installed-here")])
+def test_a_site_without_a_connect_tenant_of_ours_gets_one_of_its_own(call, one, cloud, sites, connect, answer):
+    tenant = connect().tenant
+    sites.client_keys[cloud] = answer
+    assert call(one)[0].tenant != tenant
+
+
+def test_while_jira_cannot_say_whose_the_site_is_nothing_is_decided(
+    call, open_page, one, cloud, sites, tenants, name, connect
+):
+    connect()
+    before = tenants()
+    sites.client_keys[cloud] = JiraUnavailable(60)
+    for _ in range(2):
+        with pytest.raises(JiraUnavailable):
+            call(one)
+    for attempt in (lambda: call(one, token=None), lambda: open_page(one)):
+        with pytest.raises(TokenAwaited):
+            attempt()
+    assert tenants() == before
+    sites.client_keys[cloud] = ClientKey(name)
+    assert call(one)[0].tenant
+    assert tenants() == before
+
+
+def test_a_development_installation_is_never_linked_to_a_connect_tenant(
+    forge, call, one, name, cloud, sites, connect, forge_rules
+):
+    tenant = connect(forge_installation=ari(one)).tenant
+    sites.client_keys[cloud] = ClientKey(name)
+    development = replace(forge, rules=replace(forge_rules, environments=frozenset({"DEVELOPMENT"})))
+    assert call(one, by=development, environment="DEVELOPMENT")[0].tenant != tenant
+    assert sites.asked == []
+
+
+def test_an_app_that_never_was_a_connect_app_asks_nothing(forge, open_page, one, sites, forge_rules):
+    alone = replace(forge, rules=replace(forge_rules, connect_app_key=None))
+    caller = open_page(one, by=alone)
+    assert (caller.account, caller.kind) == ("557058:someone", CallerKind.PERSON)
+    assert sites.asked == []
+
+
+@pytest.mark.parametrize("token", ["system", None])
+def test_a_secret_that_connect_renews_does_not_take_a_moved_tenant_back(
+    call, one, name, connect, lifecycle, body, claims, now, database, token
+):
+    """Nor does it where no system token has come yet: what was decided is decided."""
+    tenant = connect(forge_installation=ari(one)).tenant
+    call(one, token=token)
+    lifecycle.installed(body(name, shared_secret=Secret("r" * 40)), claims(name, now + MINUTE), now=now + MINUTE)
+    assert database.find_connect(ClientKey(name)).secret_version == 2
+    assert database.view_tenant(tenant).client_key is None
+
+
+def test_when_forge_was_removed_connect_takes_its_tenant_back(
+    forge, call, one, name, connect, lifecycle, body, claims, now, database
+):
+    tenant = connect(forge_installation=ari(one)).tenant
+    caller, invocation = call(one)
+    forge.removed(caller, invocation, now=now)
+    lifecycle.installed(body(name), claims(name, now + MINUTE), now=now + MINUTE)
+    assert database.view_tenant(tenant).client_key == name
+
+
+@pytest.mark.parametrize(("issue", "is_refused"), [(None, False), ("10001", False), ("10002", True), ("١٠٠٠١", True)])
+def test_the_issue_of_a_page_is_the_issue_of_its_token(call, open_page, one, issue, is_refused):
+    call(one)
+    if is_refused:
+        with pytest.raises(ObjectMismatch):
+            open_page(one, issue=issue)
+    else:
+        assert open_page(one, issue=issue).account == "557058:someone"
