@@ -56,8 +56,8 @@ class Registry(Protocol):
     def save_connect(self, registered: Registered) -> None:
         """Insert or replace the row of that client key."""
 
-    def find_connect_of_forge(self, forge_installation: str) -> Registered | None:
-        """The Connect installation that named this Forge installation in a signed `installed`."""
+    def link_forge(self, client_key: ClientKey, forge_installation: str) -> None:
+        """That Connect installation has moved; nothing else of its row is touched, which others may be writing."""
 
     def lock_forge(self, forge_installation: str, site: str) -> ForgeRegistered | None:
         """The Forge installation; no other transaction decides about it or its site until this one ends."""
@@ -92,6 +92,9 @@ class TenantRows(Protocol):
 
     def tenant(self) -> Tenant:
         """This transaction's tenant."""
+
+    def save_policy(self, policy: str) -> None:
+        """The policy of this tenant."""
 
     def mark_uninstalled(self, installation: InstallationId, now: datetime) -> None:
         """Access has ended; the sealed secrets of the installation are deleted."""

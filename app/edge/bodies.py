@@ -51,7 +51,6 @@ def install_body(raw: bytes) -> ConnectInstallBody:
         display_url=_site_url(body["displayUrl"]) if body.get("displayUrl") else base_url,
         cloud_id=_printable(body["cloudId"]) if body.get("cloudId") else None,
         product_type=_printable(body.get("productType") or "jira"),
-        forge_installation=_printable(body["installationId"]) if body.get("installationId") else None,
         shared_secret=None if secret is None else Secret(_matching(_SECRET, secret)),
     )
 

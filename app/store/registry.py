@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, text, union
+from sqlalchemy import Connection, Row, insert, select, text, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.identifiers import ClientKey, CloudId, InstallationId, TenantId
@@ -74,7 +74,6 @@ class SqlRegistry:
             "secret_version": registered.secret_version,
             "previous_accepted_until": registered.previous_accepted_until,
             "applied_at": registered.applied_at,
-            "forge_installation": registered.forge_installation,
         }
         self._connection.execute(
             upsert(RegistryConnect)
@@ -87,9 +86,13 @@ class SqlRegistry:
         found = self._connection.execute(FIND_CONNECT.order_by(RegistryConnect.tenant_id))
         return tuple(registered_of(row) for row in found)
 
-    def find_connect_of_forge(self, forge_installation: str) -> Registered | None:
-        """The Connect installation that named this Forge installation."""
-        return find_connect_of_forge(self._connection, forge_installation)
+    def link_forge(self, client_key: ClientKey, forge_installation: str) -> None:
+        """That Connect installation has moved."""
+        self._connection.execute(
+            update(RegistryConnect)
+            .where(RegistryConnect.client_key == client_key)
+            .values(forge_installation=forge_installation)
+        )
 
     def lock_forge(self, forge_installation: str, site: str) -> ForgeRegistered | None:
         """The Forge installation; nobody else decides about it or its site until this transaction ends."""
@@ -112,11 +115,13 @@ class SqlRegistry:
             "state": registered.state.value,
             "seen_at": registered.seen_at,
         }
-        self._connection.execute(
-            upsert(RegistryForge)
-            .values(forge_installation=registered.forge_installation, **values)
-            .on_conflict_do_update(index_elements=[RegistryForge.forge_installation], set_=values)
-        )
+        is_row = RegistryForge.forge_installation == registered.forge_installation
+        changing = update(RegistryForge).where(is_row).values(values).returning(RegistryForge.tenant_id)
+        # Not an upsert: the worker may change such a row, but never make one.
+        if self._connection.execute(changing).first() is None:
+            self._connection.execute(
+                insert(RegistryForge).values(forge_installation=registered.forge_installation, **values)
+            )
 
     def list_forge_unseen(self, since: datetime) -> tuple[ForgeRegistered, ...]:
         """Active Forge installations that have not proved to be alive since that instant."""
@@ -144,13 +149,6 @@ class SqlRegistry:
         for name in sorted(names):
             # Advisory, because there may be no row yet to lock; sorted, so that two events cannot wait for each other.
             self._connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
-
-
-def find_connect_of_forge(connection: Connection, forge_installation: str) -> Registered | None:
-    """The Connect installation that named this Forge installation."""
-    query = FIND_CONNECT.where(RegistryConnect.forge_installation == forge_installation)
-    found = connection.execute(query.order_by(RegistryConnect.applied_at.desc()).limit(1)).first()
-    return None if found is None else registered_of(found)
 
 
 def find_forge(connection: Connection, forge_installation: str) -> ForgeRegistered | None:

@@ -1,9 +1,10 @@
 """Forge: from an invocation token to a `Caller`, and what lifecycle calls and the hourly trigger change.
 
 A Forge installation becomes known by its first valid call, whatever that is: `installed` may come after the first
-event. To which tenant it belongs is decided once, in this order: the Connect installation that named it in a signed
-`installed`; the Connect client key that Jira keeps for the app (asked with the system token); the site's last Forge
-installation of the same environment, within retention; else a new tenant. Nothing of another environment is joined.
+event. To which tenant it belongs is decided once, in this order: that of the Connect client key which Jira keeps for
+the app (asked with the system token; an `installationId` in a Connect body is covered by no signature); that of the
+site's last Forge installation of the same environment, within retention; else a new tenant. Nothing of another
+environment is joined.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from app.domain.identifiers import AccountId, ClientKey, CloudId, TenantId
 from app.domain.installations.forge_tokens import InstallationUnknown, SystemTokens, site_name
 from app.domain.installations.model import Caller, CallerKind, ForgeRegistered, Install, InstallationState, Registered
 from app.domain.installations.site import TokenAwaited
-from app.domain.ports import Database, ForgeKeyDirectory, ForgeSites, UnitOfWork, Vault
+from app.domain.ports import Database, ForgeKeyDirectory, ForgeSites, Vault
 from app.domain.secrets import Secret
 from app.protocol.forge_fit import (
     ForgeInvocation,
@@ -166,7 +167,7 @@ class ForgeAdmission:
             )
             if known is not None:
                 return known
-            connect = self._connect(uow, invocation, client_key)
+            connect = None if client_key is None else uow.registry.find_connect(client_key)
             former = uow.registry.find_forge_on_site(CloudId(invocation.cloud_id), invocation.environment_type)
             tenant, installation = uow.registry.next_ids(_tenant_of(connect, former, now=now), now)
             uow.enter(tenant)
@@ -185,7 +186,7 @@ class ForgeAdmission:
                     uow.tenants.mark_uninstalled(former.installation, now)
             uow.registry.save_forge(registered)
             if connect is not None:
-                uow.registry.save_connect(replace(connect, forge_installation=invocation.installation_id))
+                uow.registry.link_forge(connect.client_key, invocation.installation_id)
             uow.tenants.save_install(
                 _install(registered, invocation), region=self.rules.region, policy=self.rules.policy, now=now
             )
@@ -198,10 +199,8 @@ class ForgeAdmission:
         Without a token it cannot be asked: the call is refused with 503, and the next event or hourly call brings one.
         """
         if self.rules.connect_app_key is None or invocation.environment_type != _PRODUCTION:
+            # All environments share one audience: a developer's own installation must never reach customers' data.
             return None
-        with self.database.begin() as uow:
-            if uow.registry.find_connect_of_forge(invocation.installation_id) is not None:
-                return None
         if system_token is None:
             raise TokenAwaited
         return self.sites.connect_client_key(
@@ -209,13 +208,6 @@ class ForgeAdmission:
             app_key=self.rules.connect_app_key,
             authorize=partial(self.vault.stamp_fresh, token=system_token),
         )
-
-    def _connect(self, uow: UnitOfWork, invocation: ForgeInvocation, client_key: ClientKey | None) -> Registered | None:
-        if invocation.environment_type != _PRODUCTION:
-            # All environments share one audience: a developer's own installation must never reach customers' data.
-            return None
-        found = uow.registry.find_connect_of_forge(invocation.installation_id)
-        return found or (None if client_key is None else uow.registry.find_connect(client_key))
 
     def _caller(self, registered: ForgeRegistered, invocation: ForgeInvocation, *, account: AccountId | None) -> Caller:
         return Caller(

@@ -34,7 +34,7 @@ class Registered:
     applied_at: datetime
     """`iat` of the last lifecycle event that was applied; older ones are ignored."""
     forge_installation: str | None = None
-    """The Forge installation that this one has moved or is moving to."""
+    """The Forge installation that this one has moved to."""
 
     def live_versions(self, now: datetime) -> tuple[int, ...]:
         """Secret versions that are accepted at `now`, newest first."""
@@ -87,8 +87,6 @@ class ConnectInstallBody:
     product_type: str
     shared_secret: Secret | None
     """Only in `installed`."""
-    forge_installation: str | None = None
-    """The same app, installed from Forge (Connect on Forge)."""
 
 
 @dataclass(frozen=True)

@@ -333,12 +333,6 @@ def test_a_connect_tenant_is_found_by_the_key_that_jira_keeps(
     assert len(sites.asked) == 1
 
 
-def test_a_connect_tenant_that_named_the_installation_is_found_without_a_question(call, one, sites, connect):
-    tenant = connect(forge_installation=ari(one)).tenant
-    assert call(one, token=None)[0].tenant == tenant
-    assert sites.asked == []
-
-
 @pytest.mark.parametrize("answer", [None, ClientKey("never-installed-here")])
 def test_a_site_without_a_connect_tenant_of_ours_gets_one_of_its_own(call, one, cloud, sites, connect, answer):
     tenant = connect().tenant
@@ -367,7 +361,7 @@ def test_while_jira_cannot_say_whose_the_site_is_nothing_is_decided(
 def test_a_development_installation_is_never_linked_to_a_connect_tenant(
     forge, call, one, name, cloud, sites, connect, forge_rules
 ):
-    tenant = connect(forge_installation=ari(one)).tenant
+    tenant = connect().tenant
     sites.client_keys[cloud] = ClientKey(name)
     development = replace(forge, rules=replace(forge_rules, environments=frozenset({"DEVELOPMENT"})))
     assert call(one, by=development, environment="DEVELOPMENT")[0].tenant != tenant
@@ -381,22 +375,22 @@ def test_an_app_that_never_was_a_connect_app_asks_nothing(forge, open_page, one,
     assert sites.asked == []
 
 
-@pytest.mark.parametrize("token", ["system", None])
 def test_a_secret_that_connect_renews_does_not_take_a_moved_tenant_back(
-    call, one, name, connect, lifecycle, body, claims, now, database, token
+    call, one, name, cloud, sites, connect, lifecycle, body, claims, now, database
 ):
-    """Nor does it where no system token has come yet: what was decided is decided."""
-    tenant = connect(forge_installation=ari(one)).tenant
-    call(one, token=token)
+    tenant = connect().tenant
+    sites.client_keys[cloud] = ClientKey(name)
+    call(one)
     lifecycle.installed(body(name, shared_secret=Secret("r" * 40)), claims(name, now + MINUTE), now=now + MINUTE)
     assert database.find_connect(ClientKey(name)).secret_version == 2
     assert database.view_tenant(tenant).client_key is None
 
 
 def test_when_forge_was_removed_connect_takes_its_tenant_back(
-    forge, call, one, name, connect, lifecycle, body, claims, now, database
+    forge, call, one, name, cloud, sites, connect, lifecycle, body, claims, now, database
 ):
-    tenant = connect(forge_installation=ari(one)).tenant
+    tenant = connect().tenant
+    sites.client_keys[cloud] = ClientKey(name)
     caller, invocation = call(one)
     forge.removed(caller, invocation, now=now)
     lifecycle.installed(body(name), claims(name, now + MINUTE), now=now + MINUTE)
