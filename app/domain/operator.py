@@ -72,7 +72,7 @@ class Operations(Protocol):
         """The private PostgreSQL, running; yields the environment that points at it."""
 
     def jobs(self, states: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-        """The jobs in one of these states (`todo`, `doing`, `failed`), oldest first: id, status, task, args."""
+        """The jobs in one of these states (`todo`, `doing`, `failed`), newest first: id, status, task, args."""
 
     def retry_job(self, job: int) -> None:
         """Give a failed job back to the queue; raises `LookupError`."""

@@ -64,10 +64,10 @@ def check(owner_url: str) -> tuple[str, ...]:
 
 
 def list_jobs(worker_url: str, states: Sequence[str]) -> list[dict[str, Any]]:
-    """The jobs in one of these states, oldest first."""
+    """The jobs in one of these states, newest first."""
     query = (
         "SELECT id, status::text AS status, task_name AS task, args, attempts, scheduled_at"
-        " FROM jobs.procrastinate_jobs WHERE status::text = ANY (:states) ORDER BY id LIMIT 1000"
+        " FROM jobs.procrastinate_jobs WHERE status::text = ANY (:states) ORDER BY id DESC LIMIT 1000"
     )
     with _connected(worker_url) as connection:
         return [dict(row) for row in connection.execute(text(query), {"states": list(states)}).mappings()]

@@ -16,7 +16,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.connect_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT"},
     "registry.forge_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
     "registry.alembic_version": {WEB: "SELECT", WORKER: "SELECT"},
-    "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT"},
+    "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
     "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
     "app.data_keys": {WEB: "SELECT, INSERT", WORKER: "SELECT"},
     "app.sealed_secrets": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT, DELETE"},

@@ -107,6 +107,10 @@ class SqlTenants:
         """This transaction's tenant."""
         return find_tenant(self._connection, self._tenant)
 
+    def save_policy(self, policy: str) -> None:
+        """The policy of this tenant."""
+        self._connection.execute(update(TenantRow).where(TenantRow.tenant_id == self._tenant).values(policy=policy))
+
     def mark_uninstalled(self, installation: InstallationId, now: datetime) -> None:
         """Access has ended: no envelope of the installation stays."""
         self._connection.execute(
@@ -121,6 +125,20 @@ class SqlTenants:
             delete(ForgeTokenRow).where(
                 ForgeTokenRow.tenant_id == self._tenant, ForgeTokenRow.installation_id == installation
             )
+        )
+        self._fall_back(installation)
+
+    def _fall_back(self, installation: InstallationId) -> None:
+        """A tenant that still has another trust relation is reached through that one from now on."""
+        other = (
+            select(func.max(InstallationRow.installation_id))
+            .where(InstallationRow.tenant_id == self._tenant, InstallationRow.uninstalled_at.is_(None))
+            .scalar_subquery()
+        )
+        self._connection.execute(
+            update(TenantRow)
+            .where(TenantRow.tenant_id == self._tenant, TenantRow.current_installation == installation)
+            .values(current_installation=func.coalesce(other, installation))
         )
 
     def hint_enabled(self, installation: InstallationId, *, enabled: bool) -> None:

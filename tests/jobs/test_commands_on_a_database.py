@@ -121,6 +121,23 @@ def test_installations_are_listed_without_their_secrets(on_database, monkeypatch
     assert "made-up" not in line + outcome.out
 
 
+def test_a_tenant_is_given_another_policy_and_the_audit_log_says_so(on_database, database, monkeypatch):
+    install(monkeypatch)
+    (row,) = json.loads(on_database("installations", "list", "--json").out)
+    tenant = str(row["tenant"])
+    assert on_database("installations", "policy", tenant, "kencha").out == f"tenant {tenant}: kencha\n"
+    assert database.rows("SELECT policy FROM app.tenants") == [("kencha",)]
+    query = "SELECT actor, detail FROM app.audit_entries WHERE action = 'policy.chosen'"
+    [(actor, detail)] = database.rows(query)
+    assert (actor, detail["policy"]) == ("operator", "kencha")
+
+    unknown = on_database("installations", "policy", tenant, "no-such-policy")
+    assert unknown.code == 4
+    assert "pledge policy list" in unknown.err
+    assert on_database("installations", "policy", "999", "kencha").code == 1
+    assert database.rows("SELECT policy FROM app.tenants") == [("kencha",)]
+
+
 def add_job(database, status):
     query = (
         "INSERT INTO procrastinate_jobs (task_name, args, status, queue_name)"
@@ -140,7 +157,7 @@ def test_a_failed_job_is_in_sight_until_it_is_given_back(on_database, database):
     (job,) = json.loads(found.out)
     assert (job["id"], job["status"], job["task"], job["args"]) == (failed, "failed", "read-issues", {"tenant": 7})
     assert f"{failed}  failed   read-issues" in on_database("jobs", "failed").out
-    assert [job["id"] for job in json.loads(on_database("jobs", "list", "--json").out)] == [failed, waiting]
+    assert [job["id"] for job in json.loads(on_database("jobs", "list", "--json").out)] == [waiting, failed]
 
     given_back = on_database("jobs", "retry", str(failed))
     assert (given_back.code, given_back.out) == (0, f"job {failed} waits again\n")

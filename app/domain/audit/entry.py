@@ -28,6 +28,7 @@ class Action(StrEnum):
     INSTALLATION_RETURNED = "installation.returned"
     INSTALLATION_MOVED = "installation.moved"
     INSTALLATION_VANISHED = "installation.vanished"
+    POLICY_CHOSEN = "policy.chosen"
     ISSUE_TRACKED = "issue.tracked"
     ISSUE_HIDDEN = "issue.hidden"
 

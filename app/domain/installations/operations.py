@@ -125,6 +125,17 @@ class Lifecycle:
                 because=AuditEvent(Action.INSTALLATION_REMOVED, "atlassian", f"installation/{known.installation}")
             )
 
+    def choose_policy(self, tenant: TenantId, policy: str) -> None:
+        """The tenant's clocks run under another policy from here on. Raises `LookupError` for none of ours."""
+        before = self.database.view_tenant(tenant).policy
+        with self.database.begin(tenant) as uow:
+            uow.tenants.save_policy(policy)
+            uow.commit(
+                because=AuditEvent(
+                    Action.POLICY_CHOSEN, "operator", f"tenant/{tenant}", {"policy": policy, "before": before}
+                )
+            )
+
     def hinted(self, caller: Caller, *, enabled: bool) -> None:
         """Jira says that the app was enabled or disabled: remembered, never an authority (AC-2561)."""
         with self.database.begin(caller.tenant) as uow:
@@ -195,7 +206,6 @@ class Lifecycle:
                 secret_version=1,
                 previous_accepted_until=None,
                 applied_at=claims.issued_at,
-                forge_installation=body.forge_installation,
             )
         grace = None
         if known.state is InstallationState.ACTIVE and self.rules.secret_grace_seconds:
@@ -207,7 +217,6 @@ class Lifecycle:
             secret_version=known.secret_version + 1,
             previous_accepted_until=grace,
             applied_at=claims.issued_at,
-            forge_installation=body.forge_installation or known.forge_installation,
         )
 
     def _seal(self, uow: UnitOfWork, registered: Registered, secret: Secret, *, now: datetime) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from app.domain.identifiers import TenantId
 from app.domain.operator import Operations
 from app.domain.ports import DatabaseUnavailable
 from app.jobs.supervisor import ChildEnded, ChildNotReady
@@ -165,6 +166,19 @@ def installations_list(operations: Operations, *, as_json: bool) -> None:
     ]
     lines = [f"{row['tenant']:>6}  {row['state']:<11}  {row['site']}  secret {row['version']}" for row in rows]
     show(rows, lines or ["no site has installed us yet"], as_json=as_json)
+
+
+@installations.command("policy")
+@click.argument("tenant", type=int)
+@click.argument("name")
+@click.pass_obj
+def installations_policy(operations: Operations, *, tenant: int, name: str) -> None:
+    """Let the clocks of TENANT run under the policy NAME (`pledge policy list`)."""
+    if name not in operations.policy_names():
+        raise click.UsageError(f"there is no policy {name!r}; `pledge policy list` names them")
+    with operations.services() as services:
+        services.lifecycle.choose_policy(TenantId(tenant), name)
+    click.echo(f"tenant {tenant}: {name}")
 
 
 @click.group()
