@@ -33,6 +33,9 @@ lint: $(VENV)/lint.lock ## format check, lint, types, import contracts
 format: $(VENV)/lint.lock ## write the format that lint expects
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
 
+faults: setup ## kill, cut and restart everything while webhooks flow: nothing acknowledged may be lost (≤ 10 minutes)
+	@$(VENV)/bin/python -m pytest tests/faults tests/stories/test_jira_has_bad_weather.py
+
 bench: setup ## every figure in the README, made again
 	@$(VENV)/bin/python -m benchmarks
 
@@ -54,4 +57,4 @@ $(VENV)/%.lock: requirements/%.txt $(VENV)/uv.lock setup.cfg
 	@$(UV) install --no-deps --no-build-isolation --quiet --python $(VENV)/bin/python --editable .
 	@cp $< $@
 
-.PHONY: help run test setup sure lint format bench lock clean
+.PHONY: help run test setup sure lint format faults bench lock clean

@@ -60,6 +60,20 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _database_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_good = parts.scheme in {"postgresql", "postgres", "postgresql+psycopg"} and (
+            parts.port is None or parts.port > 0
+        )
+    except ValueError:
+        is_good = False
+    if not is_good:
+        # Without the value: it may hold a password.
+        raise ValueError("is no PostgreSQL URL; give postgresql://role:password@host:5432/database")
+    return "postgresql" + value.removeprefix(parts.scheme)
+
+
 def _urls(value: str) -> tuple[str, ...]:
     return tuple(_base_url(word) for word in _words(value))
 
@@ -117,11 +131,16 @@ SETTINGS: tuple[Setting, ...] = (
         shown_default="one: `global` at `BASE_URL`",
     ),
     Setting("TRUSTED_PROXIES", _count, "number of proxies in front, whose `X-Forwarded-For` is believed", "0"),
-    Setting("DATABASE_URL", str, "PostgreSQL as the web role", shown_default="none; development: embedded"),
-    Setting("DATABASE_WORKER_URL", str, "PostgreSQL as the worker role", shown_default="none; development: embedded"),
+    Setting("DATABASE_URL", _database_url, "PostgreSQL as the web role", shown_default="none; development: embedded"),
+    Setting(
+        "DATABASE_WORKER_URL",
+        _database_url,
+        "PostgreSQL as the worker role",
+        shown_default="none; development: embedded",
+    ),
     Setting(
         "DATABASE_OWNER_URL",
-        str,
+        _database_url,
         "PostgreSQL as the owner, for migrations only",
         shown_default="none; development: embedded",
     ),
@@ -233,7 +252,6 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if development:
         hosts = values["connect_allowed_hosts"]
         values["connect_allowed_hosts"] = (*hosts, "127.0.0.1", "localhost")
-        values["database_url"] = values["database_url"] or None
     _refuse_missing(values)
     settings = Settings(**values)
     if not development:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import sys
 import time
@@ -49,6 +50,7 @@ from descriptor.cells import Cell, CellsWrong
 POLICIES = Path(__file__).parent / "policies"
 STATIC = Path(__file__).parent / "edge" / "static"
 THREADS = 8
+log = logging.getLogger("pledge")
 FORGE_MODULES = ForgeModules(
     pages=forge_modules.UI_MODULE_KEYS,
     events=forge_modules.SYSTEM_ROUTES["/forge/events"],
@@ -75,6 +77,7 @@ def web_app() -> Flask:
     mounts.install(app)
     problems.install(app)
     app.after_request(shields.shield)
+    app.wsgi_app = mounts.below(settings.base_path, app.wsgi_app)  # type: ignore[method-assign, assignment]  # Flask's own way
     if settings.trusted_proxies:
         proxied = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0)
         app.wsgi_app = proxied  # type: ignore[method-assign]  # how Flask's documentation adds it
@@ -115,8 +118,19 @@ def services_of(settings: Settings, engines: Engines) -> Services:
         access=IssueAccess(jira=jira, site_of=site_of, confirmations=Confirmations()),
         views=IssueViews(database=database, in_force=shelf.in_force),
         database=database,
-        is_ready=lambda: vault.status().flaw is None and database.is_current(),
+        is_ready=lambda: _is_ready(vault, database),
     )
+
+
+def _is_ready(vault: Door, database: SqlDatabase) -> bool:
+    flaw = vault.status().flaw
+    if flaw is not None:
+        log.warning("not ready", extra={"code": "keyring_flawed"})
+    elif not database.is_current():
+        log.warning("not ready", extra={"code": "database_unavailable_or_not_migrated"})
+    else:
+        return True
+    return False
 
 
 def lifecycle_rules(settings: Settings) -> LifecycleRules:

@@ -73,6 +73,8 @@ def signed_request() -> None:
 
 def context_token() -> None:
     """HS256 with `context-qsh`, of a person, in the header only: what our own pages call."""
+    if not config().connect_enabled:
+        raise SchemeUnknown
     if "jwt" in request.args:
         raise TwoTokens
     token = _header_token()
@@ -193,5 +195,6 @@ def _refuse_odd_path() -> None:
     """Signed routes are fixed ASCII, so any other spelling of one is an attempt to make two readers disagree."""
     path = raw_target().partition("?")[0]
     rule = request.url_rule
-    if rule is None or path != config().base_path + rule.rule:
+    # A proxy may have taken the base path off; the hash is over what comes after it either way.
+    if rule is None or path not in {rule.rule, config().base_path + rule.rule}:
         raise PathNotLiteral

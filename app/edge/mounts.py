@@ -1,8 +1,11 @@
 """TABLE 2: who gets in, by which gate. There is no other way in: an endpoint outside the table answers 403."""
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from flask import Flask, g, request
 from flask.typing import ResponseReturnValue
@@ -23,6 +26,9 @@ from app.edge.gates import (
 )
 from app.edge.panels import issue
 from app.edge.problems import NotFound, NotMounted
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 View = Callable[..., ResponseReturnValue]
 
@@ -89,6 +95,19 @@ def install(app: Flask, mounts: tuple[Mount, ...] = MOUNTS) -> None:
             mount.rule, mount.endpoint, mount.view, methods=[mount.method], provide_automatic_options=False
         )
     app.before_request(lambda: _admit(rows))
+
+
+def below(base_path: str, app: WSGIApplication) -> WSGIApplication:
+    """The app below the path of its public URL, whether or not a proxy takes that path off."""
+
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path == base_path or path.startswith(base_path + "/"):
+            environ["SCRIPT_NAME"] = base_path
+            environ["PATH_INFO"] = path.removeprefix(base_path) or "/"
+        return app(environ, start_response)
+
+    return serve if base_path else app
 
 
 def _admit(rows: Mapping[str, Mount]) -> None:

@@ -5,6 +5,7 @@ A 401 never says which check failed; the log does, by code.
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -104,6 +105,15 @@ def report(error: Exception) -> Problem:
     else:
         log.info("refused", extra=fields)
     return problem
+
+
+def contained(make: Callable[[], str], otherwise: Callable[[], str]) -> str:
+    """What `make` returns; where it fails inside an answer that has begun, what `otherwise` returns."""
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001  the handler below comes too late for a streamed answer
+        report(error)
+        return otherwise()
 
 
 def answer(error: Exception) -> Response:

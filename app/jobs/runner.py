@@ -42,6 +42,7 @@ STALLED_SECONDS = 10.0
 HUNG_SECONDS = 20.0
 OPEN_SECONDS = 5.0
 _KEPT_HOURS = 72
+_FAILED_KEPT_HOURS = 30 * 24
 _RESTART_SECONDS = 1.0
 
 
@@ -106,7 +107,9 @@ class Worker:
         await asyncio.wait({worker, tending, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in (tending, stopping, worker):
             task.cancel()
-        await asyncio.gather(worker, tending, stopping, return_exceptions=True)
+        for ended in await asyncio.gather(worker, tending, stopping, return_exceptions=True):
+            if isinstance(ended, Exception):
+                log.warning("worker starts anew", extra={"code": type(ended).__name__})
 
     async def _tend(self) -> None:
         """Give back what killed workers held, forget what is long done, and show that the database answers."""
@@ -116,6 +119,7 @@ class Worker:
             for job in await jobs.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
                 await self._give_back(job)
             await jobs.delete_old_jobs(nb_hours=_KEPT_HOURS)
+            await jobs.delete_old_jobs(nb_hours=_FAILED_KEPT_HOURS, include_failed=True)
             self._beat_at = time.monotonic()
             await asyncio.sleep(HEARTBEAT_SECONDS)
 

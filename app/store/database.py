@@ -113,7 +113,9 @@ class SqlDatabase:
         """Whether it can be reached and is migrated to the newest version."""
         try:
             with _available(), self._engines.reading.connect() as connection:
-                return stored_revision(connection) == newest_revision()
+                stored = stored_revision(connection)
+                # A newer schema is good for this code too: migrations only add, until every process is new.
+                return stored is not None and stored >= newest_revision()
         except (DatabaseUnavailable, DBAPIError):
             return False
 

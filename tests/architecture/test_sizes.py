@@ -113,7 +113,7 @@ def test_only_two_files_catch_everything(sources):
         and not isinstance(node.body[-1], ast.Raise)
     }
     registering = {source.name for source in sources if "register_error_handler(Exception" in source.text}
-    assert catching == {"app/jobs/runner.py"}
+    assert catching == {"app/edge/problems.py", "app/jobs/runner.py"}
     assert {name for name in registering if name.startswith("app/")} == {"app/edge/problems.py"}
 
 

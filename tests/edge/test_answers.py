@@ -43,6 +43,9 @@ CASES = {
     "404 nowhere": (404, "GET", "/nowhere", {}),
     "404 static": (404, "GET", "/static/no-such.css", {}),
     "404 static traversal": (404, "GET", "/static/..%2f..%2fsettings.py", {}),
+    "404 forge lifecycle": (404, "POST", "/forge/lifecycle", {}),
+    "404 forge events": (404, "POST", "/forge/events", {}),
+    "404 forge cron": (404, "POST", "/forge/cron", {}),
     "404 clocks": (404, "GET", "/api/v1/issues/SEC-999/clocks", {"kind": "context"}),
     "405 healthz": (405, "POST", "/healthz", {}),
     "405 installed": (405, "GET", "/connect/installed", {}),
@@ -199,10 +202,10 @@ def test_a_database_that_is_gone_answers_503(web, monkeypatch):
     services = web.app.extensions["pledge.services"]
 
     class Gone:
-        def connect(self):
+        def raw_connection(self):
             raise OperationalError("SELECT", {}, Exception("canary"))
 
-    monkeypatch.setattr(services.database, "_autocommit", Gone())
+    monkeypatch.setattr(services.database._reading, "_engine", Gone())
     answer = web.ask("GET", CLOCKS, kind="context")
     assert (answer.status_code, answer.get_json()["code"]) == (503, "database_unavailable")
     assert int(answer.headers["Retry-After"]) > 0

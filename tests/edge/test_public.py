@@ -117,3 +117,13 @@ def test_a_static_file_is_found_by_the_address_that_the_page_uses(web):
         with web.client.get(address) as answer:
             assert answer.status_code == 200
             assert answer.mimetype in {"text/css", "text/javascript"}
+
+
+@pytest.mark.usefixtures("own_web")
+@pytest.mark.parametrize("prefix", ["", "/pledge"])
+def test_below_a_path_the_app_answers_whether_or_not_a_proxy_takes_the_path_off(monkeypatch, prefix):
+    monkeypatch.setenv("PLEDGE_BASE_URL", "http://127.0.0.1:8000/pledge")
+    client = wiring.web_app().test_client()
+    assert client.get(f"{prefix}/healthz").data == b"ok"
+    assert client.get(f"{prefix}/atlassian-connect.json").get_json()["baseUrl"] == "http://127.0.0.1:8000/pledge"
+    assert client.get("/pledgehealthz").status_code == 404

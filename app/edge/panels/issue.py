@@ -17,7 +17,7 @@ from app.domain.tracking.queries import ClockReading, IssueClocks
 from app.edge import parameters
 from app.edge.caller import caller, config, is_forge, now, services
 from app.edge.panels.view_models import ClockView, IssuePanel, PageShell, PolicyLine, SeverityLine, WhyStep
-from app.edge.problems import report, trace_id
+from app.edge.problems import contained, report, trace_id
 from app.edge.shields import allow_frames
 
 _SLOT = "<!--fragment-->"
@@ -39,7 +39,9 @@ def page() -> Response:
 
     def pieces() -> Iterator[str]:
         yield before
-        yield _html(_panel(who, issue, key, at=at))
+        yield contained(
+            lambda: _html(_panel(who, issue, key, at=at)), lambda: _html(_unconfirmed(key, _fragment_url(issue, key)))
+        )
         yield after
 
     return Response(stream_with_context(pieces()), mimetype="text/html")
@@ -53,7 +55,7 @@ def fragment() -> Response:
 
 def _panel(who: Caller, issue: IssueId, key: str, *, at: datetime) -> IssuePanel:
     """What this person may see."""
-    url = f"{config().base_path}/fragments/issue?{urlencode({'issueId': issue, 'issueKey': key})}"
+    url = _fragment_url(issue, key)
     try:
         if who.account is None:
             raise NotConfirmed
@@ -67,8 +69,16 @@ def _panel(who: Caller, issue: IssueId, key: str, *, at: datetime) -> IssuePanel
         return IssuePanel(standing="refused", issue_key=key, fragment_url=url)
     except (JiraUnavailable, DatabaseUnavailable, VaultCannotAnswer) as failure:
         report(failure)
-        return IssuePanel(standing="unconfirmed", issue_key=key, fragment_url=url, trace_id=trace_id())
+        return _unconfirmed(key, url)
     return _shown(view, key=key, url=url, at=at)
+
+
+def _fragment_url(issue: IssueId, key: str) -> str:
+    return f"{config().base_path}/fragments/issue?{urlencode({'issueId': issue, 'issueKey': key})}"
+
+
+def _unconfirmed(key: str, url: str) -> IssuePanel:
+    return IssuePanel(standing="unconfirmed", issue_key=key, fragment_url=url, trace_id=trace_id())
 
 
 def _shown(view: IssueClocks, *, key: str, url: str, at: datetime) -> IssuePanel:
