@@ -141,6 +141,9 @@ class IssueRows(Protocol):
     def events(self, issue: IssueId) -> tuple[Event, ...]:
         """Every stored clock event of that issue."""
 
+    def hold(self, issue: IssueId) -> None:
+        """Nobody else changes that issue until this transaction ends."""
+
     def save_bounds(self, issue: IssueId, promise: str, bounds: Sequence[Bounds], *, policy: str) -> None:
         """Make the stored bounds of that promise equal to these; equal ones are not written."""
 

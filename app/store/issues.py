@@ -70,6 +70,11 @@ class SqlIssues:
         query = select(IssueRow.tracking).where(IssueRow.tenant_id == self._tenant, IssueRow.issue_id == issue)
         return self._connection.execute(query).scalar() == Tracking.TRACKED.value
 
+    def hold(self, issue: IssueId) -> None:
+        """Nobody else changes that issue until this transaction ends."""
+        query = select(IssueRow.issue_id).where(IssueRow.tenant_id == self._tenant, IssueRow.issue_id == issue)
+        self._connection.execute(query.with_for_update())
+
     def save(self, record: IssueRecord, now: datetime) -> None:
         """Insert or update the issue; events already known stay as they are."""
         severity = record.severity

@@ -1,6 +1,6 @@
 """What changes the clocks of issues: webhooks and views ask for a read, jobs read Jira and store the facts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -114,12 +114,28 @@ class Following:
         """Forget delivery ids that no retry can repeat any more."""
         return self._for_each(partial(self._purge, before=now - timedelta(days=DELIVERIES_KEPT_DAYS)))
 
+    def tenants(self) -> Sequence[TenantId]:
+        """Every active tenant."""
+        with self.database.begin() as uow:
+            return uow.registry.list_active()
+
+    def recompute(self, tenant: TenantId) -> int:
+        """Make the stored bounds of every tracked issue anew; returns how many issues. Raises `LookupError`."""
+        self.database.view_tenant(tenant)
+        with self.database.begin(tenant) as uow:
+            issues = [record.issue for record in uow.issues.each_tracked()]
+        for issue in issues:
+            # One by one, so that a large tenant holds up none of its reads.
+            with self.database.begin(tenant) as uow:
+                uow.issues.hold(issue)
+                self._save_bounds(uow, issue)
+                uow.commit(because=Bookkeeping.CLOCK_DERIVED)
+        return len(issues)
+
     def _for_each(self, work: Callable[[UnitOfWork, TenantId], int]) -> int:
         """Do it for every active tenant; the trouble of one is raised when all the others have had their turn."""
-        with self.database.begin() as uow:
-            tenants = uow.registry.list_active()
         done, trouble = 0, None
-        for tenant in tenants:
+        for tenant in self.tenants():
             try:
                 with self.database.begin(tenant) as uow:
                     done += work(uow, tenant)

@@ -1,0 +1,105 @@
+"""`pledge clocks`: which promises fall due, why, and the stored bounds made anew from the facts."""
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from app.domain.clocks import wording
+from app.domain.clocks.model import instant_text
+from app.domain.identifiers import IssueId, TenantId
+from app.domain.operator import Operations
+from app.domain.promises import reports
+from app.domain.promises.shelf import PolicyShelf
+from app.jobs.commands.operating import json_option, show
+
+
+@click.group()
+def clocks() -> None:
+    """The clocks of all tenants: what falls due, why, and the stored bounds."""
+
+
+@clocks.command("due")
+@click.option(
+    "--within-days", default=7, show_default=True, type=click.IntRange(0, 3650), help="How far to look ahead."
+)
+@click.option("--tenant", type=int, help="Of this tenant only.")
+@json_option
+@click.pass_obj
+def clocks_due(operations: Operations, *, within_days: int, tenant: int | None, as_json: bool) -> int:
+    """Open clocks that are breached or fall due soon, the most urgent first; exit 2 if one is breached."""
+    now = datetime.now(UTC)
+    limit = timedelta(days=within_days).total_seconds()
+    with operations.services() as services:
+        found = [
+            open_clock
+            for open_clock in services.views.open_clocks(None if tenant is None else TenantId(tenant), now=now)
+            if open_clock.clock.remaining_seconds is not None and open_clock.clock.remaining_seconds <= limit
+        ]
+    found.sort(key=lambda each: each.clock.remaining_seconds or 0)
+    rows = [
+        {
+            "tenant": each.tenant,
+            "issue": each.key,
+            "promise": each.clock.rule.promise,
+            "cycle": each.clock.bounds.cycle,
+            "state": each.clock.state.value,
+            "due": wording.bound_text(each.clock.bounds),
+            "remaining_seconds": each.clock.remaining_seconds,
+        }
+        for each in found
+    ]
+    lines = [f"{row['tenant']:>6}  {row['issue']}  {row['promise']}  {row['state']}  {row['due']}" for row in rows]
+    show(rows, lines or [f"nothing falls due within {within_days} days"], as_json=as_json)
+    return 2 if any(row["state"] == "breached" for row in rows) else 0
+
+
+@clocks.command("explain")
+@click.argument("tenant", type=int)
+@click.argument("issue")
+@json_option
+@click.pass_obj
+def clocks_explain(operations: Operations, *, tenant: int, issue: str, as_json: bool) -> int:
+    """Each date of ISSUE (key or id) of TENANT, step by step from the stored facts; exit 3 if it was never read."""
+    now = datetime.now(UTC)
+    with operations.services() as services:
+        by = IssueId(int(issue)) if issue.isascii() and issue.isdigit() else issue
+        found = services.views.view(TenantId(tenant), by, now=now)
+    record = found.record
+    if record is None:
+        show({"tracking": found.tracking.value, "clocks": []}, [f"{issue} has not been read yet"], as_json=as_json)
+        return 3
+    force = PolicyShelf(operations.policy_text).in_force(found.tenant.policy)
+    explained = [
+        reports.explain_report(force.policy, rule.promise, record.events, calendars=force.calendars, now=now)
+        for rule in force.issue_clocks
+        if found.clocks
+    ]
+    head = f"{record.key}: {found.tracking.value}, as of {instant_text(record.read_at)}"
+    show(
+        {"issue": record.key, "tracking": found.tracking.value, "clocks": [each.json for each in explained]},
+        [head, *(line for each in explained for line in each.lines)],
+        as_json=as_json,
+    )
+    return 0
+
+
+@clocks.command("recompute")
+@click.option("--tenant", type=int, help="Of this tenant only.")
+@json_option
+@click.pass_obj
+def clocks_recompute(operations: Operations, *, tenant: int | None, as_json: bool) -> None:
+    """Make the stored bounds anew from the facts: after a change of policy. What is shown is never behind them."""
+    rows = []
+    with operations.services() as services:
+        for each in services.following.tenants() if tenant is None else [TenantId(tenant)]:
+            issues = services.following.recompute(each)
+            rows.append({"tenant": each, "issues": issues})
+            if not as_json:
+                click.echo(f"tenant {each}: {issues} issues")
+    if as_json:
+        show(rows, (), as_json=True)
+    elif not rows:
+        click.echo("no site has installed us yet")
+
+
+COMMANDS: tuple[click.Command, ...] = (clocks,)
