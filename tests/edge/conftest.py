@@ -91,7 +91,7 @@ def web(make_database, keyring_file, atlassian):
         app = wiring.web_app()
         services = app.extensions["pledge.services"]
         made = Web(app=app, database=database, simulator=atlassian, site_url=atlassian.site("genchi").url)
-        now = datetime.now(UTC)
+        now = datetime.now(UTC).replace(microsecond=0)  # as a token says it
         services.lifecycle.installed(
             ConnectInstallBody(
                 key="io.pledge.app",
