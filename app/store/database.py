@@ -64,8 +64,10 @@ def open_engines(app: Flask, url: str, *, connections: int) -> Engines:
         "pool_recycle": 1800,
         "connect_args": {"options": _SESSION, "connect_timeout": 5, "application_name": app.name, **_HALF_OPEN},
     }
+    writing = {**options, "pool_pre_ping": True}
+    # A ping would be a second round trip for every request: a dead connection is noticed when it is read from.
     reading = {**options, "isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
-    app.config["SQLALCHEMY_BINDS"] = {None: options, "reading": reading}
+    app.config["SQLALCHEMY_BINDS"] = {None: writing, "reading": reading}
     db.init_app(app)
     with app.app_context():
         return Engines(writing=db.engines[None], reading=db.engines["reading"])
@@ -112,7 +114,7 @@ class SqlDatabase:
     def is_current(self) -> bool:
         """Whether it can be reached and is migrated to the newest version."""
         try:
-            with _available(), self._engines.reading.connect() as connection:
+            with _available(), self._engines.writing.connect() as connection:
                 stored = stored_revision(connection)
                 # A newer schema is good for this code too: migrations only add, until every process is new.
                 return stored is not None and stored >= newest_revision()

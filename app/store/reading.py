@@ -5,8 +5,7 @@ so a view is one message that begins a transaction, names the tenant, reads and 
 `benchmarks/clocks_json.py`.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, cast
 
 import psycopg
@@ -55,6 +54,10 @@ _PREPARE = ";".join(
 )
 
 
+class _ConnectionLost(psycopg.OperationalError):
+    """The connection of the pool was dead."""
+
+
 class Reading:
     """Reads on connections that are always in autocommit. The pool is SQLAlchemy's; statements go to the driver."""
 
@@ -82,34 +85,50 @@ class Reading:
         return tenant_of(row), None if row.issue_id is None else record_of(row)
 
     def _find(self, statement: str, **values: str) -> Any:  # noqa: ANN401  a named row, or None
-        with self._connection() as connection:
+
+        def ask(connection: psycopg.Connection) -> Any:  # noqa: ANN401  a named row, or None
             return connection.cursor(row_factory=namedtuple_row).execute(statement.encode(), values).fetchone()
 
+        return self._read(ask)
+
     def _view(self, name: str, tenant: TenantId, *values: int | str) -> Any:  # noqa: ANN401  a named row
-        with self._connection() as connection:
+
+        def ask(connection: psycopg.Connection) -> Any:  # noqa: ANN401  a named row, or None
             quoted = b", ".join(Literal(value).as_bytes(connection) for value in (int(tenant), *values))
             parts = (b"BEGIN READ ONLY", b"SET LOCAL app.tenant = '%d'" % tenant, b"EXECUTE %s(%s)", b"COMMIT")
             message = b"; ".join(parts) % (name.encode(), quoted)
             cursor = connection.cursor(row_factory=namedtuple_row).execute(message)
             cursor.nextset()
             cursor.nextset()
-            row = cursor.fetchone()
+            return cursor.fetchone()
+
+        row = self._read(ask)
         if row is None:
             raise LookupError("there is no such tenant")
         return row
 
-    @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection]:
+    def _read(self, ask: Callable[[psycopg.Connection], Any]) -> Any:  # noqa: ANN401  what `ask` returns
+        try:
+            return self._ask_pooled(ask)
+        except _ConnectionLost:
+            # PostgreSQL was restarted: the others are dead too. To read twice does no harm, so nobody has to notice.
+            self._engine.dispose()
+            return self._ask_pooled(ask)
+
+    def _ask_pooled(self, ask: Callable[[psycopg.Connection], Any]) -> Any:  # noqa: ANN401  what `ask` returns
         pooled = self._engine.raw_connection()
         driver = cast("psycopg.Connection", pooled.driver_connection)
         try:
             if not pooled.info.get(_PREPARE):
                 driver.execute(_PREPARE.encode())
                 pooled.info[_PREPARE] = True
-            yield driver
-        except BaseException:
+            return ask(driver)
+        except BaseException as failure:
+            was_lost = driver.closed
             # What state it is in is anybody's guess; a new one costs less than a wrong one.
             pooled.invalidate()
+            if was_lost and isinstance(failure, psycopg.Error):
+                raise _ConnectionLost from failure
             raise
         finally:
             pooled.close()
