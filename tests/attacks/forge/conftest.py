@@ -43,7 +43,7 @@ class ForgeArena:
         return self.arena.sign({"alg": "RS256", "kid": kid, "typ": "JWT"} | header, claims, key=key or newest)
 
     def is_honest(self):
-        """Whoever is entitled is still served, and nothing of it leaves a row."""
+        """Whoever is entitled is still served."""
         for route in ROUTES:
             reply = self.arena.send(self.call(route, *self.lines(self.fit(route))))
             assert reply.status == 200, (route, reply)
@@ -73,5 +73,5 @@ def forge(make_arena, canary):
         made.is_honest()
         arena.settle()
         yield made
-        made.is_honest()
         arena.is_untouched()
+        made.is_honest()
