@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 PREFIX = "PLEDGE_"
 DEVELOPMENT_FOLDER = Path(".pledge")
+_DSN = re.compile(r"https?://[0-9A-Za-z]{1,64}@[0-9A-Za-z.:-]{1,253}(?:/[0-9A-Za-z_-]{1,64})*/[0-9]{1,20}")
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -72,6 +73,18 @@ def _database_url(value: str) -> str:
         # Without the value: it may hold a password.
         raise ValueError("is no PostgreSQL URL; give postgresql://role:password@host:5432/database")
     return "postgresql" + value.removeprefix(parts.scheme)
+
+
+def _dsn(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_good = bool(_DSN.fullmatch(value)) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_good = False
+    if not is_good:
+        # Without the value: whoever has it can send reports in our name.
+        raise ValueError("is no DSN; give https://key@host/project, as Sentry's project settings show it")
+    return value
 
 
 def _urls(value: str) -> tuple[str, ...]:
@@ -199,6 +212,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Done,Fixed,Resolved",
     ),
     Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
+    Setting("SENTRY_DSN", _dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
     Setting("LOG_FORMAT", _one_of("console", "json"), "how logs are written", "json", "console"),
 )
 
@@ -228,6 +242,7 @@ class Settings:
     policy: str
     fixed_resolutions: tuple[str, ...]
     security_contact: str | None
+    sentry_dsn: str | None
     log_format: str
 
     @property
@@ -295,6 +310,8 @@ def _refuse_unsafe(settings: Settings) -> None:
         for value in values:
             if not value.startswith("https://"):
                 raise SettingsRefused(f"{PREFIX}{name} is {value!r}; production needs https")
+    if settings.sentry_dsn is not None and not settings.sentry_dsn.startswith("https://"):
+        raise SettingsRefused(f"{PREFIX}SENTRY_DSN is plain http; production needs https")
     if settings.connect_host_script_url != HOST_SCRIPT:
         # Whoever serves this script acts as every user of every tenant, so it is not a matter of taste.
         raise SettingsRefused(f"{PREFIX}CONNECT_HOST_SCRIPT_URL may only be Atlassian's; unset it")

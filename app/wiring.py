@@ -34,6 +34,7 @@ from app.edge.caller import EdgeConfig, ForgeModules
 from app.edge.panels.wording import FILTERS
 from app.jobs import commands, logs, server
 from app.jobs.runner import Worker
+from app.outbound import error_reports
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira import RestJira
@@ -69,6 +70,7 @@ def web_app() -> Flask:
     """The WSGI application of this environment; raises `SettingsRefused`."""
     settings = read_settings(os.environ)
     logs.configure(settings.log_format)
+    error_reports.configure(settings.sentry_dsn)
     app = Flask("app.edge", static_folder=None)
     engines = open_engines(app, _url(settings, "database_url"), connections=THREADS)
     app.jinja_env.filters.update(FILTERS)
@@ -300,6 +302,7 @@ class Operations:
         """Run jobs until told to stop."""
         with _database(read_settings(os.environ)) as settings, self._services(settings) as services:
             logs.configure(settings.log_format)
+            error_reports.configure(settings.sentry_dsn)
             Worker(services, conninfo=_url(settings, "database_worker_url"), clock=now).run()
 
     @contextmanager

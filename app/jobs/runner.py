@@ -23,6 +23,8 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job, Status
 
 from app.domain.identifiers import TenantId
+from app.domain.ports import DatabaseUnavailable, JiraUnavailable
+from app.domain.secrets import VaultCannotAnswer
 from app.domain.services import Services
 from app.jobs.queue_connection import QueueConnection
 from app.jobs.schedule import SCHEDULE, TENANT_JOBS, PeriodicJob, TenantJob
@@ -41,6 +43,8 @@ HEARTBEAT_SECONDS = 3.0
 STALLED_SECONDS = 10.0
 HUNG_SECONDS = 20.0
 OPEN_SECONDS = 5.0
+_WEATHER = (JiraUnavailable, DatabaseUnavailable, VaultCannotAnswer)
+"""What passes by itself; any other failure of a job is a fault of ours, and is reported as one."""
 _KEPT_HOURS = 72
 _FAILED_KEPT_HOURS = 30 * 24
 _RESTART_SECONDS = 1.0
@@ -164,9 +168,10 @@ class Worker:
         for the whole delay, against work that could be done now."""
         fields = {"job": job.kind, "attempt": attempt, "code": type(error).__name__}
         if attempt >= len(RETRY_DELAYS_SECONDS):
-            log.error("job failed for good", extra=fields)
+            log.error("job failed for good", extra=fields, exc_info=error)
             raise error
-        log.warning("job failed, will be tried again", extra=fields)
+        level = logging.WARNING if isinstance(error, _WEATHER) else logging.ERROR
+        log.log(level, "job failed, will be tried again", extra=fields, exc_info=error)
         asked = getattr(error, "retry_after_seconds", 0)
         at = self._clock() + timedelta(seconds=max(RETRY_DELAYS_SECONDS[attempt], asked))
         with suppress(AlreadyEnqueued):
@@ -176,8 +181,14 @@ class Worker:
 
     def _add_periodic_job(self, job: PeriodicJob) -> None:
         async def run(timestamp: int) -> None:
-            log.info("periodic job", extra={"job": job.name, "tick": timestamp})
-            await asyncio.to_thread(job.run, self._services, self._clock())
+            fields = {"job": job.name, "tick": timestamp}
+            log.info("periodic job", extra=fields)
+            try:
+                await asyncio.to_thread(job.run, self._services, self._clock())
+            except Exception as error:
+                level = logging.WARNING if isinstance(error, _WEATHER) else logging.ERROR
+                log.log(level, "periodic job failed", extra=fields | {"code": type(error).__name__}, exc_info=error)
+                raise
 
         task = self._app.task(name=job.name, retry=3)(run)
         self._app.periodic(cron=job.cron)(task)

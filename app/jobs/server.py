@@ -52,7 +52,11 @@ class _Threads(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type info
         """
         status, reason = (400, "Bad Request") if req is None else (500, "Internal Server Error")
         trace_id = uuid4().hex
-        log.warning("not served", extra={"trace_id": trace_id, "status": status, "code": type(exc).__name__})
+        fields = {"trace_id": trace_id, "status": status, "code": type(exc).__name__}
+        if req is None:
+            log.warning("not served", extra=fields)
+        else:
+            log.error("not served", extra=fields, exc_info=exc)
         with suppress(OSError):
             client.sendall(_answer(status, reason, trace_id=trace_id))
 
