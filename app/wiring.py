@@ -18,6 +18,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from app.domain.access.administration import CONFIRMED_FOR, SiteRoles
 from app.domain.access.decisions import Confirmations, IssueAccess
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
@@ -118,6 +119,7 @@ def services_of(settings: Settings, engines: Engines) -> Services:
         ),
         forge_upkeep=ForgeUpkeep(database=database),
         access=IssueAccess(jira=jira, site_of=site_of, confirmations=Confirmations()),
+        roles=SiteRoles(jira=jira, site_of=site_of, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database=database, in_force=shelf.in_force),
         database=database,
         is_ready=lambda: _is_ready(vault, database),

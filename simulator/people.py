@@ -9,7 +9,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-HANDLES = ("admin", "developer", "developer2", "outsider")
+HANDLES = ("admin", "developer", "developer2", "outsider", "lead")
 _FIRST = ("Amara", "Bjarne", "Chiyo", "Dario", "Eluned", "Farid", "Greta", "Hoku", "Ines", "Joska")
 _LAST = ("Adeyemi", "Brandt", "Castellan", "Dvorak", "Eikeland", "Farrow", "Grunwald", "Hasegawa")
 

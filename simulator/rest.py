@@ -154,7 +154,7 @@ class Rest:
         except Unknown:
             person = None
         asked = body.get("globalPermissions", [])
-        admin = person is not None and person.handle == "admin"
+        admin = person is not None and person.handle in self._site.jira_admins
         granted = [one for one in asked if admin and one in GLOBAL_PERMISSIONS]
         blocks = [self._granted(person, block) for block in body.get("projectPermissions", [])]
         return {"globalPermissions": granted, "projectPermissions": [row for rows in blocks for row in rows]}
@@ -224,20 +224,19 @@ class Rest:
             raise Refusal(400, "projectPermissions needs permissions")
         rows = []
         for permission in block["permissions"]:
-            known = permission == "BROWSE_PROJECTS" or (person is not None and person.handle == "admin")
-            holder = person if known else None
-            row = {"permission": permission, "projects": self._projects_of(holder, projects)}
-            rows.append(row | {"issues": self._issues_of(holder, issues)})
+            holders = self._site.holders.get(permission, {})
+            held = {key for key, who in holders.items() if person is not None and person.handle in who}
+            row = {"permission": permission, "projects": self._projects_in(held, projects)}
+            rows.append(row | {"issues": self._issues_in(held, issues, seen_by=person)})
         return rows
 
-    def _projects_of(self, person: Person | None, ids: list[int]) -> list[int]:
-        if person is None:
-            return []
-        own = {int(one.id) for one in self._site.projects.values() if person.handle in self._site.browsers[one.key]}
+    def _projects_in(self, keys: set[str], ids: list[int]) -> list[int]:
+        own = {int(self._site.projects[key].id) for key in keys}
         return [number for number in ids if number in own]
 
-    def _issues_of(self, person: Person | None, ids: list[int]) -> list[int]:
-        own = {int(issue.id) for issue in self._site.visible(person)} if person else set()
+    def _issues_in(self, keys: set[str], ids: list[int], *, seen_by: Person | None) -> list[int]:
+        seen = self._site.visible(seen_by) if seen_by else ()
+        own = {int(issue.id) for issue in seen if issue.project.key in keys}
         return [number for number in ids if number in own]
 
     def _pick(self, issue: Issue, names: Iterable[str]) -> Json:

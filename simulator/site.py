@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,6 +39,9 @@ class Site:
         self.projects = {project.key: project for project in PROJECTS}
         everyone = {*self.people, "app"}
         self.browsers = {"SEC": everyone - {"outsider"}, "OPS": set(everyone)}
+        # Administering Jira and administering a project are two permissions: nobody has both everywhere.
+        self.jira_admins = frozenset({"admin"})
+        self.project_admins = {"SEC": frozenset({"lead"}), "OPS": frozenset({"admin"})}
         self.issues: dict[str, Issue] = {}
         self.faults = Faults()
         self.installation: Installation | None = None
@@ -82,6 +85,11 @@ class Site:
     def visible(self, person: Person) -> tuple[Issue, ...]:
         """Return the issues that a person may see, oldest id first."""
         return tuple(issue for issue in tuple(self.issues.values()) if self.may_see(person, issue))
+
+    @property
+    def holders(self) -> Mapping[str, Mapping[str, Collection[str]]]:
+        """Who has which project permission, by permission and project."""
+        return {"BROWSE_PROJECTS": self.browsers, "ADMINISTER_PROJECTS": self.project_admins}
 
     def allow_browsing(self, project: str, person: Person, *, allowed: bool) -> None:
         """Give or take Browse on a project.

@@ -231,7 +231,7 @@ class Stack:
             if process is not None:
                 process.stop()
 
-    def control(self, path, **body):
+    def control(self, path, /, **body):
         """Ask the simulator to do something."""
         answer = requests.post(f"{self.simulator.control_url}{path}", json=body, timeout=30)
         answer.raise_for_status()

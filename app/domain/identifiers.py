@@ -17,5 +17,8 @@ CloudId = NewType("CloudId", str)
 AccountId = NewType("AccountId", str)
 """Atlassian's name of a person; opaque, case-sensitive, personal data."""
 
+ProjectId = NewType("ProjectId", int)
+"""Jira's numeric id of a project; unlike the key nobody can change it."""
+
 IssueId = NewType("IssueId", int)
 """Jira's numeric id of an issue; unlike the key it survives a move between projects."""

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.clocks.model import Bounds, Event
-from app.domain.identifiers import AccountId, ClientKey, CloudId, InstallationId, IssueId, TenantId
+from app.domain.identifiers import AccountId, ClientKey, CloudId, InstallationId, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Install, Registered, Tenant
 from app.domain.secrets import Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead
@@ -321,6 +321,12 @@ class JiraSites(Protocol):
 
     def may_browse(self, site: SiteAccess, account: AccountId, issue: IssueId) -> bool:
         """Whether Jira lets that person see that issue, within 2 s; raises `JiraUnavailable`."""
+
+    def may_administer_jira(self, site: SiteAccess, account: AccountId) -> bool:
+        """Whether that person has the global permission ADMINISTER, within 2 s; raises `JiraUnavailable`."""
+
+    def may_administer_project(self, site: SiteAccess, account: AccountId, project: ProjectId) -> bool:
+        """Whether that person has ADMINISTER_PROJECTS on that project, within 2 s; raises `JiraUnavailable`."""
 
     def accepts(self, site: SiteAccess) -> bool:
         """Whether that site takes what we sign; raises `JiraUnavailable` where nobody can say."""

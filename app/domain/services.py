@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.domain.access.administration import SiteRoles
 from app.domain.access.decisions import IssueAccess
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeUpkeep
@@ -22,6 +23,7 @@ class Services:
     forge: ForgeAdmission
     forge_upkeep: ForgeUpkeep
     access: IssueAccess
+    roles: SiteRoles
     views: IssueViews
     database: Database
     is_ready: Callable[[], bool]

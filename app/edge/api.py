@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from app.domain.access.roles import Permission
+from app.domain.access.roles import ROLES, Permission
 from app.domain.clocks.model import instant_text
 from app.domain.identifiers import AccountId, IssueId
 from app.domain.tracking.model import SeverityReading
@@ -28,6 +28,20 @@ def issue_clocks(id_or_key: str) -> Response:
     if view.record is None:
         services().following.ask_first_read(who.tenant, issue, now=now())
     return jsonify(_document(view, issue))
+
+
+def own_roles() -> Response:
+    """`GET /api/v1/me?projectId=`: what the caller is on this site and on that project, and may therefore do."""
+    roles = services().roles.of(caller(), project=parameters.project_id(), now=now())
+    granted = {permission for role in roles for permission in ROLES[role]}
+    return jsonify({"roles": sorted(roles), "permissions": sorted(granted)})
+
+
+def settings() -> Response:
+    """`GET /api/v1/settings`: how this site is served, for its administrators."""
+    services().roles.require(Permission.VIEW_SETTINGS, caller(), now=now())
+    site = services().database.view_tenant(caller().tenant)
+    return jsonify({"policy": site.policy, "region": site.region, "site": site.display_url})
 
 
 def _document(view: IssueClocks, issue: IssueId) -> dict[str, Any]:

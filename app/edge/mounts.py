@@ -1,4 +1,7 @@
-"""TABLE 2: who gets in, by which gate. There is no other way in: an endpoint outside the table answers 403."""
+"""TABLE 2: who gets in, by which gate, and what their roles have to grant.
+
+There is no other way in: an endpoint outside the table answers 403.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import TYPE_CHECKING
 from flask import Flask, g, request
 from flask.typing import ResponseReturnValue
 
+from app.domain.access.roles import Permission, Role, refuse_at_the_door
+from app.domain.installations.model import CallerKind
 from app.edge import api, connect_lifecycle, connect_webhooks, forge_remote, public
 from app.edge.caller import config
 from app.edge.gates import (
@@ -41,6 +46,8 @@ class Mount:
     rule: str
     gate: Gate
     view: View
+    permission: Permission
+    """What the caller's roles have to grant."""
     host: str = "any"
     """`connect`, `forge`: answers 404 where that host is off."""
 
@@ -55,28 +62,27 @@ class Mount:
         return f"{self.view.__module__.removeprefix('app.edge.')}.{self.view.__name__}"
 
 
+our_pages = by_scheme(JWT=context_token, Bearer=forge_page)
+
 MOUNTS: tuple[Mount, ...] = (
-    Mount("GET", "/atlassian-connect.json", open_to_all, public.connect_descriptor, "connect"),
-    Mount("POST", "/connect/installed", signed_install, connect_lifecycle.installed, "connect"),
-    Mount("POST", "/connect/uninstalled", signed_install, connect_lifecycle.uninstalled, "connect"),
-    Mount("POST", "/connect/enabled", signed_request, connect_lifecycle.enabled, "connect"),
-    Mount("POST", "/connect/disabled", signed_request, connect_lifecycle.disabled, "connect"),
-    Mount("POST", "/connect/webhooks", signed_request, connect_webhooks.issue_changed, "connect"),
-    Mount("GET", "/connect/issue", signed_request, issue.page, "connect"),
-    Mount("GET", "/fragments/issue", by_scheme(JWT=context_token, Bearer=forge_page), issue.fragment),
-    Mount(
-        "GET",
-        "/api/v1/issues/<id_or_key>/clocks",
-        by_scheme(JWT=context_token, Bearer=forge_page),
-        api.issue_clocks,
-    ),
-    Mount("POST", "/forge/lifecycle", forge_lifecycle, forge_remote.lifecycle, "forge"),
-    Mount("POST", "/forge/events", forge_events, forge_remote.events, "forge"),
-    Mount("POST", "/forge/cron", forge_cron, forge_remote.cron, "forge"),
-    Mount("GET", "/healthz", open_to_all, public.alive),
-    Mount("GET", "/readyz", open_to_all, public.ready),
-    Mount("GET", "/.well-known/security.txt", open_to_all, public.security_txt),
-    Mount("GET", "/static/<path:name>", open_to_all, public.static),
+    Mount("GET", "/atlassian-connect.json", open_to_all, public.connect_descriptor, Permission.SEE_PUBLIC, "connect"),
+    Mount("POST", "/connect/installed", signed_install, connect_lifecycle.installed, Permission.INSTALL, "connect"),
+    Mount("POST", "/connect/uninstalled", signed_install, connect_lifecycle.uninstalled, Permission.INSTALL, "connect"),
+    Mount("POST", "/connect/enabled", signed_request, connect_lifecycle.enabled, Permission.INSTALL, "connect"),
+    Mount("POST", "/connect/disabled", signed_request, connect_lifecycle.disabled, Permission.INSTALL, "connect"),
+    Mount("POST", "/connect/webhooks", signed_request, connect_webhooks.issue_changed, Permission.REPORT, "connect"),
+    Mount("GET", "/connect/issue", signed_request, issue.page, Permission.OPEN_PAGE, "connect"),
+    Mount("GET", "/fragments/issue", our_pages, issue.fragment, Permission.VIEW_ISSUE_CLOCKS),
+    Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, api.issue_clocks, Permission.VIEW_ISSUE_CLOCKS),
+    Mount("GET", "/api/v1/me", our_pages, api.own_roles, Permission.VIEW_OWN_ROLES),
+    Mount("GET", "/api/v1/settings", our_pages, api.settings, Permission.VIEW_SETTINGS),
+    Mount("POST", "/forge/lifecycle", forge_lifecycle, forge_remote.lifecycle, Permission.INSTALL, "forge"),
+    Mount("POST", "/forge/events", forge_events, forge_remote.events, Permission.REPORT, "forge"),
+    Mount("POST", "/forge/cron", forge_cron, forge_remote.cron, Permission.INSTALL, "forge"),
+    Mount("GET", "/healthz", open_to_all, public.alive, Permission.SEE_PUBLIC),
+    Mount("GET", "/readyz", open_to_all, public.ready, Permission.SEE_PUBLIC),
+    Mount("GET", "/.well-known/security.txt", open_to_all, public.security_txt, Permission.SEE_PUBLIC),
+    Mount("GET", "/static/<path:name>", open_to_all, public.static, Permission.SEE_PUBLIC),
 )
 
 
@@ -121,3 +127,16 @@ def _admit(rows: Mapping[str, Mount]) -> None:
     if is_off.get(mount.host, False):
         raise NotFound
     mount.gate()
+    refuse_at_the_door(mount.permission, _proven(mount))
+
+
+def _proven(mount: Mount) -> frozenset[Role]:
+    """The roles that the gate has proven, before Jira is asked about any other."""
+    roles = {Role.ANYONE}
+    # The signature of a lifecycle or signed request covers this very target: Atlassian's server itself sends it here,
+    # also where it names the person whose action is the reason.
+    if "install_claims" in g or mount.gate is signed_request:
+        roles.add(Role.APP)
+    if "caller" in g:
+        roles.add(Role.APP if g.caller.kind is CallerKind.HOST else Role.USER)
+    return frozenset(roles)

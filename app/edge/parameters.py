@@ -4,9 +4,9 @@ import re
 
 from flask import request
 
-from app.domain.identifiers import IssueId
+from app.domain.identifiers import IssueId, ProjectId
 
-_ISSUE_ID = re.compile(r"[1-9][0-9]{0,17}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _ISSUE_KEY = re.compile(r"[A-Z][A-Z0-9_]{0,254}-[1-9][0-9]{0,17}")
 _DELIVERY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -17,7 +17,7 @@ class Malformed(ValueError):
 
 def issue_id() -> IssueId:
     """`issueId` of the query; raises `Malformed`, also where it stands twice: which one was meant?"""
-    return IssueId(int(_matching(_ISSUE_ID, _single("issueId"))))
+    return IssueId(int(_matching(_NUMBER, _single("issueId"))))
 
 
 def issue_key() -> str:
@@ -25,9 +25,16 @@ def issue_key() -> str:
     return _matching(_ISSUE_KEY, _single("issueKey"))
 
 
+def project_id() -> ProjectId | None:
+    """`projectId` of the query, or None where the query names none; raises `Malformed`."""
+    if "projectId" not in request.args:
+        return None
+    return ProjectId(int(_matching(_NUMBER, _single("projectId"))))
+
+
 def issue_id_or_key(text: str) -> IssueId | str:
     """An issue as the path names it; raises `Malformed`."""
-    if _ISSUE_ID.fullmatch(text):
+    if _NUMBER.fullmatch(text):
         return IssueId(int(text))
     return _matching(_ISSUE_KEY, text)
 

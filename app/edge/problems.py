@@ -13,6 +13,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.domain.access.decisions import NotConfirmed
+from app.domain.access.roles import NotPermitted
 from app.domain.installations.admission import KeysUnavailable
 from app.domain.installations.operations import SecretTooShort
 from app.domain.ports import DatabaseUnavailable, JiraUnavailable
@@ -48,6 +49,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     SecretTooShort: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
     TokenRefused: Problem(401, "token_invalid", "The token is missing or not valid here"),
     NotForThis: Problem(403, "not_for_this", "The token is valid, but not for this"),
+    NotPermitted: Problem(403, "not_permitted", "Your role does not allow this"),
     NotMounted: Problem(403, "not_mounted", "Nobody may call this"),
     NotConfirmed: Problem(404, "not_found", "There is nothing here that you may see"),
     NotFound: Problem(404, "not_found", "There is nothing here that you may see"),

@@ -22,6 +22,7 @@ from procrastinate import App
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job, Status
 
+from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.identifiers import TenantId
 from app.domain.ports import DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
@@ -60,6 +61,8 @@ class Worker:
         self._stopping = asyncio.Event()
         self._queue = QueueConnection(conninfo, connections=CONCURRENCY + 2)
         self._app = App(connector=self._queue)
+        for permission in [job.permission for job in TENANT_JOBS] + [job.permission for job in SCHEDULE]:
+            refuse_at_the_door(permission, frozenset({Role.APP}))
         for job in TENANT_JOBS:
             self._add_tenant_job(job)
         for periodic in SCHEDULE:

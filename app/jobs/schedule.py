@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.domain.access.roles import Permission
 from app.domain.identifiers import TenantId
 from app.domain.ports import JobKind
 from app.domain.services import Services
@@ -15,6 +16,8 @@ class TenantJob:
 
     kind: JobKind
     run: Callable[[Services, TenantId, datetime], object]
+    permission: Permission
+    """What the role of the app has to grant."""
     why: str
 
 
@@ -26,6 +29,8 @@ class PeriodicJob:
     cron: str
     """Five fields, UTC."""
     run: Callable[[Services, datetime], object]
+    permission: Permission
+    """What the role of the app has to grant."""
     why: str
 
 
@@ -33,6 +38,7 @@ TENANT_JOBS: tuple[TenantJob, ...] = (
     TenantJob(
         "read-issues",
         lambda services, tenant, now: services.following.read_pending(tenant, now=now),
+        Permission.FOLLOW,
         "a webhook or a view asked for an issue to be read",
     ),
 )
@@ -42,24 +48,28 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         "wake-tenants",
         "*/10 * * * *",
         lambda services, now: services.following.wake(now=now),
+        Permission.FOLLOW,
         "the net under everything else: reads that are due and that no job is waiting for",
     ),
     PeriodicJob(
         "look-again",
         "23 4 * * *",
         lambda services, now: services.following.look_again(now=now),
+        Permission.FOLLOW,
         "an issue that Jira hid may be shown again without any event",
     ),
     PeriodicJob(
         "mark-vanished",
         "41 * * * *",
         lambda services, now: services.forge_upkeep.mark_vanished(now=now),
+        Permission.INSTALL,
         "Forge says nothing when a site is deleted: an installation without its hourly call for days is gone",
     ),
     PeriodicJob(
         "purge-deliveries",
         "17 3 * * *",
         lambda services, now: services.following.purge_deliveries(now=now),
+        Permission.FOLLOW,
         "delivery ids are kept only as long as a webhook can be repeated",
     ),
 )

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 from atlassian import JiraCloud
 
-from app.domain.identifiers import AccountId, IssueId
+from app.domain.identifiers import AccountId, IssueId, ProjectId
 from app.domain.ports import IssueHidden, JiraRefused, JiraUnavailable, SiteAccess
 from app.domain.tracking.model import IssueSnapshot
 from app.outbound.jira_answers import FIELDS, CvssFields, categories_of, changes_of, cvss_fields_of, snapshot_of
@@ -75,12 +75,20 @@ class RestJira:
         Each permission is looked for in the answer under its own name: a permission that was not asked for, or an
         issue that is not in the list, grants nothing.
         """
-        question = {
-            "accountId": account,
-            "projectPermissions": [{"permissions": ["BROWSE_PROJECTS"], "issues": [int(issue)], "projects": []}],
-        }
-        with self._patience.of(site.base_url), self._asking():
-            return int(issue) in self._browsable(site, question)
+        block = {"permissions": ["BROWSE_PROJECTS"], "issues": [int(issue)], "projects": []}
+        with self._granted(site, account, projectPermissions=[block]) as granted:
+            return int(issue) in _ids(granted, "BROWSE_PROJECTS", of="issues")
+
+    def may_administer_jira(self, site: SiteAccess, account: AccountId) -> bool:
+        """Whether that person administers the site; a project permission in the answer does not say so."""
+        with self._granted(site, account, globalPermissions=["ADMINISTER"]) as granted:
+            return any(one == "ADMINISTER" for one in granted["globalPermissions"])
+
+    def may_administer_project(self, site: SiteAccess, account: AccountId, project: ProjectId) -> bool:
+        """Whether that person administers that project; ADMINISTER in the answer does not say so."""
+        block = {"permissions": ["ADMINISTER_PROJECTS"], "projects": [int(project)], "issues": []}
+        with self._granted(site, account, projectPermissions=[block]) as granted:
+            return int(project) in _ids(granted, "ADMINISTER_PROJECTS", of="projects")
 
     def accepts(self, site: SiteAccess) -> bool:
         """Whether that site takes what we sign: it answers who we are there, or refuses us."""
@@ -99,11 +107,19 @@ class RestJira:
         except IssueHidden as refusal:
             raise JiraUnavailable(_COME_BACK_SECONDS) from refusal
 
-    def _browsable(self, site: SiteAccess, question: dict[str, Any]) -> set[int]:
-        with self._jira(site, timeout_seconds=_PERMISSION_TIMEOUT_SECONDS) as jira:
-            rows = jira.get_bulk_permissions(data=question)["projectPermissions"]
-            granted = [row for row in rows if row["permission"] == "BROWSE_PROJECTS"]
-            return {int(issue) for row in granted for issue in row["issues"]}
+    @contextmanager
+    def _granted(self, site: SiteAccess, account: AccountId, **asked: object) -> Iterator[Any]:
+        """What Jira grants that account of what is asked; read it in here, where another shape is an outage.
+
+        The account is named even where the token is the person's own: the invocation proves the account, and nothing
+        proves whose that token is.
+        """
+        with (
+            self._patience.of(site.base_url),
+            self._asking(),
+            self._jira(site, timeout_seconds=_PERMISSION_TIMEOUT_SECONDS) as jira,
+        ):
+            yield jira.get_bulk_permissions(data={"accountId": account, **asked})
 
     def _form_of(self, site: SiteAccess) -> _Form:
         """What this site calls things; asked for once an hour."""
@@ -131,6 +147,11 @@ class RestJira:
             except (requests.RequestException, *_NOT_AS_DOCUMENTED) as failure:
                 # HTML with status 200, a list where an object belongs, a half answer: Jira is not itself.
                 raise JiraUnavailable(_COME_BACK_SECONDS) from failure
+
+
+def _ids(granted: Any, permission: str, *, of: str) -> set[int]:  # noqa: ANN401  JSON of another
+    """The issues or projects for which that very permission is granted."""
+    return {int(one) for row in granted["projectPermissions"] if row["permission"] == permission for one in row[of]}
 
 
 def _translated(refusal: requests.HTTPError) -> IssueHidden | JiraUnavailable:

@@ -5,6 +5,7 @@ import inspect
 import pytest
 from flask import Flask
 
+from app.domain.access.roles import Permission
 from app.edge import mounts, public
 from app.edge.gates import (
     by_scheme,
@@ -29,6 +30,8 @@ CLASSES = {
     "GET /connect/issue": signed_request,
     "GET /fragments/issue": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/issues/<id_or_key>/clocks": {"JWT": context_token, "Bearer": forge_page},
+    "GET /api/v1/me": {"JWT": context_token, "Bearer": forge_page},
+    "GET /api/v1/settings": {"JWT": context_token, "Bearer": forge_page},
     "POST /forge/lifecycle": forge_lifecycle,
     "POST /forge/events": forge_events,
     "POST /forge/cron": forge_cron,
@@ -67,8 +70,8 @@ def test_there_is_one_class_for_each_route_and_view():
 
 def test_two_mounts_of_one_view_are_refused_because_one_gate_would_stand_for_both():
     twice = (
-        Mount("GET", "/open", open_to_all, public.alive),
-        Mount("GET", "/closed", signed_request, public.alive),
+        Mount("GET", "/open", open_to_all, public.alive, Permission.SEE_PUBLIC),
+        Mount("GET", "/closed", signed_request, public.alive, Permission.SEE_PUBLIC),
     )
     with pytest.raises(ValueError, match=r"public\.alive"):
         mounts.install(Flask("twice"), twice)
@@ -83,7 +86,12 @@ def test_an_endpoint_outside_the_table_answers_403(built_app):
 
 def test_a_mount_without_a_gate_cannot_be_built():
     with pytest.raises(TypeError, match="gate"):
-        Mount("GET", "/forgotten", view=public.alive)
+        Mount("GET", "/forgotten", view=public.alive, permission=Permission.SEE_PUBLIC)
+
+
+def test_a_mount_without_a_permission_cannot_be_built():
+    with pytest.raises(TypeError, match="permission"):
+        Mount("GET", "/forgotten", open_to_all, public.alive)
 
 
 def test_every_connect_route_is_off_where_connect_is(monkeypatch, built_app):

@@ -39,6 +39,9 @@ CASES = {
     "401 uninstalled": (401, "POST", "/connect/uninstalled", {}),
     "401 enabled": (401, "POST", "/connect/enabled", {}),
     "401 disabled": (401, "POST", "/connect/disabled", {}),
+    "400 me": (400, "GET", "/api/v1/me?projectId=SEC", {"kind": "context"}),
+    "401 me": (401, "GET", "/api/v1/me", {"kind": "request"}),
+    "401 settings": (401, "GET", "/api/v1/settings", {}),
     "403 installed": (403, "POST", "/connect/installed", {"kind": "install", "body": {"key": "another.app"}}),
     "404 nowhere": (404, "GET", "/nowhere", {}),
     "404 static": (404, "GET", "/static/no-such.css", {}),
@@ -61,6 +64,8 @@ CASES = {
     "415 uninstalled": (415, "POST", "/connect/uninstalled", {"kind": "install", "data": b"{}"}),
     "415 webhook": (415, "POST", HOOK, {"kind": "request", "data": b"{}", "content_type": "text/plain"}),
     "503 clocks": (503, "GET", CLOCKS, {"kind": "context"}),
+    "503 me": (503, "GET", "/api/v1/me", {"kind": "context"}),
+    "503 settings": (503, "GET", "/api/v1/settings", {"kind": "context"}),
 }
 
 

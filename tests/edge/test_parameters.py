@@ -52,6 +52,19 @@ def test_any_other_issue_id_is_refused(query):
         parameters.issue_id()
 
 
+def test_a_project_is_named_by_a_positive_number_or_not_at_all():
+    with asked(""):
+        assert parameters.project_id() is None
+    with asked("?projectId=10000"):
+        assert parameters.project_id() == 10000
+
+
+@pytest.mark.parametrize("query", ["?projectId=", "?projectId=SEC", "?projectId=0", "?projectId=1&projectId=2"])
+def test_any_other_project_is_refused(query):
+    with asked(query), pytest.raises(Malformed):
+        parameters.project_id()
+
+
 @pytest.mark.parametrize("key", ["SEC-1", "A-1", "A1_B-999", "A" * 255 + "-1"])
 def test_an_issue_key_has_a_project_and_a_number(key):
     with asked(f"?issueKey={key}"):

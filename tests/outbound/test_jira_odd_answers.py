@@ -5,7 +5,7 @@ import json
 import pytest
 import responses
 
-from app.domain.identifiers import AccountId, IssueId
+from app.domain.identifiers import AccountId, IssueId, ProjectId
 from app.domain.ports import IssueHidden, JiraUnavailable, SiteAccess
 from app.outbound.jira import RestJira
 
@@ -205,3 +205,65 @@ def test_a_refusal_to_answer_is_unavailable_and_not_a_no(wire, status):
     """A no is remembered for half a minute, and shown as "you may not": this is neither."""
     with pytest.raises(JiraUnavailable):
         ask(wire, "{}", status)
+
+
+ADMINISTER = {"globalPermissions": ["ADMINISTER"], "projectPermissions": []}
+ADMINISTER_PROJECT = {
+    "globalPermissions": [],
+    "projectPermissions": [{"permission": "ADMINISTER_PROJECTS", "issues": [], "projects": [10000]}],
+}
+
+
+def administers(wire, body, *, project=None):
+    wire.post(f"{URL}/rest/api/3/permissions/check", body=body)
+    jira, account = RestJira(), AccountId("a")
+    if project is None:
+        return jira.may_administer_jira(SITE, account)
+    return jira.may_administer_project(SITE, account, ProjectId(project))
+
+
+def test_each_administrative_permission_is_asked_for_alone_and_granted_by_its_own_name(wire):
+    assert administers(wire, json.dumps(ADMINISTER))
+    assert administers(wire, json.dumps(ADMINISTER_PROJECT), project=10000)
+    first, second = (json.loads(call.request.body) for call in wire.calls)
+    assert first == {"accountId": "a", "globalPermissions": ["ADMINISTER"]}
+    block = {"permissions": ["ADMINISTER_PROJECTS"], "projects": [10000], "issues": []}
+    assert second == {"accountId": "a", "projectPermissions": [block]}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        ADMINISTER_PROJECT,
+        {"globalPermissions": [], "projectPermissions": []},
+        {"globalPermissions": ["SYSTEM_ADMIN", "ADMINISTER_PROJECTS", "administer"], "projectPermissions": []},
+        {"globalPermissions": "ADMINISTER", "projectPermissions": []},
+        {"globalPermissions": [["ADMINISTER"]], "projectPermissions": []},
+    ],
+)
+def test_nothing_else_makes_an_administrator_of_jira(wire, document):
+    assert not administers(wire, json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"permission": "BROWSE_PROJECTS"},
+        {"permission": "ADMINISTER"},
+        {"projects": []},
+        {"projects": [10001]},
+        {"projects": [100000]},
+        {"projects": [], "issues": [10000]},
+    ],
+)
+def test_nothing_else_makes_an_administrator_of_a_project(wire, changed):
+    (granted,) = ADMINISTER_PROJECT["projectPermissions"]
+    document = ADMINISTER | {"projectPermissions": [granted | changed]}
+    assert not administers(wire, json.dumps(document), project=10000)
+
+
+@pytest.mark.parametrize("body", ["", "null", "[]", "{}", '{"globalPermissions": null, "projectPermissions": null}'])
+def test_an_odd_answer_about_administrators_is_unavailable(wire, body):
+    for project in (None, 10000):
+        with pytest.raises(JiraUnavailable):
+            administers(wire, body, project=project)

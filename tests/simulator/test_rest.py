@@ -137,6 +137,19 @@ def test_permissions_are_told_for_any_account(rest, simulator):
     assert granted("outsider") == ([10001], [])
 
 
+def test_administering_jira_and_a_project_are_two_permissions(rest, simulator):
+    def granted(handle):
+        block = {"permissions": ["ADMINISTER_PROJECTS"], "projects": [10000, 10001], "issues": [10001]}
+        body = {"accountId": simulator.site("genchi").person(handle).account_id, "projectPermissions": [block]}
+        answer = rest("POST", "/rest/api/3/permissions/check", json=body | {"globalPermissions": ["ADMINISTER"]}).json()
+        (row,) = answer["projectPermissions"]
+        return answer["globalPermissions"], row["projects"], row["issues"]
+
+    assert granted("admin") == (["ADMINISTER"], [10001], [])
+    assert granted("lead") == ([], [10000], [10001])
+    assert granted("developer") == ([], [], [])
+
+
 def test_a_project_can_be_closed_to_a_person(rest, control, simulator):
     closed = {"project": "SEC", "account": "developer", "allowed": False}
     control("POST", "/control", json={"site": "genchi", "browse": closed})

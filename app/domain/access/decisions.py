@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -27,10 +27,11 @@ class NotConfirmed(Exception):
 class Confirmations:
     """Jira's answers of the last minutes, in this process only: who looked at what is personal data, so no row."""
 
-    _answers: OrderedDict[Question, tuple[bool, datetime]] = field(default_factory=OrderedDict)
+    confirmed_for: timedelta = CONFIRMED_FOR
+    _answers: OrderedDict[Hashable, tuple[bool, datetime]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def find(self, question: Question, *, now: datetime) -> bool | None:
+    def find(self, question: Hashable, *, now: datetime) -> bool | None:
         """Jira's answer if it is still good, else None."""
         with self._lock:
             answer = self._answers.get(question)
@@ -39,9 +40,9 @@ class Confirmations:
         allowed, until = answer
         return allowed if now < until else None
 
-    def remember(self, question: Question, *, allowed: bool, now: datetime) -> None:
+    def remember(self, question: Hashable, *, allowed: bool, now: datetime) -> None:
         """Keep an answer; the oldest makes room."""
-        until = now + (CONFIRMED_FOR if allowed else DENIED_FOR)
+        until = now + (self.confirmed_for if allowed else DENIED_FOR)
         with self._lock:
             self._answers[question] = (allowed, until)
             self._answers.move_to_end(question)

@@ -5,23 +5,62 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """What an operation needs: scope, resource, action."""
+    """What a route, a job or an operation needs: scope, resource, action."""
 
+    SEE_PUBLIC = "public:facts:view"
+    INSTALL = "tenant:installation:change"
+    REPORT = "tenant:issue:report-change"
+    FOLLOW = "tenant:issues:follow"
+    """To read issues as the app, and to keep what is known of them in order."""
+    OPEN_PAGE = "tenant:page:open"
+    """The shell of a page, which holds no fact: what is in it is asked for once more."""
+    VIEW_OWN_ROLES = "tenant:own-roles:view"
     VIEW_ISSUE_CLOCKS = "tenant:issue-clocks:view"
+    VIEW_SETTINGS = "tenant:settings:view"
 
 
 class Role(StrEnum):
-    """Who somebody is to us, by Jira's word."""
+    """Who somebody is to us."""
 
+    ANYONE = "anyone"
+    """No proof at all."""
+    APP = "app"
+    """No person: Atlassian's server, in a request that it signed for us, or a job of our own."""
+    USER = "user"
+    """A person of the site, by a token of the site."""
     ISSUE_BROWSER = "issue-browser"
     """Jira said within 15 minutes that this person may see this issue (BROWSE_PROJECTS, security level included)."""
+    PROJECT_ADMIN = "project-admin"
+    """Jira said within a minute that this person administers this project (ADMINISTER_PROJECTS)."""
+    JIRA_ADMIN = "jira-admin"
+    """Jira said within a minute that this person administers the site (ADMINISTER)."""
 
 
 ROLES: Mapping[Role, frozenset[Permission]] = {
+    Role.ANYONE: frozenset({Permission.SEE_PUBLIC}),
+    Role.APP: frozenset({Permission.INSTALL, Permission.REPORT, Permission.FOLLOW, Permission.OPEN_PAGE}),
+    Role.USER: frozenset({Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES}),
     Role.ISSUE_BROWSER: frozenset({Permission.VIEW_ISSUE_CLOCKS}),
+    Role.PROJECT_ADMIN: frozenset(),  # is told of it; nothing yet is for those who administer a project and no more
+    Role.JIRA_ADMIN: frozenset({Permission.VIEW_SETTINGS}),
 }
+"""A role gives what its own row says: who administers Jira may not see every issue, nor administer every project."""
+
+ASKED_OF_JIRA = frozenset({Role.ISSUE_BROWSER, Role.PROJECT_ADMIN, Role.JIRA_ADMIN})
+"""Roles that a user turns out to have or not to have, when the operation asks Jira."""
+
+
+class NotPermitted(Exception):
+    """No role of the caller grants this."""
 
 
 def is_granted(permission: Permission, roles: frozenset[Role]) -> bool:
     """Whether one of these roles grants it; what no row grants is denied."""
     return any(permission in ROLES[role] for role in roles)
+
+
+def refuse_at_the_door(permission: Permission, proven: frozenset[Role]) -> None:
+    """Raise `NotPermitted` unless what is proven grants it, or could once the operation has asked Jira."""
+    attainable = proven | ASKED_OF_JIRA if Role.USER in proven else proven
+    if not is_granted(permission, attainable):
+        raise NotPermitted

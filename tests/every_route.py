@@ -1,0 +1,113 @@
+"""Every route as each kind of caller would call it, on both hosts, with credentials that are genuine.
+
+What has to hold of every route (who gets in, what is logged, what an answer carries, what is reported) is asked of
+every route, and a new one is among them because the table of mounts says so.
+"""
+
+import json
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+import requests
+
+from app.edge.gates import signed_install
+from app.edge.mounts import MOUNTS
+from simulator import connect
+
+SITES = {"Connect": "genchi", "Forge": "kencha"}
+"""Where the app is installed, by host."""
+PEOPLE = {"outsider": "outsider", "user": "developer", "project admin": "lead", "Jira admin": "admin"}
+"""The handles of those who have that role and no other, but for `admin` in OPS: SEC is the project of every call."""
+ROLES = ("stranger", *PEOPLE, "app")
+QUERIES = {
+    "/connect/issue": {"issueId": "10001", "issueKey": "SEC-1", "projectId": "10000"},
+    "/connect/webhooks": {"issueId": "10001"},
+    "/fragments/issue": {"issueId": "10001", "issueKey": "SEC-1"},
+    "/api/v1/me": {"projectId": "10000"},
+}
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, ready to be sent."""
+
+    method: str
+    target: str
+    headers: dict = field(default_factory=dict)
+    body: bytes = b""
+
+    def send(self, stack, **headers):
+        """The answer of that running product; nothing is followed."""
+        with requests.Session() as session:
+            session.trust_env = False
+            headers = self.headers | (_JSON if self.body else {}) | headers
+            return session.request(
+                self.method, stack.url + self.target, data=self.body, headers=headers, timeout=30, allow_redirects=False
+            )
+
+
+def install(stack):
+    """Both hosts, and the issue of every call has been read."""
+    stack.install(SITES["Connect"])
+    stack.forge("install", SITES["Forge"])
+    stack.tracked(10001, site=SITES["Connect"])
+    path = "/api/v1/issues/10001/clocks"
+    stack.eventually(lambda: stack.invoke(path, site=SITES["Forge"]).json()["tracking"] == "tracked")
+
+
+def target_of(mount, **more):
+    """The path and query of that route; `more` is added to the query."""
+    path = mount.rule.replace("<id_or_key>", "10001").replace("<path:name>", "pledge.css")
+    query = QUERIES.get(mount.rule, {}) | more
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def call(stack, mount, *, host, role, method=None, **more):
+    """A request to that route by somebody of that role; by another `method` than its own, if one is given."""
+    method, target = method or mount.method, target_of(mount, **more)
+    headers = {}
+    if role != "stranger":
+        headers = (_connect if host == "Connect" else _forge)(stack, mount, role, method=method, target=target)
+    return Call(method, target, headers, _body(stack, mount) if method == "POST" else b"")
+
+
+def settle(stack, mount):
+    """What a call has ended is begun again."""
+    if mount.rule == "/connect/uninstalled":
+        stack.install(SITES["Connect"])
+
+
+def _connect(stack, mount, role, *, method, target):
+    """What such a caller can get hold of: the host signs requests, a person has the page's address and page tokens."""
+    account = {} if role == "app" else {"account": PEOPLE[role]}
+    kind = "context"
+    if mount.gate is signed_install and role == "app":
+        kind = "install"
+    elif role == "app" or mount.rule == "/connect/issue":
+        kind = "request"
+    token = stack.token(SITES["Connect"], kind=kind, method=method, path=target, **account)
+    return {"Authorization": f"JWT {token}"}
+
+
+def _forge(stack, mount, role, *, method, target):
+    if role != "app":
+        return stack.fit(SITES["Forge"], kind="ui", account=PEOPLE[role], issue="10001")["headers"]
+    kind = mount.rule.removeprefix("/forge/") if mount.rule.startswith("/forge/") else "events"
+    return stack.fit(SITES["Forge"], kind=kind)["headers"]
+
+
+def _body(stack, mount):
+    site = stack.simulator.site(SITES["Connect"])
+    if mount.gate is signed_install:
+        event = mount.rule.rpartition("/")[2]
+        payload = connect.lifecycle_payload(site, event, installation=site.installation)
+        return json.dumps(payload | {"sharedSecret": site.installation.secret}).encode()
+    if mount.rule == "/forge/events":
+        return json.dumps({"eventType": "avi:jira:updated:issue", "issue": {"id": "10001"}}).encode()
+    return b"{}"
+
+
+def each_mount():
+    """Every route."""
+    return MOUNTS
