@@ -140,8 +140,9 @@ def free_port():
 class Process:
     """A process of the product; its output is kept for the tests that read logs."""
 
-    def __init__(self, *arguments, env, ready):
+    def __init__(self, *arguments, env, ready, module="app.wiring"):
         self.arguments = arguments
+        self.module = module
         self.env = env
         self.lines = []
         self._ready = threading.Event()
@@ -151,7 +152,7 @@ class Process:
     def start(self):
         self._ready.clear()
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "app.wiring", *self.arguments],
+            [sys.executable, "-m", self.module, *self.arguments],
             env=self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -195,9 +196,12 @@ class Process:
 
 
 class Stack:
-    """The product as it runs: web and worker as processes of their own, on one database, with a simulated Atlassian."""
+    """The product as it runs: web and worker as processes of their own, on one database, with a simulated Atlassian.
 
-    def __init__(self, *, database, simulator, keyring_file, processes=1, worker=True, **settings):
+    `module` is what runs, if not the product itself but one with something added.
+    """
+
+    def __init__(self, *, database, simulator, keyring_file, processes=1, worker=True, module="app.wiring", **settings):
         self.database = database
         self.simulator = simulator
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -219,8 +223,9 @@ class Stack:
             **settings,
         }
         port = self.url.rpartition(":")[2]
-        self.web = Process("web", "--port", port, "--processes", str(processes), env=self.env, ready="web ready")
-        self.worker = Process("worker", env=self.env, ready="worker ready") if worker else None
+        started = {"env": self.env, "module": module}
+        self.web = Process("web", "--port", port, "--processes", str(processes), ready="web ready", **started)
+        self.worker = Process("worker", ready="worker ready", **started) if worker else None
         self.await_ready()
 
     def await_ready(self):

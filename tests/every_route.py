@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import requests
 
+from app.domain.access.roles import Role, is_granted
 from app.edge.gates import signed_install
 from app.edge.mounts import MOUNTS
 from simulator import connect
@@ -48,12 +49,26 @@ class Call:
 
 
 def install(stack):
-    """Both hosts, and the issue of every call has been read."""
+    """Both hosts."""
     stack.install(SITES["Connect"])
-    stack.forge("install", SITES["Forge"])
+    assert stack.forge("install", SITES["Forge"])["accepted"]
+
+
+def install_and_read(stack):
+    """Both hosts, and the issue of every call has been read."""
+    install(stack)
     stack.tracked(10001, site=SITES["Connect"])
     path = "/api/v1/issues/10001/clocks"
     stack.eventually(lambda: stack.invoke(path, site=SITES["Forge"]).json()["tracking"] == "tracked")
+
+
+def admitted():
+    """Every route, with each host that serves it and a role that is let in."""
+    for mount in MOUNTS:
+        is_of_app = is_granted(mount.permission, frozenset({Role.APP})) and mount.rule != "/connect/issue"
+        for host in SITES:
+            if mount.host in {"any", host.lower()}:
+                yield mount, host, "app" if is_of_app else "Jira admin"
 
 
 def target_of(mount, **more):
@@ -106,8 +121,3 @@ def _body(stack, mount):
     if mount.rule == "/forge/events":
         return json.dumps({"eventType": "avi:jira:updated:issue", "issue": {"id": "10001"}}).encode()
     return b"{}"
-
-
-def each_mount():
-    """Every route."""
-    return MOUNTS

@@ -3,23 +3,33 @@
 import json
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 import requests
 
 from app.edge.mounts import MOUNTS
 from app.jobs.logs import FIELDS
+from tests import every_route
 
 WORD = "canary7f3a"
 EMAIL = f"{WORD}@example.com"
 ALWAYS = {"at", "level", "event"}
 ON_ERRORS = {"error", "where"}
+HEADERS = {
+    "Cookie": f"session={WORD}",
+    "User-Agent": WORD,
+    "Referer": f"https://example.atlassian.net/{WORD}",
+    "X-Forwarded-For": WORD,
+    "X-Request-Id": WORD,
+    "traceparent": WORD,
+}
 
 
 @pytest.fixture(scope="module")
 def installed(stack):
     """The product after every route was asked in every way, and a job has read an issue."""
-    stack.install()
+    every_route.install_and_read(stack)
     tokens = [stack.token(kind="context", account="developer"), stack.token(kind="context", account="outsider")]
     for mount in MOUNTS:
         path = mount.rule.replace("<id_or_key>", "10001").replace("<path:name>", f"{WORD}.css")
@@ -32,12 +42,32 @@ def installed(stack):
         send(stack, mount.method, target, headers={"Authorization": f"Basic {WORD}"})
         send(stack, mount.method, target, headers={"Authorization": f"JWT {WORD}.{WORD}.{WORD}"})
         send(stack, "DELETE", target)
+    tokens += ask_as_everybody(stack)
     send_mangled(stack, tokens[0])
     stack.control("/sites/genchi/issues", summary=f"{WORD} summary", labels=["security"], priority="High")
     stack.tracked(10001)
     stack.clocks(10001, account="outsider")
     time.sleep(0.5)  # the last lines of the worker
     return stack, [*tokens, *[token.rpartition(".")[2] for token in tokens]]
+
+
+def ask_as_everybody(stack):
+    """Each route by each role on each host, with words all around; returns the credentials that were sent."""
+    credentials, statuses = [], {mount.endpoint: set() for mount in MOUNTS}
+    for mount in MOUNTS:
+        for host in every_route.SITES:
+            for role in every_route.ROLES:
+                call = every_route.call(stack, mount, host=host, role=role, mail=EMAIL)
+                credentials += [value.split()[-1] for value in call.headers.values() if len(value) > 60]
+                body = json.dumps({**json.loads(call.body or b"{}"), "description": WORD, "mail": EMAIL}).encode()
+                for sent in (replace(call, body=body), replace(call, body=WORD.encode())):
+                    statuses[mount.endpoint].add(sent.send(stack, **HEADERS).status_code)
+                    every_route.settle(stack, mount)
+    for mount in MOUNTS:
+        assert statuses[mount.endpoint] & {200, 204}, mount
+        assert mount.is_public or {status for status in statuses[mount.endpoint] if status >= 400}, mount
+    assert len(credentials) > 100
+    return credentials
 
 
 def mint(stack, **wanted):
@@ -69,9 +99,13 @@ def test_no_line_holds_a_token_secret_query_address_or_text_of_an_issue(installe
     assert "jwt=" not in output
     assert "issueKey=" not in output
     assert not any(token in output for token in tokens)
+    for name in every_route.SITES.values():
+        site = stack.simulator.site(name)
+        for person in (*site.people.values(), site.app_user):
+            assert person.account_id not in output
+            assert person.name not in output
+        assert not any(issue.values["summary"] in output for issue in site.issues.values())
     assert stack.simulator.site("genchi").installation.secret not in output
-    for person in ("developer", "outsider"):
-        assert stack.simulator.site("genchi").person(person).account_id not in output
 
 
 def test_every_line_is_json_with_listed_fields_only(installed):
