@@ -27,8 +27,14 @@ HEADERS = {
 
 
 @pytest.fixture(scope="module")
-def installed(stack):
+def installed(make_stack):
     """The product after every route was asked in every way, and a job has read an issue."""
+    with make_stack(PLEDGE_SECURITY_CONTACT="mailto:security@example.com") as stack:
+        yield stack, asked(stack)
+
+
+def asked(stack):
+    """Ask; returns every credential that was sent, and the signature of each."""
     every_route.install_and_read(stack)
     tokens = [stack.token(kind="context", account="developer"), stack.token(kind="context", account="outsider")]
     for mount in MOUNTS:
@@ -48,7 +54,7 @@ def installed(stack):
     stack.tracked(10001)
     stack.clocks(10001, account="outsider")
     time.sleep(0.5)  # the last lines of the worker
-    return stack, [*tokens, *[token.rpartition(".")[2] for token in tokens]]
+    return [*tokens, *[token.rpartition(".")[2] for token in tokens]]
 
 
 def ask_as_everybody(stack):
