@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sentry_sdk.utils import Dsn
 
 from app.settings import HOST_SCRIPT, PREFIX, SETTINGS, SettingsRefused, read_settings
 
@@ -108,6 +109,47 @@ def test_production_refuses_what_is_unsafe(name, value, remedy):
     text = refusal(PRODUCTION | {PREFIX + name: value})
     assert text.startswith(f"PLEDGE_{name} ")
     assert remedy in text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "sentry.example.com/7",
+        "https://sentry.example.com/7",
+        "https://key@sentry.example.com",
+        "https://key@sentry.example.com/",
+        "https://key@sentry.example.com/project",
+        "https://key@/7",
+        "https://key:secret@sentry.example.com/7",
+        "https://key@sentry.example.com:0/7",
+        "https://key@sentry.example.com:port/7",
+        "https://key@sentry.example.com:99999/7",
+        "https://key@[::1/7",
+        "https://key@sentry.example.com/7?x=1",
+        "https://key@sentry.example.com/7#x",
+        "https://key@sentry.example.com/7\n",
+        "ftp://key@sentry.example.com/7",
+    ],
+)
+def test_a_dsn_that_is_none_is_refused_and_not_repeated(value):
+    for environ in (PRODUCTION, DEVELOPMENT):
+        text = refusal(environ | {"PLEDGE_SENTRY_DSN": value})
+        assert text == (
+            "PLEDGE_SENTRY_DSN is no DSN; give https://key@host/project, as Sentry's project settings show it"
+        )
+
+
+def test_production_refuses_a_dsn_without_tls_and_does_not_repeat_it():
+    text = refusal(PRODUCTION | {"PLEDGE_SENTRY_DSN": "http://0123abcd@sentry.example.com/7"})
+    assert text == "PLEDGE_SENTRY_DSN is plain http; production needs https"
+
+
+@pytest.mark.parametrize(
+    "value", ["https://0123abcd@o1.ingest.example.com/7", "https://k@sentry.example.com:8443/sub/7"]
+)
+def test_a_dsn_that_is_taken_is_one_for_sentry_too(value):
+    assert read_settings(PRODUCTION | {"PLEDGE_SENTRY_DSN": value}).sentry_dsn == value
+    assert Dsn(value).project_id == "7"
 
 
 def test_development_takes_loopback_http():

@@ -1,13 +1,15 @@
 """The worker's table of tasks and its numbers; that it survives faults is shown on real processes elsewhere."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import psycopg
 import pytest
 
-from app.domain.ports import JiraUnavailable
+from app.domain.access.roles import NotPermitted, Permission
+from app.domain.ports import DatabaseUnavailable, JiraUnavailable
 from app.jobs import runner
 from app.jobs.runner import RETRY_DELAYS_SECONDS, Worker
 from app.jobs.schedule import SCHEDULE, TENANT_JOBS
@@ -88,6 +90,25 @@ def test_the_last_failure_is_left_to_be_seen(worker, jobs):
 def test_an_argument_of_a_job_is_an_id_and_nothing_else(worker, jobs):
     fail(worker, 0, ValueError("canary"))
     assert all(set(args) == {"tenant", "attempt"} for _, _, args, _ in jobs())
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(JiraUnavailable(5), "WARNING"), (DatabaseUnavailable(), "WARNING"), (ZeroDivisionError(), "ERROR")],
+    ids=["Jira is away", "the database is away", "a fault of ours"],
+)
+def test_a_fault_is_an_error_from_its_first_time_and_weather_is_not(worker, caplog, error, level):
+    """An error with its traceback is what is reported."""
+    fail(worker, 0, error)
+    (record,) = [record for record in caplog.records if record.name == "pledge.jobs"]
+    assert (record.levelname, record.exc_info[1]) == (level, error)
+
+
+@pytest.mark.parametrize("rows", ["TENANT_JOBS", "SCHEDULE"])
+def test_a_job_that_the_role_of_the_app_does_not_grant_is_not_taken_on(monkeypatch, database, rows):
+    monkeypatch.setattr(runner, rows, [replace(getattr(runner, rows)[0], permission=Permission.VIEW_SETTINGS)])
+    with pytest.raises(NotPermitted):
+        Worker(services=None, conninfo=database.worker, clock=lambda: NOW)
 
 
 def test_a_worker_does_not_open_its_database_before_it_runs():
