@@ -87,6 +87,29 @@ def _dsn(value: str) -> str:
     return value
 
 
+def _redis_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_good = (
+            bool(parts.hostname) and re.fullmatch(r"(/[0-9]*)?", parts.path) is not None and parts.port != 0
+            if parts.scheme in {"redis", "rediss"}
+            else parts.scheme == "unix" and len(parts.path) > 1
+        )
+    except ValueError:
+        is_good = False
+    if not is_good:
+        # Without the value: it may hold a password.
+        raise ValueError("is no Redis URL; give redis://, rediss://:password@host:6379/0 or unix:///path/to/socket")
+    return value
+
+
+def _limits(value: str) -> tuple[tuple[str, int], ...]:
+    pairs = [re.fullmatch(r"([a-z_]+\.[a-z]+)=([1-9][0-9]{0,8})", word) for word in _words(value)]
+    if not pairs or None in pairs:
+        raise ValueError(f"is {value!r}; give requests per minute, such as reads.tenant=30000,events.tenant=20000")
+    return tuple((pair[1], int(pair[2])) for pair in pairs if pair is not None)
+
+
 def _urls(value: str) -> tuple[str, ...]:
     return tuple(_base_url(word) for word in _words(value))
 
@@ -211,6 +234,16 @@ SETTINGS: tuple[Setting, ...] = (
         "resolutions that count as fixed; with any other a clock is cancelled, never met",
         "Done,Fixed,Resolved",
     ),
+    Setting(
+        "REDIS_URL",
+        _redis_url,
+        "shared rate-limit store (Redis or Valkey); production with more than one web process refuses to start without",
+    ),
+    Setting(
+        "RATE_LIMITS",
+        _limits,
+        "limits other than those of `app/edge/limits.py`, per minute: `reads.tenant=30000,events.tenant=20000`",
+    ),
     Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
     Setting("SENTRY_DSN", _dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
     Setting("LOG_FORMAT", _one_of("console", "json"), "how logs are written", "json", "console"),
@@ -241,6 +274,8 @@ class Settings:
     atlassian_api_url: str
     policy: str
     fixed_resolutions: tuple[str, ...]
+    redis_url: str | None
+    rate_limits: tuple[tuple[str, int], ...] | None
     security_contact: str | None
     sentry_dsn: str | None
     log_format: str
@@ -272,6 +307,15 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if not development:
         _refuse_unsafe(settings)
     return settings
+
+
+def check_processes(settings: Settings, *, processes: int) -> None:
+    """Raise `SettingsRefused` where that many web processes would each count requests for themselves."""
+    if processes > 1 and settings.redis_url is None and not settings.is_development:
+        raise SettingsRefused(
+            f"{PREFIX}REDIS_URL is not set, but {processes} web processes have to count requests together; "
+            "give a Redis or Valkey, such as rediss://:password@host:6379/0, or run one process"
+        )
 
 
 def _value(setting: Setting, environ: Mapping[str, str], *, development: bool) -> Any:  # noqa: ANN401  one per row

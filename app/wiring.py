@@ -29,7 +29,7 @@ from app.domain.services import Services
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.rule import TrackingRule
-from app.edge import mounts, problems, shields
+from app.edge import limits, mounts, problems, shields
 from app.edge.assets import Assets
 from app.edge.caller import EdgeConfig, ForgeModules
 from app.edge.panels.wording import FILTERS
@@ -40,8 +40,8 @@ from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira import RestJira
 from app.outbound.key_directories import InstallKeys
-from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, read_settings
-from app.store import administration
+from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, check_processes, read_settings
+from app.store import administration, windows
 from app.store.database import Engines, SqlDatabase, open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyFacts, KeyringChangeRefused, KeyringUnusable, create_keyring, keyring_status
@@ -77,7 +77,11 @@ def web_app() -> Flask:
     app.jinja_env.filters.update(FILTERS)
     app.extensions["pledge.config"] = edge_config(settings)
     app.extensions["pledge.services"] = services_of(settings, engines)
-    mounts.install(app)
+    limited = limits.Limits(
+        app, storage_url=windows.storage_url(settings.redis_url), overrides=settings.rate_limits or ()
+    )
+    app.extensions["pledge.limits"] = limited
+    mounts.install(app, guard=limited.guard)
     problems.install(app)
     app.after_request(shields.shield)
     app.wsgi_app = mounts.below(settings.base_path, app.wsgi_app)  # type: ignore[method-assign, assignment]  # Flask's own way
@@ -212,6 +216,7 @@ class Operations:
         KeyringChangeRefused,
         EmbeddedPostgresRefused,
         CellsWrong,
+        limits.UnknownLimit,
         forge_package.ToolsMissing,
         forge_package.ToolFailed,
     )
@@ -297,6 +302,8 @@ class Operations:
             os.environ[PREFIX + "DATABASE_URL"] = _url(settings, "database_url")
             logs.configure(settings.log_format)
             # Refused here in one line, rather than by every process that the server starts.
+            check_processes(settings, processes=processes)
+            limits.rates(settings.rate_limits or ())
             keyring_status(settings.keyring_file)
             server.serve(web_app, host=host, port=port, processes=processes, threads=THREADS)
 

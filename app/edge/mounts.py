@@ -1,4 +1,4 @@
-"""TABLE 2: who gets in, by which gate, and what their roles have to grant.
+"""TABLE 2: who gets in, by which gate, how often, and what their roles have to grant.
 
 There is no other way in: an endpoint outside the table answers 403.
 """
@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flask import Flask, g, request
-from flask.typing import ResponseReturnValue
 
-from app.domain.access.roles import Permission, Role, refuse_at_the_door
+from app.domain.access.roles import Permission as May
+from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.installations.model import CallerKind
 from app.edge import api, connect_lifecycle, connect_webhooks, forge_remote, public
 from app.edge.caller import config
@@ -29,24 +29,26 @@ from app.edge.gates import (
     signed_install,
     signed_request,
 )
+from app.edge.limits import EVENTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
 from app.edge.panels import issue
 from app.edge.problems import NotFound, NotMounted
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-View = Callable[..., ResponseReturnValue]
+Guard = Callable[[LimitClass, View], View]
 
 
 @dataclass(frozen=True)
 class Mount:
-    """One route: who is admitted, and what answers."""
+    """One route: who is admitted, how often, and what answers."""
 
     method: str
     rule: str
     gate: Gate
+    limits: LimitClass
     view: View
-    permission: Permission
+    permission: May
     """What the caller's roles have to grant."""
     host: str = "any"
     """`connect`, `forge`: answers 404 where that host is off."""
@@ -65,29 +67,32 @@ class Mount:
 our_pages = by_scheme(JWT=context_token, Bearer=forge_page)
 
 MOUNTS: tuple[Mount, ...] = (
-    Mount("GET", "/atlassian-connect.json", open_to_all, public.connect_descriptor, Permission.SEE_PUBLIC, "connect"),
-    Mount("POST", "/connect/installed", signed_install, connect_lifecycle.installed, Permission.INSTALL, "connect"),
-    Mount("POST", "/connect/uninstalled", signed_install, connect_lifecycle.uninstalled, Permission.INSTALL, "connect"),
-    Mount("POST", "/connect/enabled", signed_request, connect_lifecycle.enabled, Permission.INSTALL, "connect"),
-    Mount("POST", "/connect/disabled", signed_request, connect_lifecycle.disabled, Permission.INSTALL, "connect"),
-    Mount("POST", "/connect/webhooks", signed_request, connect_webhooks.issue_changed, Permission.REPORT, "connect"),
-    Mount("GET", "/connect/issue", signed_request, issue.page, Permission.OPEN_PAGE, "connect"),
-    Mount("GET", "/fragments/issue", our_pages, issue.fragment, Permission.VIEW_ISSUE_CLOCKS),
-    Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, api.issue_clocks, Permission.VIEW_ISSUE_CLOCKS),
-    Mount("GET", "/api/v1/me", our_pages, api.own_roles, Permission.VIEW_OWN_ROLES),
-    Mount("GET", "/api/v1/settings", our_pages, api.settings, Permission.VIEW_SETTINGS),
-    Mount("POST", "/forge/lifecycle", forge_lifecycle, forge_remote.lifecycle, Permission.INSTALL, "forge"),
-    Mount("POST", "/forge/events", forge_events, forge_remote.events, Permission.REPORT, "forge"),
-    Mount("POST", "/forge/cron", forge_cron, forge_remote.cron, Permission.INSTALL, "forge"),
-    Mount("GET", "/healthz", open_to_all, public.alive, Permission.SEE_PUBLIC),
-    Mount("GET", "/readyz", open_to_all, public.ready, Permission.SEE_PUBLIC),
-    Mount("GET", "/.well-known/security.txt", open_to_all, public.security_txt, Permission.SEE_PUBLIC),
-    Mount("GET", "/static/<path:name>", open_to_all, public.static, Permission.SEE_PUBLIC),
+    Mount("GET", "/atlassian-connect.json", open_to_all, PUBLIC, public.connect_descriptor, May.SEE_PUBLIC, "connect"),
+    Mount("POST", "/connect/installed", signed_install, LIFECYCLE, connect_lifecycle.installed, May.INSTALL, "connect"),
+    Mount("POST", "/connect/uninstalled", signed_install, LIFECYCLE, connect_lifecycle.uninstalled, May.INSTALL, "connect"),
+    Mount("POST", "/connect/enabled", signed_request, LIFECYCLE, connect_lifecycle.enabled, May.INSTALL, "connect"),
+    Mount("POST", "/connect/disabled", signed_request, LIFECYCLE, connect_lifecycle.disabled, May.INSTALL, "connect"),
+    Mount("POST", "/connect/webhooks", signed_request, EVENTS, connect_webhooks.issue_changed, May.REPORT, "connect"),
+    Mount("GET", "/connect/issue", signed_request, PAGES, issue.page, May.OPEN_PAGE, "connect"),
+    Mount("GET", "/fragments/issue", our_pages, READS, issue.fragment, May.VIEW_ISSUE_CLOCKS),
+    Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, READS, api.issue_clocks, May.VIEW_ISSUE_CLOCKS),
+    Mount("GET", "/api/v1/me", our_pages, READS, api.own_roles, May.VIEW_OWN_ROLES),
+    Mount("GET", "/api/v1/settings", our_pages, READS, api.settings, May.VIEW_SETTINGS),
+    Mount("POST", "/forge/lifecycle", forge_lifecycle, LIFECYCLE, forge_remote.lifecycle, May.INSTALL, "forge"),
+    Mount("POST", "/forge/events", forge_events, EVENTS, forge_remote.events, May.REPORT, "forge"),
+    Mount("POST", "/forge/cron", forge_cron, EVENTS, forge_remote.cron, May.INSTALL, "forge"),
+    Mount("GET", "/healthz", open_to_all, HEALTH, public.alive, May.SEE_PUBLIC),
+    Mount("GET", "/readyz", open_to_all, HEALTH, public.ready, May.SEE_PUBLIC),
+    Mount("GET", "/.well-known/security.txt", open_to_all, PUBLIC, public.security_txt, May.SEE_PUBLIC),
+    Mount("GET", "/static/<path:name>", open_to_all, PUBLIC, public.static, May.SEE_PUBLIC),
 )
 
 
-def install(app: Flask, mounts: tuple[Mount, ...] = MOUNTS) -> None:
-    """Add every route of the table, and refuse what is not in it; raises `ValueError` for a view mounted twice."""
+def install(app: Flask, mounts: tuple[Mount, ...] = MOUNTS, *, guard: Guard) -> None:
+    """Add every route of the table, and refuse what is not in it; raises `ValueError` for a view mounted twice.
+
+    `guard` puts the view behind the limits of its class.
+    """
     rows = {mount.endpoint: mount for mount in mounts}
     for mount in mounts:
         if rows[mount.endpoint] is not mount:
@@ -97,9 +102,8 @@ def install(app: Flask, mounts: tuple[Mount, ...] = MOUNTS) -> None:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     for mount in mounts:
-        app.add_url_rule(
-            mount.rule, mount.endpoint, mount.view, methods=[mount.method], provide_automatic_options=False
-        )
+        view = guard(mount.limits, mount.view)
+        app.add_url_rule(mount.rule, mount.endpoint, view, methods=[mount.method], provide_automatic_options=False)
     app.before_request(lambda: _admit(rows))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from flask import Flask, Response, g, request
+from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.domain.access.decisions import NotConfirmed
@@ -55,6 +56,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     NotFound: Problem(404, "not_found", "There is nothing here that you may see"),
     BodyTooLarge: Problem(413, "body_too_large", "The body is larger than this route takes"),
     WrongMediaType: Problem(415, "wrong_media_type", "The body has to be application/json"),
+    RateLimitExceeded: Problem(429, "rate_limited", "Too many requests; Retry-After says when there is room again"),
     KeysUnavailable: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
     KeySetUnfit: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
     JiraUnavailable: Problem(503, "jira_unavailable", "Jira cannot be asked at the moment"),
@@ -70,12 +72,13 @@ _COME_BACK_SECONDS = 5
 
 def problem_of(error: Exception) -> Problem:
     """The row of that error."""
-    if isinstance(error, HTTPException):
+    row = next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), None)
+    if row is None and isinstance(error, HTTPException):
         status = error.code or 500
         if status == 404:
             return PROBLEMS[NotFound]
         return Problem(status, _HTTP_CODES.get(status, f"http_{status}"), error.name)
-    return next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), _UNEXPECTED)
+    return row or _UNEXPECTED
 
 
 def retry_after_seconds(error: Exception) -> int:

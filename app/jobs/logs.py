@@ -11,7 +11,7 @@ import traceback
 from datetime import UTC, datetime
 
 FIELDS = ("trace_id", "status", "code", "endpoint", "method", "milliseconds", "job", "attempt", "tick", "kind")
-_OTHERS = ("werkzeug", "urllib3", "asyncio", "sqlalchemy", "alembic", "atlassian", "gunicorn.access")
+_OTHERS = ("werkzeug", "urllib3", "asyncio", "sqlalchemy", "alembic", "atlassian", "gunicorn.access", "flask-limiter")
 
 
 class JsonLines(logging.Formatter):

@@ -22,6 +22,7 @@ KEPT_INSIDE = {
     "app.domain.clocks.model.IncompleteEvent": "a fault of ours, in jobs",
     "app.domain.secrets.SecretMissing": "`admission` turns it into a refusal",
     "app.domain.ports.IssueHidden": "the job that reads records it",
+    "app.edge.limits.UnknownLimit": "limits are read once, when a process starts",
     "app.edge.gates.RawTargetMissing": "a server that we do not run: a fault of ours, 500",
     "app.edge.panels.view_models.LeakingPanel": "a view that would show too much: a fault of ours, 500",
 }
@@ -70,7 +71,7 @@ def test_what_may_not_be_seen_looks_like_what_is_not_there():
 @pytest.mark.parametrize("kind", PROBLEMS, ids=lambda kind: kind.__name__)
 def test_a_row_is_met_by_its_own_class(kind):
     assert row_of(kind) is PROBLEMS[kind]
-    assert PROBLEMS[kind].status in {400, 401, 403, 404, 413, 415, 503}
+    assert PROBLEMS[kind].status in {400, 401, 403, 404, 413, 415, 429, 503}
     assert PROBLEMS[kind].code.isidentifier()
 
 

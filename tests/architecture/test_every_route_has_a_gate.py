@@ -18,6 +18,7 @@ from app.edge.gates import (
     signed_install,
     signed_request,
 )
+from app.edge.limits import HEALTH
 from app.edge.mounts import MOUNTS, Mount
 
 CLASSES = {
@@ -70,11 +71,11 @@ def test_there_is_one_class_for_each_route_and_view():
 
 def test_two_mounts_of_one_view_are_refused_because_one_gate_would_stand_for_both():
     twice = (
-        Mount("GET", "/open", open_to_all, public.alive, Permission.SEE_PUBLIC),
-        Mount("GET", "/closed", signed_request, public.alive, Permission.SEE_PUBLIC),
+        Mount("GET", "/open", open_to_all, HEALTH, public.alive, Permission.SEE_PUBLIC),
+        Mount("GET", "/closed", signed_request, HEALTH, public.alive, Permission.SEE_PUBLIC),
     )
     with pytest.raises(ValueError, match=r"public\.alive"):
-        mounts.install(Flask("twice"), twice)
+        mounts.install(Flask("twice"), twice, guard=lambda _, view: view)
 
 
 def test_an_endpoint_outside_the_table_answers_403(built_app):

@@ -9,7 +9,11 @@ import pytest
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 BLOCK = ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match | ast.AsyncFor | ast.AsyncWith
 BANNED = {"utils", "helpers", "common", "misc", "base", "manager", "core"}
-FROM_ONE_ARRAY = {"app/store/issues.py _event": "its arguments are one JSON array of the database"}
+GIVEN_BY_OTHERS = {
+    "app/store/issues.py _event": "its arguments are one JSON array of the database",
+    "app/store/windows.py acquire_entry": "the library for rate limits calls it so",
+    "app/store/windows.py get_moving_window": "the same",
+}
 LATE_IMPORTS = {
     "app/__init__.py": "importing the package must not load the frameworks",
     "descriptor/connect.py": "only the check needs the schema library, which production does not install",
@@ -74,7 +78,7 @@ def test_parameters_that_could_be_mixed_up_are_given_by_name(sources):
         if len(positional(each)) > 2
         and len({ast.unparse(argument.annotation) for argument in positional(each)}) < len(positional(each))
     ]
-    assert offenders == list(FROM_ONE_ARRAY)
+    assert set(offenders) == set(GIVEN_BY_OTHERS)
 
 
 def test_no_function_takes_more_than_four_by_position_or_eight_in_all(sources):

@@ -1,0 +1,187 @@
+"""How often anybody may call: requests per minute by tenant, by person and by network, for each class of routes.
+
+Tenants and persons are those that the gate has verified, never those that a token claims. Atlassian's servers call
+for all sites from the same networks, so only routes that are open to all are limited by network; of the address
+nothing is kept but a keyed hash of its network, in this process, under a key that nobody else has and that ends with
+it. So each process counts networks for itself; all else the processes count together where they share a store.
+
+No token that is refused counts for anyone: else a stranger could use up what belongs to the tenant that he names.
+"""
+
+import hashlib
+import math
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+from flask import Flask, Response, g, request
+from flask.typing import ResponseReturnValue
+from flask_limiter import Limiter, RequestLimit
+
+from app.edge.caller import caller, install_claims
+
+View = Callable[..., ResponseReturnValue]
+
+
+@dataclass(frozen=True)
+class LimitClass:
+    """One row: requests per minute; None = not limited by that."""
+
+    name: str
+    tenant: int | None
+    subject: int | None
+    network: int | None
+
+    @property
+    def rates(self) -> Mapping[str, int]:
+        """The limits of this class by name, in the order in which they are asked.
+
+        The person's comes first: what is refused to one person is not taken from all of the site.
+        """
+        parts = {"subject": self.subject, "tenant": self.tenant, "network": self.network}
+        return {f"{self.name}.{part}": rate for part, rate in parts.items() if rate is not None}
+
+
+PAGES = LimitClass("pages", tenant=6_000, subject=600, network=None)
+"""Ten thousand people who each open an issue every two minutes are 5,000; one person who opens ten a second is 600."""
+
+READS = LimitClass("reads", tenant=18_000, subject=1_200, network=None)
+"""What our own pages ask: three for each page. All of a site's is a third of what two cores answer."""
+
+EVENTS = LimitClass("events", tenant=12_000, subject=None, network=None)
+"""Webhooks and events. Jira spreads a change of 10,000 issues over 15 minutes; at once it would still pass.
+
+Not by person: a bulk change is one person's. What is refused comes again: Connect sends up to five times 5 to 15
+minutes apart, and 429 is among the answers after which it does; Forge four times, 60 s apart. What is lost even so is
+found when the issue is next read.
+"""
+
+LIFECYCLE = LimitClass("lifecycle", tenant=4_000, subject=None, network=None)
+"""A site sends a few in a month, and does not repeat what was refused; 500 in 10 s are a site gone wrong, served."""
+
+PUBLIC = LimitClass("public", tenant=None, subject=None, network=3_000)
+"""Four files for a first page: an office of 700 behind one address on the morning of a release."""
+
+HEALTH = LimitClass("health", tenant=None, subject=None, network=None)
+"""Not limited: who shares a network with whoever asks for our health could have us taken out of service."""
+
+CLASSES = (PAGES, READS, EVENTS, LIFECYCLE, PUBLIC, HEALTH)
+
+
+class UnknownLimit(ValueError):
+    """A limit that is configured is none of the table."""
+
+
+def rates(overrides: Iterable[tuple[str, int]]) -> Mapping[str, int]:
+    """Every limit of the table by name, requests per minute, with these in place of those; raises `UnknownLimit`."""
+    found = {name: rate for each in CLASSES for name, rate in each.rates.items()}
+    for name, rate in overrides:
+        if name not in found:
+            raise UnknownLimit(f"RATE_LIMITS names {name!r}; the limits are {', '.join(found)}")
+        found[name] = rate
+    return found
+
+
+class Limits:
+    """The limits of one app; raises `UnknownLimit`."""
+
+    def __init__(self, app: Flask, *, storage_url: str, overrides: Iterable[tuple[str, int]]) -> None:
+        self.refused: Counter[str] = Counter()
+        """How many requests each limit has refused in this process."""
+        self._rates = rates(overrides)
+        self._network_key = secrets.token_bytes(32)
+        self._limiter = Limiter(
+            _tenant,
+            app=app,
+            storage_uri=storage_url,
+            strategy="moving-window",
+            on_breach=self._count,
+            # By endpoint, as it is otherwise, the library would leave out whatever is called "static".
+            request_identifier=_route,
+        )
+        self._keys = {"subject": _subject, "tenant": _tenant, "network": self._network}
+        app.after_request(self._tell)
+
+    @property
+    def store_failures(self) -> int:
+        """How often the shared store did not answer this process."""
+        return int(getattr(self._limiter.storage, "failures", 0))
+
+    def guard(self, limit_class: LimitClass, view: View) -> View:
+        """That view, behind the limits of its class. They are asked after all gates, just before the view."""
+        for name in limit_class.rates:
+            part = name.rpartition(".")[2]
+            limited = self._limiter.shared_limit(
+                f"{self._rates[name]} per minute",
+                scope=name,
+                key_func=self._keys[part],
+                exempt_when=_is_nobody if part == "subject" else None,
+            )
+            view = limited(view)
+        return view
+
+    def _network(self) -> str:
+        """Never shown, handed on or logged; 16 bytes of a keyed hash of the /24 or /56."""
+        network = _network_of(request.remote_addr or "")
+        return "network:" + hashlib.blake2b(network, key=self._network_key, digest_size=16).hexdigest()
+
+    def _count(self, limit: RequestLimit) -> None:
+        self.refused[_name(limit)] += 1
+
+    def _tell(self, response: Response) -> Response:
+        """RateLimit fields as of draft-ietf-httpapi-ratelimit-headers-11 on every answer that was counted."""
+        asked = self._limiter.current_limits
+        if asked:
+            told = [(limit, math.ceil(limit.window.reset_time)) for limit in asked]
+            response.headers["RateLimit-Policy"] = ", ".join(
+                f'"{_name(limit)}";q={limit.limit.amount};w={limit.limit.get_expiry()}' for limit in asked
+            )
+            response.headers["RateLimit"] = ", ".join(
+                f'"{_name(limit)}";r={max(0, limit.remaining)};t={seconds}' for limit, seconds in told
+            )
+            waits = [seconds for limit, seconds in told if limit.breached]
+            if waits:
+                response.headers["Retry-After"] = str(max(waits))
+        return response
+
+
+def _name(limit: RequestLimit) -> str:
+    """The library's scope: the name of the limit in the table."""
+    return limit.request_args[-1]
+
+
+def _route() -> str:
+    return "" if request.url_rule is None else request.url_rule.rule
+
+
+def _tenant() -> str:
+    """The verified tenant; for a site that installs, the client key that Atlassian has signed."""
+    if "caller" in g:
+        return f"tenant:{caller().tenant}"
+    return f"site:{_hash(install_claims().client_key)}"
+
+
+def _subject() -> str:
+    """An account is personal data, and the store is shared: it learns a hash."""
+    return f"subject:{_hash(f'{caller().tenant}:{caller().account}')}"
+
+
+def _is_nobody() -> bool:
+    return caller().account is None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _network_of(address: str) -> bytes:
+    """The /24 of an IPv4 address, the /56 of an IPv6 address; all that have none are one."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return b""
+    if isinstance(ip, IPv6Address):
+        return ip.packed[:7] if ip.ipv4_mapped is None else ip.ipv4_mapped.packed[:3]
+    return ip.packed[:3]
