@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import requests
+from redis import Redis, RedisError
 
 from app.store.administration import provision, upgrade, urls_of
 from app.store.embedded import EmbeddedPostgres
@@ -129,6 +130,50 @@ def keyring_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("keys") / "keyring.json"
     create_keyring(path, now=datetime.now(UTC))
     return path
+
+
+class RedisServer:
+    """A store for rate limits, on a socket of its own and without a file."""
+
+    def __init__(self, program, folder):
+        self._command = [program, "--port", "0", "--save", "", "--dir", str(folder)]
+        self._command += ["--unixsocket", str(folder / "socket")]
+        self.url = f"unix://{folder}/socket"
+        self.client = Redis.from_url(self.url)
+        self.start()
+
+    def start(self):
+        self._popen = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        Stack.eventually(self._answers)
+
+    def stop(self):
+        self._popen.kill()
+        self._popen.wait(timeout=10)
+        self.client.connection_pool.disconnect()
+
+    def freeze(self):
+        """It takes connections and does not answer: what a store that swaps looks like."""
+        self._popen.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self._popen.send_signal(signal.SIGCONT)
+
+    def _answers(self):
+        with suppress(RedisError):
+            return self.client.ping()
+
+
+@pytest.fixture
+def redis_server():
+    program = shutil.which("redis-server")
+    if program is None:
+        require("redis-server", "the store that web processes share is not on the PATH")
+    # Not below pytest's own folder: its names are long, and a socket's path may not be.
+    folder = Path(tempfile.mkdtemp(prefix="pledge-"))
+    server = RedisServer(program, folder)
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
 
 
 def free_port():

@@ -14,11 +14,14 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from ipaddress import IPv6Address, ip_address
 
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
-from flask_limiter import Limiter, RequestLimit
+from flask_limiter import Limiter, RateLimitExceeded, RouteLimit
+from flask_limiter._limits import RuntimeLimit
+from limits import RateLimitItem
 
 from app.edge.caller import caller, install_claims
 
@@ -85,23 +88,21 @@ def rates(overrides: Iterable[tuple[str, int]]) -> Mapping[str, int]:
 
 
 class Limits:
-    """The limits of one app; raises `UnknownLimit`."""
+    """The limits of one app; raises `UnknownLimit`.
+
+    Flask-Limiter holds them, picks the storage and judges. What it would do around each request, resolving, parsing
+    and collecting all that may apply, is done once, here: it takes many times longer than the judging.
+    """
 
     def __init__(self, app: Flask, *, storage_url: str, overrides: Iterable[tuple[str, int]]) -> None:
         self.refused: Counter[str] = Counter()
         """How many requests each limit has refused in this process."""
         self._rates = rates(overrides)
         self._network_key = secrets.token_bytes(32)
-        self._limiter = Limiter(
-            _tenant,
-            app=app,
-            storage_uri=storage_url,
-            strategy="moving-window",
-            on_breach=self._count,
-            # By endpoint, as it is otherwise, the library would leave out whatever is called "static".
-            request_identifier=_route,
-        )
         self._keys = {"subject": _subject, "tenant": _tenant, "network": self._network}
+        self._limiter = Limiter(_tenant, storage_uri=storage_url, strategy="moving-window")
+        # Beside the app: on it, the library's hooks would run around every request, and find nothing to do.
+        self._limiter.init_app(Flask(__name__))
         app.after_request(self._tell)
 
     @property
@@ -111,49 +112,55 @@ class Limits:
 
     def guard(self, limit_class: LimitClass, view: View) -> View:
         """That view, behind the limits of its class. They are asked after all gates, just before the view."""
-        for name in limit_class.rates:
-            part = name.rpartition(".")[2]
-            limited = self._limiter.shared_limit(
-                f"{self._rates[name]} per minute",
-                scope=name,
-                key_func=self._keys[part],
-                exempt_when=_is_nobody if part == "subject" else None,
+        limits = tuple(each for name in limit_class.rates for each in self._limit(name))
+        policy = ", ".join(f'"{each.scope}";q={each.limit.amount};w={each.limit.get_expiry()}' for each in limits)
+
+        @wraps(view)
+        def guarded(**arguments: object) -> ResponseReturnValue:
+            g.limit_policy, g.limits_asked = policy, []
+            for each in limits:
+                if not each.is_exempt:
+                    self._ask(each)
+            return view(**arguments)
+
+        return guarded if limits else view
+
+    def _limit(self, name: str) -> RouteLimit:
+        part = name.rpartition(".")[2]
+        return RouteLimit(
+            limit_provider=f"{self._rates[name]} per minute",
+            limiter=self._limiter,
+            key_function=self._keys[part],
+            scope=name,
+            shared=True,
+            exempt_when=_is_nobody if part == "subject" else None,
+        )
+
+    def _ask(self, limit: RuntimeLimit) -> None:
+        name, key = str(limit.scope), limit.key_func()
+        g.limits_asked.append((name, limit.limit, key))
+        if not self._limiter.limiter.hit(limit.limit, key, name):
+            self.refused[name] += 1
+            raise RateLimitExceeded(limit)
+
+    def _tell(self, response: Response) -> Response:
+        """RateLimit fields as of draft-ietf-httpapi-ratelimit-headers-11 on every answer that was counted."""
+        asked: list[tuple[str, RateLimitItem, str]] = g.get("limits_asked") or []
+        if asked:
+            windows = [(name, self._limiter.limiter.get_window_stats(item, key, name)) for name, item, key in asked]
+            response.headers["RateLimit-Policy"] = g.limit_policy
+            response.headers["RateLimit"] = ", ".join(
+                f'"{name}";r={max(0, left)};t={math.ceil(seconds)}' for name, (seconds, left) in windows
             )
-            view = limited(view)
-        return view
+            if response.status_code == 429:
+                # The last that was asked is the one that refused.
+                response.headers["Retry-After"] = str(math.ceil(windows[-1][1].reset_time))
+        return response
 
     def _network(self) -> str:
         """Never shown, handed on or logged; 16 bytes of a keyed hash of the /24 or /56."""
         network = _network_of(request.remote_addr or "")
         return "network:" + hashlib.blake2b(network, key=self._network_key, digest_size=16).hexdigest()
-
-    def _count(self, limit: RequestLimit) -> None:
-        self.refused[_name(limit)] += 1
-
-    def _tell(self, response: Response) -> Response:
-        """RateLimit fields as of draft-ietf-httpapi-ratelimit-headers-11 on every answer that was counted."""
-        asked = self._limiter.current_limits
-        if asked:
-            told = [(limit, math.ceil(limit.window.reset_time)) for limit in asked]
-            response.headers["RateLimit-Policy"] = ", ".join(
-                f'"{_name(limit)}";q={limit.limit.amount};w={limit.limit.get_expiry()}' for limit in asked
-            )
-            response.headers["RateLimit"] = ", ".join(
-                f'"{_name(limit)}";r={max(0, limit.remaining)};t={seconds}' for limit, seconds in told
-            )
-            waits = [seconds for limit, seconds in told if limit.breached]
-            if waits:
-                response.headers["Retry-After"] = str(max(waits))
-        return response
-
-
-def _name(limit: RequestLimit) -> str:
-    """The library's scope: the name of the limit in the table."""
-    return limit.request_args[-1]
-
-
-def _route() -> str:
-    return "" if request.url_rule is None else request.url_rule.rule
 
 
 def _tenant() -> str:
