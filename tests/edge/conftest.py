@@ -13,6 +13,7 @@ from app import wiring
 from app.domain.identifiers import ClientKey
 from app.domain.installations.model import ConnectInstallBody
 from app.domain.secrets import Secret
+from app.edge import limits
 from app.protocol.connect_jwt import InstallClaims
 from simulator.running import Simulator
 
@@ -55,6 +56,21 @@ class Web:
         if token is not None:
             headers["Authorization"] = f"JWT {token}"
         return self.client.open(target, method=method, headers=headers, **sent)
+
+    @property
+    def counts(self):
+        """Who called how often."""
+        return self.app.extensions["pledge.limits"]._limiter.storage
+
+    def key_of(self, account=None):
+        """By what this site is counted, or that person on it."""
+        ((tenant,),) = self.database.rows("SELECT tenant_id FROM registry.connect_installations")
+        return f"tenant:{tenant}" if account is None else f"subject:{limits._hash(f'{tenant}:{account}')}"
+
+    def use_up(self, name, key, *, but=0):
+        """As if that many had called."""
+        rate = limits.rates(())[name]
+        assert self.counts.acquire_entry(f"LIMITER/{key}/{name}/{rate}/1/minute", rate, 60, rate - but)
 
     def lifecycle_body(self, **changed):
         """What a lifecycle route takes."""

@@ -63,6 +63,7 @@ CASES = {
     ),
     "415 uninstalled": (415, "POST", "/connect/uninstalled", {"kind": "install", "data": b"{}"}),
     "415 webhook": (415, "POST", HOOK, {"kind": "request", "data": b"{}", "content_type": "text/plain"}),
+    "429 clocks": (429, "GET", CLOCKS, {"kind": "context", "too_often": True}),
     "503 clocks": (503, "GET", CLOCKS, {"kind": "context"}),
     "503 me": (503, "GET", "/api/v1/me", {"kind": "context"}),
     "503 settings": (503, "GET", "/api/v1/settings", {"kind": "context"}),
@@ -76,13 +77,18 @@ def answers(web):
     for name, (_, method, target, sent) in CASES.items():
         sent = dict(sent)
         body = sent.pop("body", None)
+        too_often = sent.pop("too_often", False)
         if body is not None:
             changed = {} if body is True else body
             sent |= {"data": web.lifecycle_body(**changed), "content_type": JSON}
+        web.counts.reset()
+        if too_often:
+            web.use_up("reads.tenant", web.key_of())
         made[name] = web.ask(
             method, target, headers={"X-Request-Id": "from-outside", "traceparent": "from-outside"}, **sent
         )
         made[name].get_data()
+    web.counts.reset()
     yield made
     for answer in made.values():
         answer.close()
@@ -173,9 +179,17 @@ def test_a_404_is_the_same_for_what_is_not_there_and_what_may_not_be_seen(answer
     assert len(told) == 1
 
 
-@pytest.mark.parametrize("name", [name for name, (status, *_) in CASES.items() if status == 503])
-def test_a_503_says_when_to_come_back(answers, name):
+@pytest.mark.parametrize("name", [name for name, (status, *_) in CASES.items() if status in {429, 503}])
+def test_a_429_and_a_503_say_when_to_come_back(answers, name):
     assert int(answers[name].headers["Retry-After"]) > 0
+
+
+@each_case
+def test_what_is_counted_says_so_and_nothing_else_does(answers, name):
+    """A gate, or what stands before it, refuses without counting; `healthz` and `readyz` are not limited."""
+    is_counted = name.startswith(("2", "400", "403", "404 static", "404 clocks", "413", "415", "429", "503"))
+    is_counted &= name not in {"200 healthz", "200 readyz", "200 head"}
+    assert ("RateLimit" in answers[name].headers) is ("RateLimit-Policy" in answers[name].headers) is is_counted
 
 
 @pytest.mark.parametrize("name", [name for name, (status, *_) in CASES.items() if status == 405])

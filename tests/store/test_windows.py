@@ -21,6 +21,7 @@ BURST = """
 import json, sys, time
 from tests.store.test_windows import SteppedWindows
 windows = SteppedWindows(sys.argv[1])
+print("ready", flush=True)
 sys.stdin.readline()
 admitted, ends_at = [], time.monotonic() + 3
 while time.monotonic() < ends_at:
@@ -194,6 +195,7 @@ def test_a_process_whose_own_clock_was_asleep_ends_no_window(redis_server):
 def test_two_processes_a_burst_and_a_clock_that_steps_are_never_over_the_limit(redis_server):
     command = [sys.executable, "-c", BURST, redis_server.url]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
