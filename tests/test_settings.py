@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentry_sdk.utils import Dsn
 
-from app.settings import HOST_SCRIPT, PREFIX, SETTINGS, SettingsRefused, read_settings
+from app.settings import HOST_SCRIPT, PREFIX, SETTINGS, SettingsRefused, check_processes, read_settings
 
 PRODUCTION = {
     "PLEDGE_BASE_URL": "https://app.example.com",
@@ -82,6 +82,15 @@ def test_what_production_cannot_do_without_is_named_with_its_remedy(missing):
         ("CONNECT_ALLOWED_HOSTS", "*", "is '*'", "give host suffixes such as"),
         ("CONNECT_HOST_SCRIPT_URL", "all.js", "is 'all.js'", "give a URL"),
         ("CONNECT_SECRET_GRACE_SECONDS", "1.5", "is '1.5'", "give a whole number"),
+        ("REDIS_URL", "127.0.0.1:6379", "is no Redis URL", "give redis://"),
+        ("REDIS_URL", "http://127.0.0.1", "is no Redis URL", "give redis://"),
+        ("REDIS_URL", "redis://", "is no Redis URL", "rediss://:password@host:6379/0"),
+        ("REDIS_URL", "redis://host:port", "is no Redis URL", "rediss://:password@host:6379/0"),
+        ("REDIS_URL", "redis://host/name", "is no Redis URL", "rediss://:password@host:6379/0"),
+        ("REDIS_URL", "unix://", "is no Redis URL", "unix:///path/to/socket"),
+        ("RATE_LIMITS", "reads.tenant", "is 'reads.tenant'", "give requests per minute, such as reads.tenant="),
+        ("RATE_LIMITS", "reads.tenant=0", "is 'reads.tenant=0'", "give requests per minute"),
+        ("RATE_LIMITS", "reads.tenant=1e9", "is 'reads.tenant=1e9'", "give requests per minute"),
         ("LOG_FORMAT", "xml", "is 'xml'", "use one of console, json"),
     ],
 )
@@ -173,6 +182,30 @@ def test_a_base_url_loses_its_last_slash_and_keeps_its_path():
 def test_host_suffixes_are_read_in_every_usual_spelling(written):
     settings = read_settings(PRODUCTION | {"PLEDGE_CONNECT_ALLOWED_HOSTS": written})
     assert settings.connect_allowed_hosts == ("atlassian.net", "jira.com")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://db.example.com", "rediss://:secret@db.example.com:6380/3", "unix:///run/redis/socket?db=2"]
+)
+def test_a_store_for_rate_limits_is_named_by_its_url(url):
+    assert read_settings(PRODUCTION | {"PLEDGE_REDIS_URL": url}).redis_url == url
+
+
+def test_a_wrong_store_is_refused_without_its_password():
+    assert "canary" not in refusal(PRODUCTION | {"PLEDGE_REDIS_URL": "http://:canary@db.example.com"})
+
+
+def test_limits_are_read_by_name():
+    settings = read_settings(PRODUCTION | {"PLEDGE_RATE_LIMITS": "reads.tenant=30000, events.tenant=1"})
+    assert settings.rate_limits == (("reads.tenant", 30_000), ("events.tenant", 1))
+
+
+def test_several_web_processes_in_production_need_a_store_to_count_together():
+    shared = {"PLEDGE_REDIS_URL": "redis://db.example.com"}
+    for environ, processes in ((PRODUCTION, 1), (PRODUCTION | shared, 2), (DEVELOPMENT, 2)):
+        check_processes(read_settings(environ), processes=processes)
+    with pytest.raises(SettingsRefused, match=r"PLEDGE_REDIS_URL is not set, but 2 web processes.*; give a Redis"):
+        check_processes(read_settings(PRODUCTION), processes=2)
 
 
 def test_an_unknown_variable_is_ignored():
