@@ -51,7 +51,7 @@ PAGES = LimitClass("pages", tenant=6_000, subject=600, network=None)
 """Ten thousand people who each open an issue every two minutes are 5,000; one person who opens ten a second is 600."""
 
 READS = LimitClass("reads", tenant=18_000, subject=1_200, network=None)
-"""What our own pages ask: three for each page. All of a site's is a third of what two cores answer."""
+"""What our own pages ask: three for each page. All of a site's is two fifths of what two cores answer."""
 
 EVENTS = LimitClass("events", tenant=12_000, subject=None, network=None)
 """Webhooks and events. Jira spreads a change of 10,000 issues over 15 minutes; at once it would still pass.
@@ -82,7 +82,7 @@ def rates(overrides: Iterable[tuple[str, int]]) -> Mapping[str, int]:
     found = {name: rate for each in CLASSES for name, rate in each.rates.items()}
     for name, rate in overrides:
         if name not in found:
-            raise UnknownLimit(f"RATE_LIMITS names {name!r}; the limits are {', '.join(found)}")
+            raise UnknownLimit(f"PLEDGE_RATE_LIMITS names {name!r}; the limits are {', '.join(found)}")
         found[name] = rate
     return found
 
