@@ -69,7 +69,9 @@ our_pages = by_scheme(JWT=context_token, Bearer=forge_page)
 MOUNTS: tuple[Mount, ...] = (
     Mount("GET", "/atlassian-connect.json", open_to_all, PUBLIC, public.connect_descriptor, May.SEE_PUBLIC, "connect"),
     Mount("POST", "/connect/installed", signed_install, LIFECYCLE, connect_lifecycle.installed, May.INSTALL, "connect"),
-    Mount("POST", "/connect/uninstalled", signed_install, LIFECYCLE, connect_lifecycle.uninstalled, May.INSTALL, "connect"),
+    Mount(
+        "POST", "/connect/uninstalled", signed_install, LIFECYCLE, connect_lifecycle.uninstalled, May.INSTALL, "connect"
+    ),
     Mount("POST", "/connect/enabled", signed_request, LIFECYCLE, connect_lifecycle.enabled, May.INSTALL, "connect"),
     Mount("POST", "/connect/disabled", signed_request, LIFECYCLE, connect_lifecycle.disabled, May.INSTALL, "connect"),
     Mount("POST", "/connect/webhooks", signed_request, EVENTS, connect_webhooks.issue_changed, May.REPORT, "connect"),
