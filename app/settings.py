@@ -54,6 +54,13 @@ def _count(value: str) -> int:
     return int(value)
 
 
+def _days(value: str) -> int:
+    days = _count(value)
+    if days > 3650:
+        raise ValueError(f"is {value!r}; give at most ten years, 3650")
+    return days
+
+
 def _base_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
@@ -220,6 +227,12 @@ SETTINGS: tuple[Setting, ...] = (
         "0",
     ),
     Setting(
+        "CONNECT_RETIREMENT_DAYS",
+        _days,
+        "how long after the move to Forge, and after Connect's last lifecycle event, a shared secret is kept",
+        "30",
+    ),
+    Setting(
         "FORGE_APP_ID", _app_ari, "app ARI, what a Forge token's `aud` must equal; unset = Forge routes answer 404"
     ),
     Setting("FORGE_JWKS_URL", _base_url, "key set of Forge tokens", FORGE_JWKS, shown_default="Atlassian's"),
@@ -268,6 +281,7 @@ class Settings:
     connect_allowed_hosts: tuple[str, ...]
     connect_host_script_url: str
     connect_secret_grace_seconds: int
+    connect_retirement_days: int
     forge_app_id: str | None
     forge_jwks_url: str
     forge_environments: tuple[str, ...]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,8 +22,10 @@ from app.domain.access.administration import CONFIRMED_FOR, SiteRoles
 from app.domain.access.decisions import Confirmations, IssueAccess
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
+from app.domain.installations.moving import Moving, Retirement
 from app.domain.installations.operations import Lifecycle, LifecycleRules
 from app.domain.installations.site import site_access
+from app.domain.installations.standing import Standings
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.services import Services
 from app.domain.tracking.operations import Following
@@ -108,6 +110,8 @@ def services_of(settings: Settings, engines: Engines) -> Services:
     jira = RestJira(elapsed=time.monotonic)
     site_of = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
+    forge_sites = ForgeSiteQuestions(settings.atlassian_api_url)
+    retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     return Services(
         admission=admission,
         lifecycle=Lifecycle(
@@ -117,11 +121,13 @@ def services_of(settings: Settings, engines: Engines) -> Services:
         forge=ForgeAdmission(
             database=database,
             keys=ForgeKeys(settings.forge_jwks_url),
-            sites=ForgeSiteQuestions(settings.atlassian_api_url),
+            sites=forge_sites,
             vault=vault,
             rules=forge_rules(settings),
         ),
         forge_upkeep=ForgeUpkeep(database=database),
+        moving=Moving(database, forge_sites, site_of, settings.connect_app_key, retirement),
+        standings=Standings(database, retirement),
         access=IssueAccess(jira=jira, site_of=site_of, confirmations=Confirmations()),
         roles=SiteRoles(jira=jira, site_of=site_of, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database=database, in_force=shelf.in_force),

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.clocks.model import Bounds, Event
 from app.domain.identifiers import AccountId, ClientKey, CloudId, InstallationId, IssueId, ProjectId, TenantId
-from app.domain.installations.model import ForgeRegistered, Install, Registered, Tenant
+from app.domain.installations.model import ForgeContact, ForgeRegistered, Install, Registered, Tenant
 from app.domain.secrets import Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
@@ -56,8 +56,11 @@ class Registry(Protocol):
     def save_connect(self, registered: Registered) -> None:
         """Insert or replace the row of that client key."""
 
-    def link_forge(self, client_key: ClientKey, forge_installation: str) -> None:
+    def link_forge(self, client_key: ClientKey, forge_installation: str, *, now: datetime) -> None:
         """That Connect installation has moved; nothing else of its row is touched, which others may be writing."""
+
+    def date_links(self, now: datetime) -> None:
+        """Links whose date was not kept were made now at the latest."""
 
     def lock_forge(self, forge_installation: str, site: str) -> ForgeRegistered | None:
         """The Forge installation; no other transaction decides about it or its site until this one ends."""
@@ -67,6 +70,24 @@ class Registry(Protocol):
 
     def save_forge(self, registered: ForgeRegistered) -> None:
         """Insert or replace the row of that Forge installation."""
+
+    def list_forge(self) -> tuple[ForgeRegistered, ...]:
+        """Every Forge installation, in order of tenant, the one that was alive last at the end."""
+
+    def list_forge_of(self, tenant: TenantId) -> tuple[ForgeRegistered, ...]:
+        """The active Forge installations of that tenant."""
+
+    def save_contact(self, contact: ForgeContact) -> None:
+        """Remember that call of an installation that is nobody's yet, if there was none within ten minutes."""
+
+    def list_contacts(self) -> tuple[ForgeContact, ...]:
+        """Every Forge installation of which could not be told yet whose it is, the oldest first."""
+
+    def forget_contact(self, forge_installation: str) -> None:
+        """It is known now whose that is."""
+
+    def forget_contacts(self, before: datetime) -> None:
+        """Those that have not called since that instant are gone."""
 
     def list_forge_unseen(self, since: datetime) -> tuple[ForgeRegistered, ...]:
         """Active Forge installations that have not proved to be alive since that instant."""
@@ -89,6 +110,9 @@ class TenantRows(Protocol):
 
     def save_install(self, install: Install, *, region: str, policy: str, now: datetime) -> None:
         """Insert or update tenant and installation; the policy of a known tenant stays as it is."""
+
+    def adopt(self, install: Install, now: datetime) -> None:
+        """This tenant, which exists, is reached through that new installation from now on."""
 
     def tenant(self) -> Tenant:
         """This transaction's tenant."""
@@ -149,6 +173,9 @@ class IssueRows(Protocol):
 
     def list_hidden(self) -> tuple[IssueId, ...]:
         """Tracked issues that Jira hides from us, some hundreds at most."""
+
+    def list_followed(self) -> tuple[IssueId, ...]:
+        """Every tracked issue, and every one that is still to be read."""
 
     def each_tracked(self) -> Iterator[IssueRecord]:
         """Every tracked issue, by id, in constant memory."""

@@ -7,7 +7,9 @@ from app.domain.access.administration import SiteRoles
 from app.domain.access.decisions import IssueAccess
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeUpkeep
+from app.domain.installations.moving import Moving
 from app.domain.installations.operations import Lifecycle
+from app.domain.installations.standing import Standings
 from app.domain.ports import Database
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
@@ -22,6 +24,8 @@ class Services:
     following: Following
     forge: ForgeAdmission
     forge_upkeep: ForgeUpkeep
+    moving: Moving
+    standings: Standings
     access: IssueAccess
     roles: SiteRoles
     views: IssueViews

@@ -66,6 +66,12 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         "Forge says nothing when a site is deleted: an installation without its hourly call for days is gone",
     ),
     PeriodicJob(
+        "retire-connect",
+        "29 2 * * *",
+        lambda services, now: services.moving.retire(now=now),
+        "a secret that nobody needs is one that can only be stolen: it goes some time after a tenant moved to Forge",
+    ),
+    PeriodicJob(
         "purge-deliveries",
         "17 3 * * *",
         lambda services, now: services.following.purge_deliveries(now=now),

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, literal_column, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, delete, func, literal_column, select, tuple_, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.clocks.model import Bounds, Event, Severity
@@ -142,6 +142,15 @@ class SqlIssues:
         """Tracked issues that Jira hides from us; those not looked at for longest, some hundreds at most."""
         query = select(IssueRow.issue_id).where(IssueRow.tenant_id == self._tenant, IssueRow.hidden_since.is_not(None))
         found = self._connection.execute(query.order_by(IssueRow.read_at).limit(_HIDDEN_AT_ONCE)).scalars()
+        return tuple(IssueId(issue) for issue in found)
+
+    def list_followed(self) -> tuple[IssueId, ...]:
+        """Every tracked issue, and every one that is still to be read."""
+        tracked = select(IssueRow.issue_id).where(
+            IssueRow.tenant_id == self._tenant, IssueRow.tracking == Tracking.TRACKED.value
+        )
+        pending = select(PendingReadRow.issue_id).where(PendingReadRow.tenant_id == self._tenant)
+        found = self._connection.execute(union(tracked, pending).order_by("issue_id")).scalars()
         return tuple(IssueId(issue) for issue in found)
 
     def each_tracked(self) -> Iterator[IssueRecord]:

@@ -1,14 +1,17 @@
 """The few global rows."""
 
-from datetime import datetime
+from dataclasses import asdict, fields
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, text, union, update
+from sqlalchemy import Connection, Row, delete, insert, select, text, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.identifiers import ClientKey, CloudId, InstallationId, TenantId
-from app.domain.installations.model import ForgeRegistered, InstallationState, Registered
-from app.store.tables import INSTALLATION_IDS, RegistryConnect, RegistryForge, RegistryTenant
+from app.domain.installations.model import ForgeContact, ForgeRegistered, InstallationState, Registered
+from app.store.tables import INSTALLATION_IDS, RegistryConnect, RegistryContact, RegistryForge, RegistryTenant
+
+_CONTACT_EVERY = timedelta(minutes=10)
 
 FIND_CONNECT = select(
     RegistryConnect.client_key,
@@ -20,6 +23,8 @@ FIND_CONNECT = select(
     RegistryConnect.previous_accepted_until,
     RegistryConnect.applied_at,
     RegistryConnect.forge_installation,
+    RegistryConnect.linked_at,
+    RegistryConnect.retired_at,
 )
 FIND_FORGE = select(
     RegistryForge.forge_installation,
@@ -29,6 +34,8 @@ FIND_FORGE = select(
     RegistryForge.environment,
     RegistryForge.state,
     RegistryForge.seen_at,
+    RegistryForge.app_version,
+    RegistryForge.left_tenant,
 )
 
 
@@ -74,25 +81,31 @@ class SqlRegistry:
             "secret_version": registered.secret_version,
             "previous_accepted_until": registered.previous_accepted_until,
             "applied_at": registered.applied_at,
+            "retired_at": registered.retired_at,
         }
-        self._connection.execute(
-            upsert(RegistryConnect)
-            .values(client_key=registered.client_key, **values)
-            .on_conflict_do_update(index_elements=[RegistryConnect.client_key], set_=values)
-        )
+        is_row = RegistryConnect.client_key == registered.client_key
+        changing = update(RegistryConnect).where(is_row).values(values).returning(RegistryConnect.tenant_id)
+        # Not an upsert: the worker may change such a row, but never make one.
+        if self._connection.execute(changing).first() is None:
+            self._connection.execute(insert(RegistryConnect).values(client_key=registered.client_key, **values))
 
     def list_connect(self) -> tuple[Registered, ...]:
         """Every Connect installation, in order of tenant."""
         found = self._connection.execute(FIND_CONNECT.order_by(RegistryConnect.tenant_id))
         return tuple(registered_of(row) for row in found)
 
-    def link_forge(self, client_key: ClientKey, forge_installation: str) -> None:
+    def link_forge(self, client_key: ClientKey, forge_installation: str, *, now: datetime) -> None:
         """That Connect installation has moved."""
         self._connection.execute(
             update(RegistryConnect)
             .where(RegistryConnect.client_key == client_key)
-            .values(forge_installation=forge_installation)
+            .values(forge_installation=forge_installation, linked_at=now)
         )
+
+    def date_links(self, now: datetime) -> None:
+        """Links whose date was not kept were made now at the latest."""
+        undated = RegistryConnect.forge_installation.is_not(None) & RegistryConnect.linked_at.is_(None)
+        self._connection.execute(update(RegistryConnect).where(undated).values(linked_at=now))
 
     def lock_forge(self, forge_installation: str, site: str) -> ForgeRegistered | None:
         """The Forge installation; nobody else decides about it or its site until this transaction ends."""
@@ -114,6 +127,8 @@ class SqlRegistry:
             "environment": registered.environment,
             "state": registered.state.value,
             "seen_at": registered.seen_at,
+            "app_version": registered.app_version,
+            "left_tenant": registered.left_tenant,
         }
         is_row = RegistryForge.forge_installation == registered.forge_installation
         changing = update(RegistryForge).where(is_row).values(values).returning(RegistryForge.tenant_id)
@@ -122,6 +137,45 @@ class SqlRegistry:
             self._connection.execute(
                 insert(RegistryForge).values(forge_installation=registered.forge_installation, **values)
             )
+
+    def list_forge(self) -> tuple[ForgeRegistered, ...]:
+        """Every Forge installation, in order of tenant, the one that was alive last at the end."""
+        query = FIND_FORGE.order_by(RegistryForge.tenant_id, RegistryForge.seen_at)
+        return tuple(forge_registered_of(row) for row in self._connection.execute(query))
+
+    def list_forge_of(self, tenant: TenantId) -> tuple[ForgeRegistered, ...]:
+        """The active Forge installations of that tenant."""
+        query = FIND_FORGE.where(
+            RegistryForge.tenant_id == tenant, RegistryForge.state == InstallationState.ACTIVE.value
+        )
+        return tuple(forge_registered_of(row) for row in self._connection.execute(query))
+
+    def save_contact(self, contact: ForgeContact) -> None:
+        """Remember that call, if there was none within ten minutes."""
+        adding = upsert(RegistryContact).values(asdict(contact))
+        new = adding.excluded
+        self._connection.execute(
+            adding.on_conflict_do_update(
+                index_elements=[RegistryContact.forge_installation],
+                set_={"waits_for": new.waits_for, "last_at": new.last_at},
+                where=RegistryContact.last_at < new.last_at - _CONTACT_EVERY,
+            )
+        )
+
+    def list_contacts(self) -> tuple[ForgeContact, ...]:
+        """Every Forge installation of which could not be told yet whose it is, the oldest first."""
+        columns = (getattr(RegistryContact, field.name) for field in fields(ForgeContact))
+        found = self._connection.execute(select(*columns).order_by(RegistryContact.first_at))
+        return tuple(ForgeContact(**row) for row in found.mappings())
+
+    def forget_contact(self, forge_installation: str) -> None:
+        """It is known now whose that is."""
+        is_row = RegistryContact.forge_installation == forge_installation
+        self._connection.execute(delete(RegistryContact).where(is_row))
+
+    def forget_contacts(self, before: datetime) -> None:
+        """Those that have not called since that instant are gone."""
+        self._connection.execute(delete(RegistryContact).where(RegistryContact.last_at < before))
 
     def list_forge_unseen(self, since: datetime) -> tuple[ForgeRegistered, ...]:
         """Active Forge installations that have not proved to be alive since that instant."""
@@ -174,6 +228,8 @@ def registered_of(row: Row[*tuple[Any, ...]]) -> Registered:
         previous_accepted_until=row.previous_accepted_until,
         applied_at=row.applied_at,
         forge_installation=row.forge_installation,
+        linked_at=row.linked_at,
+        retired_at=row.retired_at,
     )
 
 
@@ -186,4 +242,6 @@ def forge_registered_of(row: Row[*tuple[Any, ...]]) -> ForgeRegistered:
         environment=row.environment,
         state=InstallationState(row.state),
         seen_at=row.seen_at,
+        app_version=row.app_version,
+        left_tenant=None if row.left_tenant is None else TenantId(row.left_tenant),
     )

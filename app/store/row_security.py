@@ -13,11 +13,12 @@ POLICY = "(tenant_id = (SELECT current_setting('app.tenant')::bigint))"
 
 GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.tenants": {WEB: "SELECT, INSERT", WORKER: "SELECT"},
-    "registry.connect_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT"},
+    "registry.connect_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
     "registry.forge_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
+    "registry.forge_contacts": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},
     "registry.alembic_version": {WEB: "SELECT", WORKER: "SELECT"},
     "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
-    "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
+    "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
     "app.data_keys": {WEB: "SELECT, INSERT", WORKER: "SELECT"},
     "app.sealed_secrets": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT, DELETE"},
     "app.forge_tokens": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},

@@ -60,6 +60,8 @@ class RegistryConnect(Base):
     previous_accepted_until: Mapped[datetime | None] = mapped_column(UTC)
     applied_at: Mapped[datetime] = mapped_column(UTC)
     forge_installation: Mapped[str | None] = mapped_column(Text, index=True)
+    linked_at: Mapped[datetime | None] = mapped_column(UTC)
+    retired_at: Mapped[datetime | None] = mapped_column(UTC)
 
 
 def _tenant() -> Mapped[int]:
@@ -83,6 +85,24 @@ class RegistryForge(Base):
     environment: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
     seen_at: Mapped[datetime] = mapped_column(UTC)
+    app_version: Mapped[str | None] = mapped_column(Text)
+    left_tenant: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class RegistryContact(Base):
+    """A Forge installation that has called, and of which could not be told yet whose it is."""
+
+    __tablename__ = "forge_contacts"
+    __table_args__ = (
+        CheckConstraint("waits_for IN ('token', 'jira')", name="waits_for"),
+        {"schema": "registry"},
+    )
+
+    forge_installation: Mapped[str] = mapped_column(Text, primary_key=True)
+    cloud_id: Mapped[str] = mapped_column(Text)
+    waits_for: Mapped[str] = mapped_column(Text)
+    first_at: Mapped[datetime] = mapped_column(UTC)
+    last_at: Mapped[datetime] = mapped_column(UTC)
 
 
 class TenantRow(Base):

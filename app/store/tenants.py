@@ -75,6 +75,25 @@ class SqlTenants:
             )
         )
 
+    def adopt(self, install: Install, now: datetime) -> None:
+        """This tenant is reached through that new installation from now on."""
+        self._connection.execute(
+            insert(InstallationRow).values(
+                tenant_id=self._tenant,
+                installation_id=install.installation,
+                client_key=install.client_key,
+                base_url=install.base_url,
+                display_url=install.display_url,
+                product_type=install.product_type,
+                installed_at=now,
+            )
+        )
+        self._connection.execute(
+            update(TenantRow)
+            .where(TenantRow.tenant_id == self._tenant)
+            .values(cloud_id=install.cloud_id, current_installation=install.installation)
+        )
+
     def _is_on_forge(self) -> bool:
         # By the installation, not by its token: a tenant may have moved before the first token came.
         query = select(InstallationRow.installation_id).where(

@@ -23,6 +23,7 @@ KEPT_INSIDE = {
     "app.domain.secrets.SecretMissing": "`admission` turns it into a refusal",
     "app.domain.ports.IssueHidden": "the job that reads records it",
     "app.edge.limits.UnknownLimit": "limits are read once, when a process starts",
+    "app.domain.installations.moving.LinkRefused": "a line in the report of a backfill",
     "app.edge.gates.RawTargetMissing": "a server that we do not run: a fault of ours, 500",
     "app.edge.panels.view_models.LeakingPanel": "a view that would show too much: a fault of ours, 500",
 }

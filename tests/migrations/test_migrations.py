@@ -103,9 +103,9 @@ def test_a_grant_that_somebody_added_is_taken_back_by_the_next_upgrade(database)
 
 def test_a_migration_that_cannot_have_its_lock_gives_up_and_leaves_the_app_alone(database):
     database.execute(
-        "UPDATE registry.alembic_version SET version_num = '0005'; DROP TABLE app.forge_tokens;"
-        " DROP TABLE registry.forge_installations;"
-        " ALTER TABLE registry.connect_installations DROP COLUMN forge_installation"
+        "UPDATE registry.alembic_version SET version_num = '0006'; DROP TABLE registry.forge_contacts;"
+        " ALTER TABLE registry.forge_installations DROP COLUMN app_version, DROP COLUMN left_tenant;"
+        " ALTER TABLE registry.connect_installations DROP COLUMN linked_at, DROP COLUMN retired_at"
     )
     with psycopg.connect(database.superuser) as holder:
         holder.execute("LOCK TABLE registry.alembic_version IN ACCESS EXCLUSIVE MODE")

@@ -28,6 +28,8 @@ class Action(StrEnum):
     INSTALLATION_RETURNED = "installation.returned"
     INSTALLATION_MOVED = "installation.moved"
     INSTALLATION_VANISHED = "installation.vanished"
+    INSTALLATION_UPGRADED = "installation.upgraded"
+    INSTALLATION_RETIRED = "installation.retired"
     POLICY_CHOSEN = "policy.chosen"
     ISSUE_TRACKED = "issue.tracked"
     ISSUE_HIDDEN = "issue.hidden"
@@ -42,6 +44,9 @@ class Bookkeeping(StrEnum):
     READ_SETTLED = "read settled"
     HINT_STORED = "enabled or disabled hint stored"
     FORGE_SEEN = "system token or sign of life kept"
+    CONTACT_KEPT = "call of an installation kept whose tenant is not known yet"
+    CONTACTS_PURGED = "calls of installations forgotten that call no more"
+    LINKS_DATED = "links to Forge dated"
     DELIVERIES_PURGED = "old delivery ids purged"
 
 

@@ -12,12 +12,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from app.domain.audit.entry import Action, AuditEvent
+from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.identifiers import AccountId, ClientKey, CloudId, TenantId
 from app.domain.installations.forge_tokens import InstallationUnknown, SystemTokens, site_name
-from app.domain.installations.model import Caller, CallerKind, ForgeRegistered, Install, InstallationState, Registered
+from app.domain.installations.model import (
+    PRODUCTION,
+    Caller,
+    CallerKind,
+    ForgeContact,
+    ForgeRegistered,
+    Install,
+    InstallationState,
+    Registered,
+)
 from app.domain.installations.site import TokenAwaited
-from app.domain.ports import Database, ForgeKeyDirectory, ForgeSites, Vault
+from app.domain.ports import Database, ForgeKeyDirectory, ForgeSites, JiraUnavailable, Vault
 from app.domain.secrets import Secret
 from app.protocol.forge_fit import (
     ForgeInvocation,
@@ -32,8 +41,6 @@ RETENTION = timedelta(days=30)
 """For how long a reinstall finds the data of the installation before it."""
 GONE_AFTER = timedelta(days=3)
 """Without the hourly call for that long, an installation is taken for removed."""
-
-_PRODUCTION = "PRODUCTION"
 
 
 class ObjectMismatch(NotForThis):
@@ -97,7 +104,7 @@ class ForgeAdmission:
         invocation = self._verify(token, now)
         require_system_call(invocation, module_keys=module_keys)
         registered = self._registered(invocation, system_token, now=now)
-        SystemTokens(self.database, self.vault).keep(registered, system_token, now=now)
+        SystemTokens(self.database, self.vault).keep(registered, invocation, system_token=system_token)
         return self._caller(registered, invocation, account=None), invocation
 
     def removed(self, caller: Caller, invocation: ForgeInvocation, *, now: datetime) -> None:
@@ -160,7 +167,11 @@ class ForgeAdmission:
     def _first_contact(
         self, invocation: ForgeInvocation, system_token: Secret | None, *, now: datetime
     ) -> ForgeRegistered:
-        client_key = self._connect_client_key(invocation, system_token)
+        try:
+            client_key = self._connect_client_key(invocation, system_token)
+        except JiraUnavailable as trouble:
+            self._keep_contact(invocation, trouble, now=now)
+            raise
         with self.database.begin() as uow:
             known = uow.registry.lock_forge(
                 invocation.installation_id, site_name(invocation.cloud_id, invocation.environment_type)
@@ -179,26 +190,40 @@ class ForgeAdmission:
                 environment=invocation.environment_type,
                 state=InstallationState.ACTIVE,
                 seen_at=now,
+                app_version=invocation.app_version,
             )
+            uow.registry.forget_contact(invocation.installation_id)
             if former is not None and former.state is InstallationState.ACTIVE:
                 uow.registry.save_forge(replace(former, state=InstallationState.SUSPENDED))
                 if former.tenant == tenant:
                     uow.tenants.mark_uninstalled(former.installation, now)
             uow.registry.save_forge(registered)
             if connect is not None:
-                uow.registry.link_forge(connect.client_key, invocation.installation_id)
+                uow.registry.link_forge(connect.client_key, invocation.installation_id, now=now)
             uow.tenants.save_install(
                 _install(registered, invocation), region=self.rules.region, policy=self.rules.policy, now=now
             )
             uow.commit(because=_contact_event(registered, connect, former))
             return registered
 
+    def _keep_contact(self, invocation: ForgeInvocation, trouble: JiraUnavailable, *, now: datetime) -> None:
+        contact = ForgeContact(
+            forge_installation=invocation.installation_id,
+            cloud_id=CloudId(invocation.cloud_id),
+            waits_for="token" if isinstance(trouble, TokenAwaited) else "jira",
+            first_at=now,
+            last_at=now,
+        )
+        with self.database.begin() as uow:
+            uow.registry.save_contact(contact)
+            uow.commit(because=Bookkeeping.CONTACT_KEPT)
+
     def _connect_client_key(self, invocation: ForgeInvocation, system_token: Secret | None) -> ClientKey | None:
         """What Jira keeps for an app that was a Connect app; asked before anything is decided, or not at all.
 
         Without a token it cannot be asked: the call is refused with 503, and the next event or hourly call brings one.
         """
-        if self.rules.connect_app_key is None or invocation.environment_type != _PRODUCTION:
+        if self.rules.connect_app_key is None or invocation.environment_type != PRODUCTION:
             # All environments share one audience: a developer's own installation must never reach customers' data.
             return None
         if system_token is None:
@@ -230,6 +255,8 @@ class ForgeUpkeep:
         """End the access of installations whose hourly call has stopped, until they call again; returns how many."""
         with self.database.begin() as uow:
             vanished = uow.registry.list_forge_unseen(now - GONE_AFTER)
+            uow.registry.forget_contacts(now - GONE_AFTER)
+            uow.commit(because=Bookkeeping.CONTACTS_PURGED)
         marked = 0
         for known in vanished:
             with self.database.begin(known.tenant) as uow:

@@ -6,10 +6,12 @@ Source: https://developer.atlassian.com/platform/forge/remote/calling-product-ap
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from app.domain.audit.entry import Bookkeeping
+from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
+from app.domain.installations.app_versions import is_later
 from app.domain.installations.model import ForgeRegistered, InstallationState
 from app.domain.ports import Database, UnitOfWork, Vault
 from app.domain.secrets import Purpose, Secret, SecretPlace
+from app.protocol.forge_fit import ForgeInvocation
 from app.protocol.refusals import NotForThis
 
 _TOKEN_LIFE = timedelta(hours=2)
@@ -31,14 +33,20 @@ class SystemTokens:
     database: Database
     vault: Vault
 
-    def keep(self, registered: ForgeRegistered, system_token: Secret | None, *, now: datetime) -> None:
-        """Seal the system token if it is newer than what we have by enough, and remember that the app lives.
+    def keep(self, registered: ForgeRegistered, invocation: ForgeInvocation, *, system_token: Secret | None) -> None:
+        """Seal the system token if it is newer by enough than ours, and remember that the app lives and its version.
 
-        Raises `InstallationUnknown` where the app was removed since the call was admitted.
+        What is newer is told by when the invocation was issued, never by when it came: nothing binds the headers to
+        it, and whoever repeats one with a token of their own would else plant that. So a call that comes again, under
+        whatever headers, changes nothing, however much time has passed. Raises `InstallationUnknown` where the app
+        was removed since the call was admitted.
         """
-        is_seen = now - registered.seen_at < _SEEN_EVERY
+        at = invocation.issued_at
+        is_known = at - registered.seen_at < _SEEN_EVERY and not is_later(
+            invocation.app_version, registered.app_version
+        )
         with self.database.begin(registered.tenant) as uow:
-            if is_seen and (system_token is None or _is_fresh(uow.tenants.forge_token(registered.installation), now)):
+            if is_known and (system_token is None or _is_fresh(uow.tenants.forge_token(registered.installation), at)):
                 return
         with self.database.begin(registered.tenant) as uow:
             # Calls come at once, and one of them may be the removal: what is written is decided again, alone.
@@ -47,26 +55,26 @@ class SystemTokens:
             )
             if current is None or current.state is not InstallationState.ACTIVE:
                 raise InstallationUnknown
-            uow.registry.save_forge(replace(current, seen_at=now))
+            is_news = is_later(invocation.app_version, current.app_version)
+            version = invocation.app_version if is_news else current.app_version
+            uow.registry.save_forge(replace(current, seen_at=max(at, current.seen_at), app_version=version))
             known = uow.tenants.forge_token(registered.installation)
-            if system_token is not None and not _is_fresh(known, now):
-                self._seal(uow, registered, system_token, version=1 if known is None else known[0] + 1, now=now)
+            if system_token is not None and not _is_fresh(known, at):
+                self._seal(uow, registered, system_token, version=1 if known is None else known[0] + 1, at=at)
                 if uow.issues.next_pending() is not None:
                     uow.enqueue("read-issues", registered.tenant)
-            uow.commit(because=Bookkeeping.FORGE_SEEN)
+            uow.commit(because=_upgrade(current, version) if is_news else Bookkeeping.FORGE_SEEN)
 
-    def _seal(
-        self, uow: UnitOfWork, registered: ForgeRegistered, token: Secret, *, version: int, now: datetime
-    ) -> None:
+    def _seal(self, uow: UnitOfWork, registered: ForgeRegistered, token: Secret, *, version: int, at: datetime) -> None:
         data_key = uow.tenants.data_key(Purpose.FORGE_TOKEN)
         if data_key is None:
             data_key = self.vault.new_data_key(registered.tenant, Purpose.FORGE_TOKEN)
-            uow.tenants.add_data_key(data_key, now)
+            uow.tenants.add_data_key(data_key, at)
         place = SecretPlace(registered.tenant, Purpose.FORGE_TOKEN, str(registered.installation), version)
         uow.tenants.add_sealed(self.vault.seal(token, place=place, data_key=data_key))
         uow.tenants.forget_sealed(place)
         uow.tenants.save_forge_token(
-            registered.installation, version=version, received_at=now, expires_at=now + _TOKEN_LIFE
+            registered.installation, version=version, received_at=at, expires_at=at + _TOKEN_LIFE
         )
 
 
@@ -75,5 +83,17 @@ def site_name(cloud_id: str, environment: str) -> str:
     return f"{cloud_id}:{environment}"
 
 
-def _is_fresh(token: tuple[int, datetime] | None, now: datetime) -> bool:
-    return token is not None and now - token[1] < _TOKEN_RENEWED_AFTER
+def _upgrade(current: ForgeRegistered, version: str | None) -> AuditEvent | Bookkeeping:
+    if current.app_version is None:
+        # Known since before versions were kept: nothing is known to have changed.
+        return Bookkeeping.FORGE_SEEN
+    return AuditEvent(
+        Action.INSTALLATION_UPGRADED,
+        "atlassian",
+        f"installation/{current.installation}",
+        {"from_version": current.app_version, "to_version": version},
+    )
+
+
+def _is_fresh(token: tuple[int, datetime] | None, at: datetime) -> bool:
+    return token is not None and at - token[1] < _TOKEN_RENEWED_AFTER

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 from urllib.parse import urlsplit
 
 from app.domain.identifiers import AccountId, ClientKey, CloudId, InstallationId, TenantId
 from app.domain.secrets import Secret
+
+PRODUCTION = "PRODUCTION"
+"""The only environment of a Forge app whose installations may have a customer's data."""
 
 
 class InstallationState(StrEnum):
@@ -35,6 +39,10 @@ class Registered:
     """`iat` of the last lifecycle event that was applied; older ones are ignored."""
     forge_installation: str | None = None
     """The Forge installation that this one has moved to."""
+    linked_at: datetime | None = None
+    """When it moved; None also for a link that was made before this was kept, until it is dated."""
+    retired_at: datetime | None = None
+    """When its shared secret was destroyed because the tenant is reached through Forge."""
 
     def live_versions(self, now: datetime) -> tuple[int, ...]:
         """Secret versions that are accepted at `now`, newest first."""
@@ -57,6 +65,23 @@ class ForgeRegistered:
     state: InstallationState
     seen_at: datetime
     """When it last proved to be alive, to the hour."""
+    app_version: str | None = None
+    """The newest version of the app that Forge has called for, to the minor version."""
+    left_tenant: TenantId | None = None
+    """The tenant that it had before it was linked to that of Connect, while its installation there is not closed."""
+
+
+@dataclass(frozen=True)
+class ForgeContact:
+    """A Forge installation that has called, and of which could not be told yet whose it is."""
+
+    forge_installation: str
+    cloud_id: CloudId
+    waits_for: Literal["token", "jira"]
+    """A system token to ask Jira with, or an answer of Jira."""
+    first_at: datetime
+    last_at: datetime
+    """When it called last, to the ten minutes."""
 
 
 @dataclass(frozen=True)

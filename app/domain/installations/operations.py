@@ -89,6 +89,10 @@ class Lifecycle:
             known = uow.registry.lock_connect(body.client_key, body.base_url)
             if known is not None and claims.issued_at < known.applied_at:
                 return
+            if known is not None and known.retired_at is not None and uow.registry.is_active(known.tenant):
+                # Its tenant is reached through Forge: no secret is taken for it any more. Not refused, because a
+                # failing hook could stop the upgrade of a site whose manifest still names it.
+                return
             suspended = self._suspend_other(uow, body)
             registered = self._registered(uow, known, body, claims, now=now)
             uow.enter(registered.tenant)
@@ -217,6 +221,7 @@ class Lifecycle:
             secret_version=known.secret_version + 1,
             previous_accepted_until=grace,
             applied_at=claims.issued_at,
+            retired_at=None,
         )
 
     def _seal(self, uow: UnitOfWork, registered: Registered, secret: Secret, *, now: datetime) -> None:

@@ -6,7 +6,7 @@ Exit codes: 0 ok, 1 error, 2 the policy says no, 3 stale or unknown, 4 usage, 5 
 import click
 
 from app.domain.operator import Operations
-from app.jobs.commands import clocks, operating, policy, processes, questions
+from app.jobs.commands import clocks, moving, operating, policy, processes, questions
 
 ERROR, USAGE = 1, 4
 
@@ -19,6 +19,7 @@ def pledge() -> None:
 
 for _command in (*processes.COMMANDS, *operating.COMMANDS, *questions.COMMANDS, *policy.COMMANDS, *clocks.COMMANDS):
     pledge.add_command(_command)
+operating.installations.add_command(moving.migrate)
 
 
 def main(group: click.Group, operations: Operations) -> int:

@@ -272,8 +272,9 @@ def test_a_call_that_was_admitted_just_before_the_removal_seals_nothing_after_it
     caller, invocation = call(one)
     admitted = forge.database.find_forge(ari(one))
     forge.removed(caller, invocation, now=now)
+    late = replace(invocation, issued_at=now + timedelta(hours=2))
     with pytest.raises(InstallationUnknown):
-        SystemTokens(forge.database, forge.vault).keep(admitted, Secret("late"), now=now + timedelta(hours=2))
+        SystemTokens(forge.database, forge.vault).keep(admitted, late, system_token=Secret("late"))
     assert tokens(caller.tenant) == ([], [])
     assert forge.database.find_forge(ari(one)).state is UNINSTALLED
 
