@@ -57,12 +57,22 @@ def test_an_event_that_comes_before_installed_makes_the_tenant(stack, known, aud
     stack.eventually(lambda: stack.database.rows(read, tenant, int(issue)) == [(1,)])
 
 
-def test_an_upgrade_changes_nothing_that_we_keep(stack, known, audited):
+def test_an_upgrade_is_audited_once_with_both_versions_and_changes_nothing_else(stack, known, audited):
     before = known("genible")
+    tenant = before[0][1]
     answer = stack.forge("upgrade", "genible", app_version="2.0.0", routes={"lifecycle": "/forge/lifecycle"})
     assert answer["accepted"]
+    assert stack.forge("cron", "genible")["accepted"]
+    assert sent(stack, "genible", "events", {"eventType": "of an older one"}, app_version="1.0.0").status_code == 200
     assert known("genible") == before
-    assert len(audited(before[0][1])) == 1
+    upgrade = ("installation.upgraded", {"from_version": "1.0.0", "to_version": "2.0.0"})
+    assert audited(tenant)[1:] == [upgrade]
+
+    for version in ("2.0.7", "2.1.0"):  # a patch is no news; a minor version rolls out without a word
+        assert sent(stack, "genible", "cron", app_version=version).status_code == 200
+    assert audited(tenant)[2:] == [("installation.upgraded", {"from_version": "2.0.0", "to_version": "2.1.0"})]
+    other = stack.database.rows("SELECT app_version FROM registry.forge_installations WHERE tenant_id <> %s", tenant)
+    assert {version for (version,) in other} <= {"1.0.0"}  # each site has its own
     for version in ("1.0.0", "2.0.0", "17.3.1"):  # several majors are alive at once
         assert stack.invoke("/api/v1/issues/10001/clocks", site="genible", app_version=version).status_code == 200
 

@@ -1,9 +1,15 @@
 """A Connect site with data moves to Forge: the same tenant, and nothing of it changes but how it is reached."""
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
 import pytest
 import requests
 
-TRACKED = 30
+TRACKED = 200
 NOWHERE = {"lifecycle": "/nowhere"}
 GROWS_BY_ONE = {"app.installations", "app.data_keys", "app.sealed_secrets", "app.forge_tokens", "app.audit_entries",
                 "registry.forge_installations"}  # fmt: skip
@@ -18,7 +24,7 @@ def everything(stack, tenant):
     found = {}
     for (name,) in stack.database.rows(TABLES):
         query = f"""
-            SELECT (to_jsonb(t) - 'current_installation' - 'cloud_id' - 'forge_installation')::text FROM {name} t
+            SELECT (to_jsonb(t) - 'current_installation' - '{{cloud_id,forge_installation,linked_at}}'::text[])::text FROM {name} t
             WHERE tenant_id = %s
         """  # noqa: S608  the catalogue's own names
         found[name] = {row for (row,) in stack.database.rows(query, tenant)}
@@ -45,15 +51,16 @@ def host_of(stack, tenant):
     return "forge" if is_forge else "connect"
 
 
-def fill(site):
-    """A Connect tenant with tracked issues of every severity, some of them fixed."""
+def fill(site, *, tracked):
+    """A Connect tenant with so many tracked issues of every severity, some of them fixed."""
     site.lifecycle("install")
     levels = list(site.cvss.values())
-    issues = [site.create(**levels[number % len(levels)]) for number in range(TRACKED)]
-    for issue in issues[::5]:
+    with ThreadPoolExecutor(4) as people:
+        issues = list(people.map(lambda number: site.create(**levels[number % len(levels)]), range(tracked)))
+    for issue in issues[::10]:
         site.change(issue, status="Done", resolution="Fixed")
     count = "SELECT count(*) FROM app.issues WHERE tenant_id = %s AND tracking = 'tracked'"
-    site.stack.eventually(lambda: site.stack.database.rows(count, site.tenant) == [(TRACKED,)], seconds=60)
+    site.stack.eventually(lambda: site.stack.database.rows(count, site.tenant) == [(tracked,)], seconds=240)
     settle(site.stack, site.tenant)
     return issues
 
@@ -84,7 +91,7 @@ def assert_used_through_forge(site, issue):
 def test_an_install_that_names_a_forge_installation_moves_nothing_until_jira_says_whose_the_site_is(stack, used):
     """Connect signs no body, and any site could name any installation: only the key that Jira keeps counts."""
     site = used(stack, "genchi")
-    issues = fill(site)
+    issues = fill(site, tracked=5)
     stack.forge("install", "genchi", routes=NOWHERE)
     params = {"app": stack.url, "as": "connect", "installationId": "forge"}
     url = f"{stack.simulator.control_url}/sites/genchi/install"
@@ -98,9 +105,63 @@ def test_an_install_that_names_a_forge_installation_moves_nothing_until_jira_say
     assert_used_through_forge(site, issues[1])
 
 
-def test_a_tenant_moves_by_the_key_that_jira_keeps_though_twice_interrupted(stack, used):
+@contextmanager
+def stopped_at(stack, table):
+    """Nobody can write to that table meanwhile; yields a wait for somebody who tries to."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with psycopg.connect(stack.database.superuser) as holder:
+        holder.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
+        yield lambda: stack.eventually(lambda: stack.database.rows(waiting) != [(0,)])
+
+
+def killed_at(stack, site, table):
+    """The hourly call comes, and the web server loses power while it waits to write to that table."""
+    with ThreadPoolExecutor(1) as forge, stopped_at(stack, table) as await_writer:
+        call = forge.submit(stack.forge, "cron", site)
+        await_writer()
+        stack.web.kill()
+        stack.worker.kill()
+        assert not call.result()["accepted"]
+    stack.web.start()
+    stack.worker.start()
+    stack.await_ready()
+
+
+def test_a_tenant_with_200_issues_moves_by_the_key_that_jira_keeps_though_twice_killed(stack, used):
     site = used(stack, "kencha")
-    issues = fill(site)
+    issues = fill(site, tracked=TRACKED)
+    chosen = [sys.executable, "-m", "app.wiring", "installations", "policy", str(site.tenant), "genchi"]
+    subprocess.run(chosen, env=stack.env, check=True, capture_output=True, timeout=60)
+    before, clocks = everything(stack, site.tenant), [site.clocks(issue).json()["clocks"] for issue in issues[:4]]
+    stack.forge("install", "kencha", routes=NOWHERE)
+
+    killed_at(stack, "kencha", "app.audit_entries")  # the last thing that the move writes
+    assert everything(stack, site.tenant) == before
+    assert host_of(stack, site.tenant) == "connect"
+
+    killed_at(stack, "kencha", "app.sealed_secrets")  # it has moved, and its token is not kept yet
+    assert host_of(stack, site.tenant) == "forge"
+
+    assert stack.forge("cron", "kencha")["accepted"]
+    assert_moved(site, before)
+    after = [stack.invoke(f"/api/v1/issues/{issue}/clocks", issue=issue, site="kencha") for issue in issues[:4]]
+    unchanged = [[lasting(clock) for clock in answer.json()["clocks"]] for answer in after]
+    assert unchanged == [[lasting(clock) for clock in found] for found in clocks]
+    assert_used_through_forge(site, issues[1])
+
+
+def lasting(clock):
+    """What of a clock does not change while time passes."""
+    return {name: value for name, value in clock.items() if name not in {"remaining_seconds", "why"}}
+
+
+def test_while_jira_has_bad_weather_nothing_is_decided_and_forge_tries_again(make_stack, used):
+    with make_stack() as stack:
+        moves_in_bad_weather(stack, used(stack, "kencha"))
+
+
+def moves_in_bad_weather(stack, site):
+    issues = fill(site, tracked=5)
     before = everything(stack, site.tenant)
     site.weather(storm={"status": 503, "count": 1000})
     assert stack.forge("install", "kencha")["status"] == 503
@@ -108,9 +169,12 @@ def test_a_tenant_moves_by_the_key_that_jira_keeps_though_twice_interrupted(stac
     # Nothing is decided in between, and no second tenant is made for want of an answer.
     assert stack.invoke(f"/api/v1/issues/{issues[1]}/clocks", issue=issues[1], site="kencha").status_code == 503
     assert everything(stack, site.tenant) == before
-    assert stack.database.rows("SELECT count(*) FROM registry.tenants") == [(2,)]
+    assert stack.database.rows("SELECT count(*) FROM registry.tenants") == [(1,)]
+    [(waits_for, cloud)] = stack.database.rows("SELECT waits_for, cloud_id FROM registry.forge_contacts")
+    assert (waits_for, cloud) == ("jira", site.seeded.cloud_id)  # an operator sees that somebody waits
     site.weather(reset=True)
     stack.eventually(lambda: host_of(stack, site.tenant) == "forge")  # Forge has tried again by itself
+    assert stack.database.rows("SELECT count(*) FROM registry.forge_contacts") == [(0,)]
     assert_moved(site, before)
     assert_used_through_forge(site, issues[1])
 

@@ -109,7 +109,15 @@ def test_attack_with_a_page_of_an_installation_that_nobody_knows_yet(forge):
     """Whose it is has to be asked of Jira with a system token, which no page brings: nothing is decided."""
     fit = forge.fit("ui", installation_id=f"ari:cloud:ecosystem::installation/{OTHER}")
     lines = forge.lines(fit, **{"x-forge-oauth-system": "planted"})
-    forge.refuses(forge.call("ui", *lines), (503, "jira_unavailable"), "jira_unavailable")
+    for _ in range(2):  # an operator is told that it waits, by one row that is not written again
+        reply = forge.arena.send(forge.call("ui", *lines))
+        assert (reply.status, reply.document["code"]) == (503, "jira_unavailable")
+    database = forge.arena.database
+    [(waits_for, first_at, last_at)] = database.execute(
+        "DELETE FROM registry.forge_contacts RETURNING waits_for, first_at, last_at"
+    ).fetchall()
+    assert (waits_for, first_at) == ("token", last_at)
+    forge.arena.is_untouched()
 
 
 # A genuine event with a body that is none.
