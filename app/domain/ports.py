@@ -95,6 +95,9 @@ class Registry(Protocol):
     def next_ids(self, tenant: TenantId | None, now: datetime) -> tuple[TenantId, InstallationId]:
         """The id of a new installation, of that tenant or, without one, of a new tenant."""
 
+    def list_tenants(self) -> tuple[TenantId, ...]:
+        """Every tenant that ever was, in order of id."""
+
     def list_connect(self) -> tuple[Registered, ...]:
         """Every Connect installation, in order of tenant."""
 

@@ -89,6 +89,11 @@ class SqlRegistry:
         if self._connection.execute(changing).first() is None:
             self._connection.execute(insert(RegistryConnect).values(client_key=registered.client_key, **values))
 
+    def list_tenants(self) -> tuple[TenantId, ...]:
+        """Every tenant that ever was, in order of id."""
+        query = select(RegistryTenant.tenant_id).order_by(RegistryTenant.tenant_id)
+        return tuple(TenantId(tenant) for tenant in self._connection.execute(query).scalars())
+
     def list_connect(self) -> tuple[Registered, ...]:
         """Every Connect installation, in order of tenant."""
         found = self._connection.execute(FIND_CONNECT.order_by(RegistryConnect.tenant_id))

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 TRACKED = 200
+HOW_REACHED = "current_installation,cloud_id,forge_installation,linked_at"
 NOWHERE = {"lifecycle": "/nowhere"}
 GROWS_BY_ONE = {"app.installations", "app.data_keys", "app.sealed_secrets", "app.forge_tokens", "app.audit_entries",
                 "registry.forge_installations"}  # fmt: skip
@@ -24,8 +25,7 @@ def everything(stack, tenant):
     found = {}
     for (name,) in stack.database.rows(TABLES):
         query = f"""
-            SELECT (to_jsonb(t) - 'current_installation' - '{{cloud_id,forge_installation,linked_at}}'::text[])::text FROM {name} t
-            WHERE tenant_id = %s
+            SELECT (to_jsonb(t) - '{{{HOW_REACHED}}}'::text[])::text FROM {name} t WHERE tenant_id = %s
         """  # noqa: S608  the catalogue's own names
         found[name] = {row for (row,) in stack.database.rows(query, tenant)}
     return found

@@ -21,7 +21,7 @@ class Holding(StrEnum):
     VANISHED = "vanished"
     """None, and its Forge installation has stopped calling without a word."""
     REMOVED = "removed"
-    """None: removed, or superseded by another tenant's."""
+    """None: removed, superseded by another tenant's, or linked to another tenant."""
     WAITING = "waiting"
     """A Forge installation that has called, and nobody could say yet whose it is."""
 
@@ -33,7 +33,7 @@ class Standing:
     tenant: TenantId | None
     holds: Holding
     site: str
-    """The URL that Connect named, else the cloud id."""
+    """The URL that Connect named, else the cloud id; empty for a tenant whose installation went to another."""
     environment: str | None
     """Of the Forge installation."""
     app_version: str | None
@@ -59,20 +59,20 @@ class Standings:
             forge: dict[TenantId, list[ForgeRegistered]] = defaultdict(list)
             for each in uow.registry.list_forge():
                 forge[each.tenant].append(each)
-            contacts = uow.registry.list_contacts()
+            tenants, contacts = uow.registry.list_tenants(), uow.registry.list_contacts()
         return (
-            *(self._of(connect.get(tenant), forge[tenant]) for tenant in sorted(connect.keys() | forge.keys())),
+            *(self._of(tenant, connect.get(tenant), forge=forge[tenant]) for tenant in tenants),
             *(_waiting(contact.cloud_id) for contact in contacts),
         )
 
-    def _of(self, connect: Registered | None, forge: Sequence[ForgeRegistered]) -> Standing:
+    def _of(self, tenant: TenantId, connect: Registered | None, *, forge: Sequence[ForgeRegistered]) -> Standing:
         last = forge[-1] if forge else None
         holds = _holds(connect, forge)
         is_linked = connect is not None and connect.forge_installation is not None
         return Standing(
-            tenant=connect.tenant if connect is not None else forge[-1].tenant,
+            tenant=tenant,
             holds=holds,
-            site=connect.site_url if connect is not None else forge[-1].cloud_id,
+            site=_site(connect, last),
             environment=None if last is None else last.environment,
             app_version=None if last is None else last.app_version,
             is_linked=is_linked,
@@ -80,6 +80,12 @@ class Standings:
             retires_at=self.retirement.due_at(connect) if connect is not None and holds is Holding.BOTH else None,
             retired_at=connect.retired_at if connect is not None else None,
         )
+
+
+def _site(connect: Registered | None, forge: ForgeRegistered | None) -> str:
+    if connect is not None:
+        return connect.site_url
+    return "" if forge is None else forge.cloud_id
 
 
 def _holds(connect: Registered | None, forge: Sequence[ForgeRegistered]) -> Holding:

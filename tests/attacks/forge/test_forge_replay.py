@@ -1,10 +1,16 @@
 """A genuine call of Forge that somebody saw, sent again: answered, and worth nothing."""
 
-import time
-
 import pytest
 
 SYSTEM = ("lifecycle", "cron", "events")
+TOKEN = """
+    SELECT tenant_id, version, received_at FROM app.forge_tokens JOIN registry.forge_installations
+    USING (tenant_id, installation_id) WHERE forge_installation = %s
+"""
+AGED = """
+    UPDATE app.forge_tokens SET received_at = to_timestamp(%s) - interval '29 minutes 59.999 seconds'
+    WHERE tenant_id = %s
+"""
 
 
 @pytest.mark.parametrize("route", SYSTEM)
@@ -20,25 +26,18 @@ def test_attack_by_replay_of_a_system_call(forge, route):
 def test_attack_by_replay_with_a_system_token_of_the_attackers_own(forge, route):
     """Nothing binds the headers to the token: whoever repeats a call could else have his token used as the app's.
 
-    Even at the moment when a new token would be taken: what counts is when the call was issued.
+    Even at the moment when a newer token would be taken: what counts is when the call was issued.
     """
-    fit = forge.fit(route)
+    fit, database = forge.fit(route), forge.arena.database
     assert forge.arena.send(forge.call(route, *forge.lines(fit))).status == 200
-    tenant = "(SELECT tenant_id FROM registry.forge_installations WHERE forge_installation = %s)"
-    installation = fit["claims"]["app"]["installationId"]
-    query = f"SELECT version, received_at FROM app.forge_tokens WHERE tenant_id = {tenant}"
-    age = f"UPDATE app.forge_tokens SET received_at = to_timestamp(%s) - interval '29 minutes 59 seconds' WHERE tenant_id = {tenant}"  # noqa: E501, S608
-    database = forge.arena.database
-    [(version, received_at)] = database.execute(query, [installation]).fetchall()
-    database.execute(age, [fit["claims"]["iat"], installation])
-    time.sleep(1.1)  # by our own clock the token that we have is half an hour old now
+    by_installation = [fit["claims"]["app"]["installationId"]]
+    [(tenant, version, received_at)] = database.execute(TOKEN, by_installation).fetchall()
+    # By our own clock the token that we have is half an hour old now; when the call was issued it was not.
+    database.execute(AGED, [fit["claims"]["iat"], tenant])
     planted = forge.lines(fit, **{"x-forge-oauth-system": "planted.by.an.attacker"})
     assert forge.arena.send(forge.call(route, *planted)).status == 200
-    [(now_version, _)] = database.execute(query, [installation]).fetchall()
-    assert now_version == version
-    database.execute(
-        f"UPDATE app.forge_tokens SET received_at = %s WHERE tenant_id = {tenant}", [received_at, installation]
-    )  # noqa: E501, S608
+    assert [row[1] for row in database.execute(TOKEN, by_installation)] == [version]
+    database.execute("UPDATE app.forge_tokens SET received_at = %s WHERE tenant_id = %s", [received_at, tenant])
     forge.arena.rows = forge.arena.digest()
 
 

@@ -342,8 +342,12 @@ def test_a_site_without_a_connect_tenant_of_ours_gets_one_of_its_own(call, one, 
 
 
 def test_while_jira_cannot_say_whose_the_site_is_nothing_is_decided(
-    call, open_page, one, cloud, sites, tenants, name, connect
+    call, open_page, one, cloud, sites, tenants, name, connect, database
 ):
+    def waiting():
+        with database.begin() as uow:
+            return [each.waits_for for each in uow.registry.list_contacts() if each.forge_installation == ari(one)]
+
     connect()
     before = tenants()
     sites.client_keys[cloud] = JiraUnavailable(60)
@@ -354,9 +358,63 @@ def test_while_jira_cannot_say_whose_the_site_is_nothing_is_decided(
         with pytest.raises(TokenAwaited):
             attempt()
     assert tenants() == before
+    assert waiting() == ["jira"]  # by one row that is not written again for each call
     sites.client_keys[cloud] = ClientKey(name)
     assert call(one)[0].tenant
     assert tenants() == before
+    assert waiting() == []
+
+
+def test_who_waits_and_calls_no_more_is_forgotten(open_page, one, now, database):
+    for at in (now, now + 9 * MINUTE, now + 11 * MINUTE):
+        with pytest.raises(TokenAwaited):
+            open_page(one, at=at)
+    upkeep = ForgeUpkeep(database)
+
+    def last_call():
+        with database.begin() as uow:
+            return [each.last_at for each in uow.registry.list_contacts() if each.forge_installation == ari(one)]
+
+    assert last_call() == [now + 11 * MINUTE]
+    upkeep.mark_vanished(now=now + 11 * MINUTE + GONE_AFTER)
+    assert last_call() == [now + 11 * MINUTE]
+    upkeep.mark_vanished(now=now + 11 * MINUTE + GONE_AFTER + SECOND)
+    assert last_call() == []
+
+
+def test_a_later_version_of_the_app_is_audited_once_and_an_older_call_that_comes_late_is_not(
+    call, one, now, shared, database
+):
+    versions = ["1.0.0", "1.0.4", "1.1.0", "3.0.0", "2.5.0", "3.0.0", None, "what"]
+    for version in versions:
+        caller = call(one, at=now, appVersion=version)[0]
+    query = "SELECT detail FROM app.audit_entries WHERE tenant_id = %s AND action = 'installation.upgraded'"
+    made = {(detail["from_version"], detail["to_version"]) for (detail,) in shared.rows(query, caller.tenant)}
+    assert made == {("1.0.0", "1.1.0"), ("1.1.0", "3.0.0")}
+    assert len(shared.rows(query, caller.tenant)) == 2
+    assert database.find_forge(ari(one)).app_version == "3.0.0"
+
+
+def test_the_first_version_that_is_told_of_an_older_installation_is_no_upgrade(call, one, now, audited, database):
+    tenant = call(one, appVersion=None)[0].tenant
+    call(one, appVersion="4.2.0")
+    assert database.find_forge(ari(one)).app_version == "4.2.0"
+    assert audited(tenant) == ["installation.added"]
+
+
+@pytest.mark.parametrize("minutes", [29, 31])
+def test_a_call_that_is_repeated_with_another_token_seals_nothing_however_late(call, forge, one, now, tokens, minutes):
+    tenant = call(one)[0].tenant
+    issued = now + timedelta(minutes=minutes)
+    signed = fit(forge_cloud(forge, one), one, at=issued)
+    for token in ("system", "planted"):
+        forge.admit_system(signed, module_keys=EVENTS, system_token=Secret(token), now=issued + 29 * SECOND)
+    sealed = (1, now) if minutes < 30 else (2, issued)
+    assert tokens(tenant) == ([sealed], [sealed[0]])
+
+
+def forge_cloud(forge, installation):
+    return forge.database.find_forge(ari(installation)).cloud_id
 
 
 def test_a_development_installation_is_never_linked_to_a_connect_tenant(
