@@ -39,7 +39,7 @@ class SystemTokens:
         What is newer is told by when the invocation was issued, never by when it came: nothing binds the headers to
         it, and whoever repeats one with a token of their own would else plant that. So a call that comes again, under
         whatever headers, changes nothing, however much time has passed. Raises `InstallationUnknown` where the app
-        was removed since the call was admitted.
+        was removed, or linked to another tenant, since the call was admitted.
         """
         at = invocation.issued_at
         is_known = at - registered.seen_at < _SEEN_EVERY and not is_later(
@@ -53,7 +53,7 @@ class SystemTokens:
             current = uow.registry.lock_forge(
                 registered.forge_installation, site_name(registered.cloud_id, registered.environment)
             )
-            if current is None or current.state is not InstallationState.ACTIVE:
+            if current is None or current.state is not InstallationState.ACTIVE or current.tenant != registered.tenant:
                 raise InstallationUnknown
             is_news = is_later(invocation.app_version, current.app_version)
             version = invocation.app_version if is_news else current.app_version

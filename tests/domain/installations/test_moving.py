@@ -12,7 +12,7 @@ from flask import Flask
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.identifiers import ClientKey, CloudId, IssueId
 from app.domain.installations.admission import IssuerUnknown
-from app.domain.installations.forge_tokens import SystemTokens
+from app.domain.installations.forge_tokens import InstallationUnknown, SystemTokens
 from app.domain.installations.model import ForgeContact, ForgeRegistered, Install, InstallationState
 from app.domain.installations.moving import Moving, Outcome, Retirement
 from app.domain.installations.site import site_access
@@ -78,14 +78,14 @@ def moving_at(worker, vault, sites):
 def call(database, vault):
     """A system call of Forge for an installation that is known: a sign of life with a token."""
 
-    def call(known, at):
+    def call(known, at, *, as_admitted=False):
         invocation = ForgeInvocation(
             installation_id=known.forge_installation, app_version="1.0.0", environment_type=known.environment,
             environment_id=None, module_type="core:endpoint", module_key="ep-cron", account_id=None,
             has_principal=False, cloud_id=known.cloud_id, site_url=None, api_base_url=f"{API}/ex/jira/{known.cloud_id}",
             license_active=None, context={}, token_id=uuid.uuid4().hex, issued_at=at, expires_at=at + 25 * SECOND,
         )  # fmt: skip
-        current = database.find_forge(known.forge_installation)
+        current = known if as_admitted else database.find_forge(known.forge_installation)
         SystemTokens(database, vault).keep(current, invocation, system_token=Secret("system"))
 
     return call
@@ -442,3 +442,17 @@ def test_the_status_shows_the_removed_and_those_that_wait(connect, lifecycle, bo
     assert standing(connect.tenant).holds is Holding.REMOVED
     waiting = [each for each in Standings(worker, Retirement(KEPT)).all() if each.tenant is None]
     assert {each.holds for each in waiting} <= {Holding.WAITING}
+
+
+def test_a_call_that_was_admitted_just_before_the_link_seals_nothing_for_the_tenant_that_was_left(
+    install_forge, moving_at, sites, connect, database, now, secrets, call
+):
+    forge = install_forge()
+    sites.client_keys[forge.cloud_id] = connect.client_key
+    admitted = database.find_forge(forge.forge_installation)
+    assert link(moving_at(now), forge, now=now).outcome is Outcome.LINKED
+    with pytest.raises(InstallationUnknown):
+        call(admitted, now + DAY, as_admitted=True)
+    assert secrets(forge.tenant) == []
+    call(admitted, now + DAY)
+    assert ("forge-token", str(forge.installation)) in secrets(connect.tenant)
