@@ -69,6 +69,7 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         "retire-connect",
         "29 2 * * *",
         lambda services, now: services.moving.retire(now=now),
+        Permission.INSTALL,
         "a secret that nobody needs is one that can only be stolen: it goes some time after a tenant moved to Forge",
     ),
     PeriodicJob(
