@@ -32,6 +32,7 @@ def render(*, app_key: str, base_url: str, cells: Sequence[Cell] = ()) -> dict[s
         "vendor": {"name": modules.VENDOR_NAME, "url": modules.VENDOR_URL},
         "authentication": {"type": "jwt"},
         "apiVersion": 1,
+        "enableLicensing": modules.IS_PAID,
         "apiMigrations": {"signed-install": True, "context-qsh": True, "gdpr": True},
         "scopes": ["READ"],
         "lifecycle": asdict(modules.LIFECYCLE),

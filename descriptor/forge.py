@@ -58,7 +58,7 @@ def render(*, app_id: str, cells: Sequence[Cell], migration: ConnectApp | None) 
             "id": app_id,
             "description": modules.DESCRIPTION,
             "runtime": {"name": "nodejs24.x"},
-            "licensing": {"enabled": True},
+            "licensing": {"enabled": modules.IS_PAID},
         },
         "permissions": {"scopes": list(_scopes())},
         "remotes": [_remote(cells)],

@@ -59,6 +59,8 @@ DESCRIPTION: Final = (
 )
 VENDOR_NAME: Final = "Pledge"
 VENDOR_URL: Final = "https://example.com"
+IS_PAID: Final = True
+"""Without it Atlassian says nothing of a licence (Forge), or `none` to everybody, as for every free app (Connect)."""
 
 LIFECYCLE: Final = Lifecycle(
     installed="/connect/installed",

@@ -175,7 +175,9 @@ def _adopt(site: Site, installation: Installation) -> None:
 
 def page_context(site: Site, issue: Issue | None) -> Json:
     """Return the `context` claim of a page's tokens."""
-    context: Json = {"license": {"active": True}, "url": {"displayUrl": site.display_url}}
+    context: Json = {"url": {"displayUrl": site.display_url}}
+    if site.license != "absent":
+        context["license"] = {"active": site.license == "active"}
     if issue is not None:
         jira = {"issue": {"id": issue.id, "key": issue.key}}
         context["jira"] = jira | {"project": {"id": issue.project.id, "key": issue.project.key}}
@@ -206,7 +208,9 @@ def fill(template: str, issue: Issue, *, opening: str = "{") -> str:
 def panel_url(site: Site, installation: Installation, *, module: Json, issue: Issue, person: Person) -> str:
     """Return the address of a panel for one person: context, host parameters and a signed token."""
     path = fill(module["target"]["url"], issue)
-    host = {"xdm_e": site.display_url, "xdm_c": f"channel-{module['key']}", "cp": "", "lic": "active"}
+    host = {"xdm_e": site.display_url, "xdm_c": f"channel-{module['key']}", "cp": ""}
+    if site.license != "absent":
+        host["lic"] = "active" if site.license == "active" else "none"
     path += ("&" if "?" in path else "?") + urlencode(host | {"cv": "1001.0.0"})
     context = page_context(site, None)
     claims = claims_for("GET", path, issuer=installation.client_key, sub=person.account_id, context=context)

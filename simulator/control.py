@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadRequest, Conflict, HTTPException, NotFound
 
 from simulator import connect
 from simulator.faults import Faults, FaultUnknown
-from simulator.forge_app import APP_ID
+from simulator.forge_app import APP_ID, LICENSES
 from simulator.forge_control import MAX_WAIT_SECONDS, ForgeControl
 from simulator.installations import Installation
 from simulator.issues import ValueUnknown
@@ -22,6 +22,9 @@ from simulator.site import Site, Unknown
 from simulator.world import World
 
 _ISSUE_KEYS = frozenset({"as", "project", "delete"})
+_CONTROLS = frozenset(
+    {"advance_seconds", "latency_seconds", "storm", "webhooks", "events", "browse", "reset", "jwks", "license"}
+)
 
 
 class Control:
@@ -94,14 +97,14 @@ class Control:
         """Move the clock, set faults (on `site`, or on all), open or close a project, or reset everything.
 
         Keys: site, advance_seconds, latency_seconds, storm, webhooks, events, reset,
-        browse {project, account, allowed}, jwks (rotate, drop, down, up).
+        browse {project, account, allowed}, jwks (rotate, drop, down, up), license (active, inactive, absent: of
+        the Connect app; that of a Forge app is changed by `PATCH /sites/{site}/forge`).
         """
         body = _body()
         sites = [self._world.site(body.pop("site"))] if "site" in body else list(self._world.sites.values())
-        known = {"advance_seconds", "latency_seconds", "storm", "webhooks", "events", "browse", "reset", "jwks"}
         advance = body.get("advance_seconds", 0)
-        if not body.keys() <= known or isinstance(advance, bool) or not isinstance(advance, int | float):
-            raise BadRequest(f"known are {', '.join(sorted(known))} and site; advance_seconds is a number")
+        if not body.keys() <= _CONTROLS or isinstance(advance, bool) or not isinstance(advance, int | float):
+            raise BadRequest(f"known are {', '.join(sorted(_CONTROLS))} and site; advance_seconds is a number")
         if body.get("reset"):
             self._world.advance(-self._world.offset_seconds)
             self._forge.change_keys("up")
@@ -114,12 +117,15 @@ class Control:
 
     def _set_faults(self, site: Site, body: Json) -> None:
         if body.get("reset"):
-            site.faults = Faults()
+            site.faults, site.license = Faults(), "active"
         if browse := body.get("browse"):
             if not isinstance(browse, dict) or browse.keys() != {"project", "account", "allowed"}:
                 raise BadRequest("browse is {project, account, allowed}")
             person = site.person(browse["account"])
             site.allow_browsing(browse["project"], person, allowed=bool(browse["allowed"]))
+        if body.get("license", site.license) not in LICENSES:
+            raise BadRequest(f"license is one of {', '.join(LICENSES)}")
+        site.license = body.get("license", site.license)
         site.faults.change(body)
         if not site.faults.webhooks.reorder:
             self._world.lanes[site.name].release()

@@ -188,9 +188,12 @@ class Rest:
         installation = self._site.installation or self._site.offered
         if installation is None or installation.descriptor.key != app_key:
             raise Refusal(404, "No such app.")
-        licence = {"active": True, "type": "COMMERCIAL", "evaluation": False}
         host = {"product": "Jira", "contacts": []}
-        return {"key": app_key, "version": "1.0.0", "state": "ENABLED", "host": host, "license": licence}
+        known: Json = {"key": app_key, "version": "1.0.0", "state": "ENABLED", "host": host}
+        if self._site.license != "absent":
+            active = self._site.license == "active"
+            known["license"] = {"active": active, "type": "COMMERCIAL", "evaluation": False}
+        return known
 
     def addon_property(self, app_key: str, name: str) -> Json:
         """Return the one property that Atlassian keeps: the client key that the app has had as a Connect app.

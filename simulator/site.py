@@ -44,6 +44,7 @@ class Site:
         self.project_admins = {"SEC": frozenset({"lead"}), "OPS": frozenset({"admin"})}
         self.issues: dict[str, Issue] = {}
         self.faults = Faults()
+        self.license = "active"  # what Connect says: active, inactive or absent (nothing)
         self.installation: Installation | None = None
         self.offered: Installation | None = None  # sent to the app, not yet accepted by it
         self.former: list[Installation] = []  # newest last

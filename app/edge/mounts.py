@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, g, request
 
+from app.domain.access.licence import require_licence
 from app.domain.access.roles import Permission as May
 from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.installations.model import CallerKind
 from app.edge import api, connect_lifecycle, connect_webhooks, forge_remote, public
-from app.edge.caller import config
+from app.edge.caller import caller, config
 from app.edge.gates import (
     Gate,
     by_scheme,
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 
 Guard = Callable[[LimitClass, View], View]
 
+_HOST_GATES = frozenset(
+    {open_to_all, signed_install, signed_request, forge_events, forge_lifecycle, forge_cron},
+)
+"""What changes something behind these is said by the host, whose facts are followed whatever a licence says."""
+
 
 @dataclass(frozen=True)
 class Mount:
@@ -52,11 +58,18 @@ class Mount:
     """What the caller's roles have to grant."""
     host: str = "any"
     """`connect`, `forge`: answers 404 where that host is off."""
+    without_licence: bool = False
+    """Export, erasure, disconnecting, reports: a lapsed licence holds nobody back from these."""
 
     @property
     def is_public(self) -> bool:
         """Whether anyone may see it."""
         return self.gate is open_to_all
+
+    @property
+    def needs_licence(self) -> bool:
+        """Whether a person changes something here, which ends with the licence: any method but GET, unless said."""
+        return self.method != "GET" and self.gate not in _HOST_GATES and not self.without_licence
 
     @property
     def endpoint(self) -> str:
@@ -134,6 +147,8 @@ def _admit(rows: Mapping[str, Mount]) -> None:
         raise NotFound
     mount.gate()
     refuse_at_the_door(mount.permission, _proven(mount))
+    if mount.needs_licence:
+        require_licence(caller())
 
 
 def _proven(mount: Mount) -> frozenset[Role]:

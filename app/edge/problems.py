@@ -14,6 +14,7 @@ from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.domain.access.decisions import NotConfirmed
+from app.domain.access.licence import LicenceLapsed
 from app.domain.access.roles import NotPermitted
 from app.domain.installations.admission import KeysUnavailable
 from app.domain.installations.operations import SecretTooShort
@@ -51,6 +52,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     TokenRefused: Problem(401, "token_invalid", "The token is missing or not valid here"),
     NotForThis: Problem(403, "not_for_this", "The token is valid, but not for this"),
     NotPermitted: Problem(403, "not_permitted", "Your role does not allow this"),
+    LicenceLapsed: Problem(403, "license_inactive", "The licence has lapsed: this can be read, but not changed"),
     NotMounted: Problem(403, "not_mounted", "Nobody may call this"),
     NotConfirmed: Problem(404, "not_found", "There is nothing here that you may see"),
     NotFound: Problem(404, "not_found", "There is nothing here that you may see"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import NewType
@@ -18,7 +18,7 @@ from typing import NewType
 import jwt
 
 from app.protocol import refusals, signatures, tokens
-from app.protocol.connect_qsh import CONTEXT_QSH, query_hash
+from app.protocol.connect_qsh import CONTEXT_QSH, query_hash, values_of
 
 UnverifiedIssuer = NewType("UnverifiedIssuer", str)
 """A client key that anybody may have written: good for finding the secret to check with, nothing else."""
@@ -53,7 +53,7 @@ class ConnectClaims:
     issued_at: datetime
     expires_at: datetime
     license_active: bool | None
-    """None where the token does not say: never the same as inactive."""
+    """None where neither token nor signed address says: never the same as inactive."""
     context: Mapping[str, object] = field(repr=False)
     """Signed, but its shape is documented nowhere and unchecked here."""
 
@@ -85,12 +85,15 @@ def verify_signed_request(
     """Proves that Jira signed this very request. Steps 1 to 7 of `_verify_hs256`, then
 
     8. `qsh` is the hash of method, raw target and base path; the fixed value of context tokens is refused by
-    name, because every script in our pages holds one.
+    name, because every script in our pages holds one. What the address says of the licence (`lic`) is covered by
+    that hash, and counts where the token is silent.
 
     Raises `TokenRefused`.
     """
     claims, qsh = _verify_hs256(request.token, key=key, audiences=audiences, now=now)
     _check_computed_qsh(qsh, request)  # 8
+    if claims.license_active is None:
+        return replace(claims, license_active=_license_in(request.raw_target))
     return claims
 
 
@@ -216,6 +219,11 @@ def _check_computed_qsh(stated: str, request: SignedRequest) -> None:
     computed = query_hash(request.method, request.raw_target, base_path=request.base_path)
     if not hmac.compare_digest(stated.encode(), computed.encode()):
         raise refusals.QshWrong
+
+
+def _license_in(signed_target: str) -> bool | None:
+    """Source: https://developer.atlassian.com/platform/marketplace/cloud-app-licensing/; said twice is not said."""
+    return {("active",): True, ("none",): False}.get(values_of("lic", signed_target))
 
 
 def _license_active(context: Mapping[str, object]) -> bool | None:

@@ -45,8 +45,23 @@ def canonical_request(method: str, raw_target: str, *, base_path: str = "") -> s
         raise TargetMalformed("method")
     if not _is_encodable(raw_target):
         raise TargetMalformed("target")
-    path, _, query = _SCHEME_AND_HOST.sub("", raw_target).partition("#")[0].partition("?")
+    path, query = _path_and_query(raw_target)
     return f"{method.upper()}&{_canonical_path(path, base_path.rstrip('/'))}&{_canonical_query(query)}"
+
+
+def values_of(name: str, raw_target: str) -> tuple[str, ...]:
+    """The values of a parameter, read exactly as they are hashed: another reading could be of what nobody signed."""
+    return tuple(value for each, value in _parameters(_path_and_query(raw_target)[1]) if each == name)
+
+
+def _path_and_query(raw_target: str) -> tuple[str, str]:
+    path, _, query = _SCHEME_AND_HOST.sub("", raw_target).partition("#")[0].partition("?")
+    return path, query
+
+
+def _parameters(query: str) -> list[tuple[str, str]]:
+    """Decoded by the rules of forms."""
+    return parse_qsl(query, keep_blank_values=True, encoding="utf-8", errors="replace", separator="&")
 
 
 def _canonical_path(path: str, base_path: str) -> str:
@@ -62,9 +77,9 @@ def _canonical_path(path: str, base_path: str) -> str:
 
 
 def _canonical_query(query: str) -> str:
-    """Decoded by the rules of forms, without `jwt`, encoded by RFC 3986, sorted by encoded name."""
+    """The parameters without `jwt`, encoded by RFC 3986, sorted by encoded name."""
     values_by_name: dict[str, list[str]] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True, encoding="utf-8", errors="replace", separator="&"):
+    for name, value in _parameters(query):
         values_by_name.setdefault(name, []).append(value)
     values_by_name.pop("jwt", None)
     encoded = sorted((quote(name, safe=""), values) for name, values in values_by_name.items())

@@ -1,6 +1,7 @@
 """The app as the wiring builds it, on a real database, with one installed site whose tokens tests can mint."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -92,34 +93,47 @@ def atlassian():
 
 
 @pytest.fixture(scope="module")
-def web(make_database, keyring_file, atlassian):
-    with make_database() as database, pytest.MonkeyPatch.context() as environment:
-        for name, value in {
-            "PROFILE": "development",
-            "BASE_URL": BASE_URL,
-            "KEYRING_FILE": str(keyring_file),
-            "DATABASE_URL": database.web,
-            "CONNECT_INSTALL_KEYS_URLS": f"{atlassian.control_url}/install-keys",
-            "SECURITY_CONTACT": "mailto:security@example.com",
-        }.items():
-            environment.setenv(f"PLEDGE_{name}", value)
-        environment.setattr(wiring.logs, "configure", lambda _: None)  # the log belongs to pytest here
-        app = wiring.web_app()
-        services = app.extensions["pledge.services"]
-        made = Web(app=app, database=database, simulator=atlassian, site_url=atlassian.site("genchi").url)
-        now = datetime.now(UTC).replace(microsecond=0)  # as a token says it
-        services.lifecycle.installed(
-            ConnectInstallBody(
-                key="io.pledge.app",
-                client_key=ClientKey(made.client_key),
-                base_url=made.site_url,
-                display_url=made.site_url,
-                cloud_id=None,
-                product_type="jira",
-                shared_secret=Secret(SECRET),
-            ),
-            InstallClaims(made.client_key, None, now, now),
-            now=now,
-        )
+def make_web(make_database, keyring_file, atlassian):
+    """A factory of apps with one installed site: `with make_web(FORGE_APP_ID=…) as web`."""
+
+    @contextmanager
+    def make(**settings):
+        with make_database() as database, pytest.MonkeyPatch.context() as environment:
+            for name, value in {
+                "PROFILE": "development",
+                "BASE_URL": BASE_URL,
+                "KEYRING_FILE": str(keyring_file),
+                "DATABASE_URL": database.web,
+                "CONNECT_INSTALL_KEYS_URLS": f"{atlassian.control_url}/install-keys",
+                "SECURITY_CONTACT": "mailto:security@example.com",
+                **settings,
+            }.items():
+                environment.setenv(f"PLEDGE_{name}", value)
+            environment.setattr(wiring.logs, "configure", lambda _: None)  # the log belongs to pytest here
+            app = wiring.web_app()
+            services = app.extensions["pledge.services"]
+            made = Web(app=app, database=database, simulator=atlassian, site_url=atlassian.site("genchi").url)
+            now = datetime.now(UTC).replace(microsecond=0)  # as a token says it
+            services.lifecycle.installed(
+                ConnectInstallBody(
+                    key="io.pledge.app",
+                    client_key=ClientKey(made.client_key),
+                    base_url=made.site_url,
+                    display_url=made.site_url,
+                    cloud_id=None,
+                    product_type="jira",
+                    shared_secret=Secret(SECRET),
+                ),
+                InstallClaims(made.client_key, None, now, now),
+                now=now,
+            )
+            yield made
+            services.database._engines.dispose()
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def web(make_web):
+    with make_web() as made:
         yield made
-        services.database._engines.dispose()

@@ -57,6 +57,41 @@ def test_a_licence_that_the_token_does_not_state_is_unknown(other_side, gates, c
     assert gates.script(other_side.hs256(other_side.claims(context=context))).license_active is None
 
 
+@pytest.mark.parametrize(
+    ("query", "active"),
+    [
+        ("lic=active", True),
+        ("lic=none", False),
+        ("lic=%6eone", False),
+        ("lic=expired", None),
+        ("lic=", None),
+        ("issueId=10042", None),
+        ("lic=none&lic=none", None),
+        ("lic=active&lic=none", None),
+        ("LIC=none", None),
+        ("lic=none#&lic=active", False),
+    ],
+)
+def test_the_signed_address_says_what_the_token_does_not_of_the_licence(other_side, gates, page_claims, query, active):
+    target = f"/connect/issue?{query}"
+    token = other_side.hs256(page_claims(context={}, qsh=hash_url("GET", target.partition("#")[0])))
+    assert gates.page(token, target=target).license_active is active
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_the_token_has_the_last_word_about_the_licence(other_side, gates, page_claims, stated):
+    said = "none" if stated else "active"
+    target = f"/connect/issue?lic={said}"
+    token = other_side.hs256(page_claims(context={"license": {"active": stated}}, qsh=hash_url("GET", target)))
+    assert gates.page(token, target=target).license_active is stated
+
+
+@pytest.mark.parametrize("said", ["active", "none"])
+def test_an_address_that_nobody_signed_says_nothing_of_the_licence(other_side, gates, said):
+    token = other_side.hs256(other_side.claims(context={}))
+    assert gates.script(token, target=f"/fragments/issue?lic={said}").license_active is None
+
+
 @pytest.mark.parametrize("sub", [..., None])
 def test_a_token_without_a_user_names_none(other_side, gates, sub):
     assert gates.script(other_side.hs256(other_side.claims(sub=sub))).account_id is None

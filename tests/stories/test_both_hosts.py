@@ -19,6 +19,9 @@ class InConnect:
     def remove(self):
         self.lifecycle("uninstall")
 
+    def licensed(self, state):
+        self.weather(license=state)
+
     def html(self, issue, *, account="developer"):
         return self.fragment(issue, account=account).text
 
@@ -50,6 +53,10 @@ class InForge:
 
     def remove(self):
         assert self.stack.forge("uninstall", self.name)["accepted"]
+
+    def licensed(self, state):
+        url = f"{self.stack.simulator.control_url}/sites/{self.name}/forge"
+        requests.patch(url, json={"license": state}, timeout=30).raise_for_status()
 
     def clocks(self, issue, *, account="developer"):
         return self.stack.invoke(f"/api/v1/issues/{issue}/clocks", account=account, issue=issue, site=self.name)
@@ -127,6 +134,26 @@ def test_a_site_installs_uses_leaves_and_comes_back(site):
     ]
 
 
+def test_a_lapsed_licence_leaves_everything_to_be_read_and_followed(site):
+    site.install()
+    issue = site.create(summary="Known before the licence lapsed", **site.cvss["high"])
+    site.tracked(issue)
+    site.licensed("inactive")
+    assert "Licence lapsed: read only" in site.html("SEC-1")
+    assert "Licence" not in site.html("SEC-1", account="outsider")
+    site.change(site.seeded.issue(issue).key, **site.cvss["critical"])
+    seen = site.eventually(issue, lambda seen: seen["severity"]["level"] == "critical")
+    assert site.due_at(seen) == site.bound(site.seeded.issue(issue), "critical")
+    new = site.create(summary="Reported after it", **site.cvss["low"])
+    assert site.due_at(site.tracked(new)) == site.bound(site.seeded.issue(new), "low")
+    for state in ("absent", "active"):
+        site.licensed(state)
+        assert "Licence" not in site.html("SEC-1")
+    site.licensed("inactive")
+    site.remove()  # nobody is held back from leaving
+    assert tuple(site.refusals()) == site.refused
+
+
 def test_both_hosts_show_the_same_bytes(used, make_stack):
     """The site has Pledge from both hosts, as during its move; whoever looks sees one and the same panel."""
     with make_stack() as stack:
@@ -135,7 +162,10 @@ def test_both_hosts_show_the_same_bytes(used, make_stack):
         connect.tracked("10001")
         forge.install()
         new = connect.create(project="OPS", issuetype="Task", labels=[])  # of a project that the outsider may see too
-        for issue, account in (("10001", "developer"), ("10001", "outsider"), ("10002", "admin"), (new, "developer")):
+        panels = (("10001", "developer"), ("10001", "outsider"), ("10002", "admin"), (new, "developer"))
+        for licence, issue, account in ((state, *panel) for state in ("active", "inactive") for panel in panels):
+            connect.licensed(licence)
+            forge.licensed(licence)
             first, other, again = (host.html(issue, account=account) for host in (connect, forge, connect))
             if first != again:  # a minute ended, or a first read was done, in between
                 first, other = (host.html(issue, account=account) for host in (connect, forge))

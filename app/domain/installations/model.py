@@ -157,6 +157,11 @@ class Caller:
     person_token: Secret | None = None
     """The person's own access to Jira, where it came along (Forge); used for this request and never stored."""
 
+    @property
+    def is_lapsed(self) -> bool:
+        """Whether the licence of the app has lapsed: people can read everything and change nothing."""
+        return self.licence_active is False
+
 
 def _origin(url: str) -> str:
     parts = urlsplit(url)

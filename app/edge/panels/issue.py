@@ -1,6 +1,7 @@
 """The issue panel: a page shell that is sent at once, and the fragment that follows when Jira has confirmed access."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
@@ -70,7 +71,7 @@ def _panel(who: Caller, issue: IssueId, key: str, *, at: datetime) -> IssuePanel
     except (JiraUnavailable, DatabaseUnavailable, VaultCannotAnswer) as failure:
         report(failure)
         return _unconfirmed(key, url)
-    return _shown(view, key=key, url=url, at=at)
+    return replace(_shown(view, key=key, url=url, at=at), read_only=who.is_lapsed)
 
 
 def _fragment_url(issue: IssueId, key: str) -> str:

@@ -160,7 +160,8 @@ class IssuePanel:
     """The issue panel: one fragment, `issue_panel.html`.
 
     `fragment_url`: where a fresh one is. `as_of`: when Jira was last read; `stale`: later tries failed.
-    `gone`: Jira answers 404 or 403 to the app; the clocks are kept. `trace_id`: of a failure on the way.
+    `gone`: Jira answers 404 or 403 to the app; the clocks are kept. `read_only`: the licence has lapsed.
+    `trace_id`: of a failure on the way.
     Raises `LeakingPanel` when facts are given for a reader who is not cleared to see them.
     """
 
@@ -173,6 +174,7 @@ class IssuePanel:
     as_of: datetime | None = None
     stale: bool = False
     gone: bool = False
+    read_only: bool = False
     trace_id: str | None = None
 
     def __post_init__(self) -> None:

@@ -118,6 +118,7 @@ SAMPLES = {
     "no_clock": panel("tracked"),
     "stale": panel("tracked", clock(State.RUNNING), stale=True),
     "gone": panel("tracked", clock(State.RUNNING), gone=True),
+    "read_only": panel("tracked", clock(State.RUNNING), read_only=True),
     "not_tracked": panel("not_tracked"),
     "unknown": panel("unknown"),
     "unconfirmed": panel("unconfirmed", trace_id=TRACE),

@@ -22,6 +22,7 @@ LANDMARK = {
     "two_clocks": ["Triage update, cycle 2", "Due in 100 min", "Due by the end of Fri 4 Dec", "priority in Jira"],
     "no_clock": ["No promise of the policy sets a date"],
     "stale": ["Data from an earlier time", "Sun 22 Nov 2026, 11:00 UTC", "due in 27 d"],
+    "read_only": ["Licence lapsed: read only", "are still followed", "High · due in 27 d"],
     "gone": ["Jira no longer shows this issue", "never a promise met", "due in 27 d"],
     "not_tracked": ["Not tracked", "security or vulnerability"],
     "unknown": ["Reading this issue from Jira…"],
