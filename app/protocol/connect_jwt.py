@@ -223,7 +223,13 @@ def _check_computed_qsh(stated: str, request: SignedRequest) -> None:
 
 def _license_in(signed_target: str) -> bool | None:
     """Source: https://developer.atlassian.com/platform/marketplace/cloud-app-licensing/; said twice is not said."""
-    return {("active",): True, ("none",): False}.get(values_of("lic", signed_target))
+    match values_of("lic", signed_target):
+        case ("active",):
+            return True
+        case ("none",):
+            return False
+        case _:
+            return None
 
 
 def _license_active(context: Mapping[str, object]) -> bool | None:

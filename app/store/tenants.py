@@ -5,12 +5,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import aliased
 
 from app.domain.identifiers import ClientKey, InstallationId, TenantId
 from app.domain.installations.model import Install, Tenant
 from app.domain.secrets import Purpose, Sealed, SecretMissing, SecretPlace, WrappedKey
 from app.store.tables import DataKeyRow, ForgeTokenRow, InstallationRow, RegistryConnect, SealedRow, TenantRow
 
+_CONNECT = aliased(InstallationRow)
+_FRAMING = (
+    select(func.array_cat(func.array_agg(_CONNECT.base_url), func.array_agg(_CONNECT.display_url)))
+    .where(
+        _CONNECT.tenant_id == TenantRow.tenant_id, _CONNECT.client_key.is_not(None), _CONNECT.uninstalled_at.is_(None)
+    )
+    .scalar_subquery()
+)
 VIEW_TENANT = (
     select(
         TenantRow.tenant_id,
@@ -22,6 +31,7 @@ VIEW_TENANT = (
         TenantRow.policy,
         func.coalesce(RegistryConnect.secret_version, ForgeTokenRow.version).label("secret_version"),
         ForgeTokenRow.expires_at,
+        _FRAMING.label("framing_urls"),
     )
     .join(
         InstallationRow,
@@ -260,4 +270,5 @@ def tenant_of(row: Row[*tuple[Any, ...]]) -> Tenant:
         policy=row.policy,
         secret_version=row.secret_version,
         token_expires_at=row.expires_at,
+        framing_urls=tuple(row.framing_urls or ()),
     )

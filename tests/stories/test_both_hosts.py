@@ -170,4 +170,6 @@ def test_both_hosts_show_the_same_bytes(used, make_stack):
             if first != again:  # a minute ended, or a first read was done, in between
                 first, other = (host.html(issue, account=account) for host in (connect, forge))
             assert first == other
+        policy = connect.page("SEC-1").headers["Content-Security-Policy"]
+        assert f"frame-ancestors {connect.seeded.url};" in policy  # Forge has another address for the same site
         assert connect.clocks("10001").json().keys() == forge.clocks("10001").json().keys()

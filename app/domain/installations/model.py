@@ -130,10 +130,12 @@ class Tenant:
     """Of the shared secret (Connect) or the system token (Forge); None = no token has come yet."""
     token_expires_at: datetime | None = None
     """Of the system token."""
+    framing_urls: tuple[str, ...] = ()
+    """Of the Connect installation, base and display URL, also while the tenant is reached through Forge already."""
 
     def frame_ancestors(self) -> tuple[str, ...]:
         """The origins that may frame our pages for this tenant: its own two, never a wildcard (custom domains)."""
-        return tuple(sorted({_origin(self.base_url), _origin(self.display_url)}))
+        return tuple(sorted({_origin(url) for url in self.framing_urls}))
 
 
 class CallerKind(StrEnum):
