@@ -53,6 +53,16 @@ def test_the_hourly_call_replaces_the_token_only_after_half_an_hour(running, ver
     tracked(running, "10001")
 
 
+def test_the_token_of_a_new_version_counts_at_once_because_the_old_one_may_lack_what_was_just_agreed_to(
+    running, version
+):
+    before = version()
+    assert running.forge("upgrade", app_version="2.0.0")["accepted"]
+    assert version() == before + 1
+    assert running.forge("cron")["accepted"]
+    assert version() == before + 1
+
+
 def test_a_call_without_a_token_takes_none_away(running, version):
     running.database.execute(AGE, "31 minutes", "31 minutes")
     before = version()

@@ -59,7 +59,8 @@ class SystemTokens:
             version = invocation.app_version if is_news else current.app_version
             uow.registry.save_forge(replace(current, seen_at=max(at, current.seen_at), app_version=version))
             known = uow.tenants.forge_token(registered.installation)
-            if system_token is not None and not _is_fresh(known, at):
+            # With a later version it always is taken: only that token carries what an administrator just agreed to.
+            if system_token is not None and (is_news or not _is_fresh(known, at)):
                 self._seal(uow, registered, system_token, version=1 if known is None else known[0] + 1, at=at)
                 if uow.issues.next_pending() is not None:
                     uow.enqueue("read-issues", registered.tenant)
