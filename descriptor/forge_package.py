@@ -49,8 +49,9 @@ def write(folder: Path, *, document: Mapping[str, Any], static: Path, tools: Pat
     for name in _SHARED:
         shutil.copyfile(static / name, bundle / name)
     with as_file(_SOURCES) as sources:
-        shutil.copyfile(sources / "index.html", bundle / "index.html")
         _bundle(sources / "shell.js", bundle, installed=installed)
+        # last, so that a bundle with its page is a whole one for whoever waits for it
+        shutil.copyfile(sources / "index.html", bundle / "index.html")
     (folder / "manifest.yml").write_text(to_yaml(document), encoding="utf-8")
 
 

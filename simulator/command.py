@@ -31,8 +31,8 @@ MANNERS = {"connect": ("connect",), "forge": ("forge",), "both": ("connect", "fo
 @click.option(
     "--forge-ui",
     metavar="FOLDER",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Custom UI bundle to frame: a folder with index.html, on the port after the sites'.",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Custom UI bundle to frame, on the port after the sites': a folder that has, or will have, an index.html.",
 )
 def simulator(
     *,

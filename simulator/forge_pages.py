@@ -44,7 +44,7 @@ def forge_panels(forge: Forge, world: World, *, issue: Issue, person: Person) ->
             "channel": channel,
             "origin": world.forge_ui_url,
             "sandbox": SANDBOX,
-            "url": f"{world.forge_ui_url}/{key}/index.html?{query}" if world.forge_ui else None,
+            "url": f"{world.forge_ui_url}/{key}/index.html?{query}" if world.has_forge_ui else None,
             "query": urlencode({"as": person.handle, "issue": issue.key}),
         }
     ]

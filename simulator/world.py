@@ -27,7 +27,7 @@ class World:
     """Everything there is. `epoch` is the instant that the ages of the first issues count back from.
 
     `api_url` is where Jira is reached by cloud id; `forge_ui` the folder of the Custom UI bundle, served at
-    `forge_ui_url`.
+    `forge_ui_url`, which may be made while the simulator runs.
     """
 
     def __init__(
@@ -63,6 +63,11 @@ class World:
         with self._lock:
             self._offset += timedelta(seconds=seconds)
             self._run_hourly()
+
+    @property
+    def has_forge_ui(self) -> bool:
+        """Say whether there is a Custom UI bundle to frame by now."""
+        return self.forge_ui is not None and (self.forge_ui / "index.html").is_file()
 
     @property
     def offset_seconds(self) -> float:

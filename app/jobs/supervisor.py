@@ -72,6 +72,7 @@ class Supervisor:
         self._grace_seconds = grace_seconds
         self._parent = os.getppid() if with_parent else None
         self._running: list[_Running] = []
+        self._needed: list[_Running] = []
         self._saying = threading.Lock()
         self._handlers = ExitStack()
 
@@ -93,8 +94,8 @@ class Supervisor:
 
         Raises `ChildNotReady`, or `ChildEnded` if this or an earlier child ends meanwhile.
         """
-        running = _Running(child, show=self._show)
-        self._running.append(running)
+        running = self._launch(child)
+        self._needed.append(running)
         deadline = time.monotonic() + child.ready_within_seconds
         while True:
             with suppress(TimeoutError):
@@ -103,16 +104,25 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise ChildNotReady(child.name, seconds=child.ready_within_seconds)
 
+    def start_beside(self, child: Child) -> None:
+        """Start work that ends by itself, and wait for nothing: neither its end nor its failure stops the others."""
+        self._launch(child)
+
     def wait(self) -> None:
         """Watch over the children until a signal comes; raises `ChildEnded` when one of them ends."""
         while True:
             self._check()
             time.sleep(_POLL_SECONDS)
 
+    def _launch(self, child: Child) -> _Running:
+        running = _Running(child, show=self._show)
+        self._running.append(running)
+        return running
+
     def _check(self) -> None:
         if self._parent not in (None, os.getppid()):
             raise KeyboardInterrupt
-        for running in self._running:
+        for running in self._needed:
             status = running.process.poll()
             if status is not None:
                 running.reader.join(_LAST_WORDS_SECONDS)

@@ -183,6 +183,27 @@ def test_an_earlier_child_that_ends_is_noticed_while_a_later_one_starts():
         run_together(web, program("import time; time.sleep(60)", name="worker", within_seconds=30))
 
 
+@pytest.mark.parametrize("status", [0, 1])
+def test_work_beside_the_children_ends_without_stopping_them_and_its_words_are_shown(status):
+    said = []
+    with Supervisor(say=said.append) as group:
+        group.start_beside(program(f"print('packed'); exit({status})", name="forge"))
+        group.start(program(POLITE))
+        group._running[0].process.wait(10)
+        interrupt_soon(signal.SIGINT)
+        group.wait()
+    assert sorted(said) == ["forge     | packed", "web       | ending", "web       | listening on port 8123"]
+
+
+def test_work_beside_the_children_is_stopped_with_all_that_it_started():
+    said = []
+    with Supervisor(say=said.append, grace_seconds=1) as group:
+        group.start_beside(program(WITH_A_GRANDCHILD, name="forge"))
+        grandchild = int(group._running[0].ready.result(10).string.split()[1])
+        assert alive(grandchild)
+    assert gone([grandchild], within_seconds=2)
+
+
 def test_a_child_that_never_says_it_is_ready_is_given_up():
     with pytest.raises(ChildNotReady, match=r"^web did not say within 0\.3 seconds"):
         run_together(program("import time; time.sleep(60)", within_seconds=0.3))

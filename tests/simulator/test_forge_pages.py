@@ -74,6 +74,15 @@ def test_without_a_bundle_the_page_says_how_to_get_one(simulator, forge):
     assert ("--forge-ui" in page, "<iframe" in page) == (True, False)
 
 
+def test_a_bundle_that_is_made_while_the_simulator_runs_is_shown_from_then_on(simulator, forge, tmp_path):
+    simulator.world.forge_ui = tmp_path / "panel"
+    page = f"{simulator.site('genchi').url}/browse/SEC-1"
+    assert "--forge-ui" in requests.get(page, timeout=5).text
+    simulator.world.forge_ui.mkdir()
+    (simulator.world.forge_ui / "index.html").write_text(BUNDLE)
+    assert "<iframe" in requests.get(page, timeout=5).text
+
+
 def test_the_bundle_is_served_with_the_bridge_and_a_policy_without_inline_scripts(bundle):
     page = requests.get(f"{bundle}/pledge-issue/index.html", timeout=5)
     assert '<HEAD lang="en"><script src="/bridge.js"></script>' in page.text

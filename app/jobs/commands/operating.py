@@ -140,10 +140,12 @@ def descriptor_forge(operations: Operations, *, migration: str | None, output: P
     """Write a folder for `forge deploy`: the manifest and the built pages. Needs Node."""
     manifest = operations.forge_manifest(moved_from_connect=migration)
     operations.write_forge_app(output, manifest)
+    own_faults = operations.forge_manifest_faults(manifest)
     if not check:
-        click.echo(f"wrote {output}; next: cd {output} && forge deploy")
+        hint = "not to be deployed: --check says why" if own_faults else f"next: cd {output} && forge deploy"
+        click.echo(f"wrote {output}; {hint}")
         return 0
-    faults = (*operations.forge_manifest_faults(manifest), *operations.validate_forge_app(output))
+    faults = (*own_faults, *operations.validate_forge_app(output))
     click.echo("\n".join(faults or ("valid",)))
     return 1 if faults else 0
 
