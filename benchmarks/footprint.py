@@ -31,9 +31,10 @@ def _run(folder: Path, *, measure: bool) -> float:
         [sys.executable, "-m", "app.wiring", "demo", *arguments], cwd=folder, stderr=subprocess.PIPE, text=True
     )
     try:
-        url = _ready_url(demo)
+        url = _await(demo, r"Ready\. Open (\S+)").group(1)
         seconds = time.monotonic() - began_at
         if measure:
+            _await(demo, r"forge +\| ")  # what it packs in the background is over
             _measure(demo.pid, url)
     finally:
         demo.terminate()
@@ -41,14 +42,14 @@ def _run(folder: Path, *, measure: bool) -> float:
     return seconds
 
 
-def _ready_url(demo: subprocess.Popen[str]) -> str:
+def _await(demo: subprocess.Popen[str], pattern: str) -> re.Match[str]:
     said = ""
     for line in demo.stderr:
         said += line
-        found = re.match(r"Ready\. Open (\S+)", line)
+        found = re.match(pattern, line)
         if found:
-            return found.group(1)
-    raise RuntimeError(f"the demo ended before it was ready:\n{said}")
+            return found
+    raise RuntimeError(f"the demo ended before it said {pattern!r}:\n{said}")
 
 
 def _measure(pid: int, url: str) -> None:

@@ -1,10 +1,11 @@
-"""A load generator: a few connections that send the same request again as soon as its answer is there."""
+"""A load generator: a few connections that each send a request as soon as the answer to the one before is there."""
 
 import asyncio
 import statistics
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,16 @@ class Load:
 
 def measure(url: str, *, headers: dict[str, str], seconds: float, connections: int = 8) -> Load:
     """Ask for `url` for that long; raises `RuntimeError` on any answer but 200."""
-    return asyncio.run(_measure(url, headers, seconds=seconds, connections=connections))
+    parts = urlsplit(url)
+    asked = _until(time.perf_counter() + seconds, _request("GET", parts, headers))
+    return asyncio.run(_measure(parts, asked, connections=connections))
+
+
+def measure_each(url: str, sent: Sequence[tuple[dict[str, str], bytes]], *, connections: int = 8) -> Load:
+    """POST each of these headers and bodies to `url` once; raises `RuntimeError` on any answer but 200."""
+    parts = urlsplit(url)
+    requests = [_request("POST", parts, headers, body) for headers, body in sent]
+    return asyncio.run(_measure(parts, iter(requests), connections=connections))
 
 
 def median(rounds: list[Load]) -> Load:
@@ -30,13 +40,20 @@ def median(rounds: list[Load]) -> Load:
     )
 
 
-async def _measure(url: str, headers: dict[str, str], *, seconds: float, connections: int) -> Load:
-    parts = urlsplit(url)
-    lines = [f"GET {parts.path}?{parts.query} HTTP/1.1", f"Host: {parts.netloc}"]
+def _request(method: str, parts: SplitResult, headers: dict[str, str], body: bytes = b"") -> bytes:
+    lines = [f"{method} {parts.path}?{parts.query} HTTP/1.1", f"Host: {parts.netloc}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
-    ends_at = time.perf_counter() + seconds
-    tasks = [_ask(parts.hostname, parts.port, request, ends_at=ends_at) for _ in range(connections)]
+    lines += [f"Content-Length: {len(body)}"] if body else []
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+def _until(ends_at: float, request: bytes) -> Iterator[bytes]:
+    while time.perf_counter() < ends_at:
+        yield request
+
+
+async def _measure(parts: SplitResult, requests: Iterator[bytes], *, connections: int) -> Load:
+    tasks = [_ask(parts.hostname, parts.port, requests) for _ in range(connections)]
     started_at = time.perf_counter()
     times = sorted(time for each in await asyncio.gather(*tasks) for time in each)
     elapsed = time.perf_counter() - started_at
@@ -47,10 +64,11 @@ async def _measure(url: str, headers: dict[str, str], *, seconds: float, connect
     )
 
 
-async def _ask(host: str, port: int, request: bytes, *, ends_at: float) -> list[float]:
+async def _ask(host: str, port: int, requests: Iterator[bytes]) -> list[float]:
+    """The seconds of each answer; the connections take their requests from one and the same iterator."""
     times = []
     reader, writer = await asyncio.open_connection(host, port)
-    while time.perf_counter() < ends_at:
+    for request in requests:
         began_at = time.perf_counter()
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")

@@ -20,6 +20,7 @@ from app.jobs.supervisor import Child, Supervisor
 from app.store.administration import provision, upgrade, urls_of
 from app.store.embedded import EmbeddedPostgres
 from app.vault.administration import create_keyring
+from simulator.forge_app import APP_ID
 from simulator.running import Simulator
 
 PROCESSES = 2
@@ -80,6 +81,9 @@ def running() -> Iterator[Running]:
             "PLEDGE_BASE_URL": f"http://127.0.0.1:{port}",
             "PLEDGE_KEYRING_FILE": str(folder / "keyring.json"),
             "PLEDGE_CONNECT_INSTALL_KEYS_URLS": f"{simulator.control_url}/install-keys",
+            "PLEDGE_FORGE_APP_ID": APP_ID,
+            "PLEDGE_FORGE_JWKS_URL": f"{simulator.control_url}/.well-known/jwks.json",
+            "PLEDGE_ATLASSIAN_API_URL": simulator.control_url,
             "PLEDGE_LOG_FORMAT": "json",
             # One person asks here as ten thousand do: counted as always, and not refused.
             "PLEDGE_RATE_LIMITS": ",".join(f"{name}=999999999" for name in rates(())),

@@ -97,7 +97,8 @@ def watched(browser):
     @contextmanager
     def open_(stack, key, *, account="developer", theme="light", site="genchi", expected=(), until="load", **context):
         site_url = stack.simulator.site(site).url
-        ours = tuple(f"{url}/" for url in (site_url, stack.simulator.control_url, stack.url))
+        world = stack.simulator.world
+        ours = tuple(f"{url}/" for url in (site_url, stack.simulator.control_url, world.forge_ui_url, stack.url))
         options = {"viewport": {"width": 1000, "height": 900}, "locale": "en-GB", "timezone_id": "Europe/Berlin"}
         with browser.new_context(reduced_motion="reduce", **options | context) as opened:
             tab = IssueTab(opened.new_page(), stack.url)
