@@ -56,9 +56,11 @@ def _measure(pid: int, url: str) -> None:
     with urlopen(url, timeout=30) as answer:  # noqa: S310  our own loopback server
         issue_page = answer.read().decode()
     panel_url = re.search(r'<iframe[^>]*\bsrc="([^"]+)"', issue_page).group(1).replace("&amp;", "&")
-    for _ in range(3):  # the first view asks for the issue to be read
+    for _ in range(30):  # the first view asks for the issue to be read
         with urlopen(panel_url, timeout=30) as answer:  # noqa: S310  the same
             panel = answer.read()
+        if b"due in" in panel:
+            break
         time.sleep(2)
     print(f"panel page: {len(panel)} bytes of HTML, {len(gzip.compress(panel))} compressed")
     print(f"memory of everything that `make run` starts: {pss_kib(pid) / 1024:.0f} MB (PSS)")

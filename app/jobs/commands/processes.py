@@ -12,7 +12,6 @@ import click
 from app.domain.installations.model import InstallationState
 from app.domain.operator import Operations
 from app.jobs.supervisor import Child, Supervisor
-from app.settings import DEVELOPMENT_FOLDER
 
 _WEB_PORT, _CONTROL_PORT, _SITE_PORT = 8000, 8100, 8101
 
@@ -87,7 +86,7 @@ Each site has Pledge twice, as a Connect and as a Forge app. Packing Forge's pag
 to build/forge. Reload when they are written, to see both panels side by side."""
 _PLEDGE = (sys.executable, "-m", "app.wiring")
 _FORGE_APP_ID = "ari:cloud:ecosystem::app/11111111-2222-4333-8444-555555555555"
-_FORGE_APP = DEVELOPMENT_FOLDER / "forge-app"
+_FORGE_APP = Path(".pledge") / "forge-app"
 _FORGE_PAGES = _FORGE_APP / "static" / "panel"
 _PACK = ("descriptor", "forge", "--output", str(_FORGE_APP))
 _SITES = ("genchi", "kencha", "genible")
