@@ -2,8 +2,10 @@
 
 import pytest
 
+from app.domain.access.roles import Permission
 from app.edge import mounts
 from app.edge.gates import by_scheme, context_token, forge_page
+from app.edge.limits import READS
 from app.edge.mounts import MOUNTS, Mount
 from simulator.forge_app import APP_ID, read_app
 from simulator.minting import forge_token
@@ -27,13 +29,13 @@ def export():
 def web(make_web, atlassian):
     """The product on both hosts, and two more routes of people: one changes something, the other is always allowed."""
     more = (
-        Mount("POST", "/fragments/change", PEOPLE, change),
-        Mount("POST", "/fragments/export", PEOPLE, export, without_licence=True),
+        Mount("POST", "/fragments/change", PEOPLE, READS, change, Permission.VIEW_OWN_ROLES),
+        Mount("POST", "/fragments/export", PEOPLE, READS, export, Permission.VIEW_OWN_ROLES, without_licence=True),
     )
     install = mounts.install
     keys = f"{atlassian.control_url}/.well-known/jwks.json"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mounts, "install", lambda app: install(app, (*MOUNTS, *more)))
+        patch.setattr(mounts, "install", lambda app, **guarded: install(app, (*MOUNTS, *more), **guarded))
         with make_web(FORGE_APP_ID=APP_ID, FORGE_JWKS_URL=keys, ATLASSIAN_API_URL=atlassian.control_url) as made:
             atlassian.world.forge[SITE].install(read_app({"app": "http://127.0.0.1:9"}, api_url=atlassian.control_url))
             yield made
@@ -110,6 +112,6 @@ def test_what_forge_says_is_followed_without_a_licence(web, forge, atlassian, ki
 
 
 def test_a_route_on_which_people_change_something_cannot_forget_the_licence():
-    rows = [Mount(method, "/any", PEOPLE, change) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")]
+    rows = [Mount(method, "/any", PEOPLE, READS, change, Permission.VIEW_OWN_ROLES) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")]
     assert [row.needs_licence for row in rows] == [False, True, True, True, True]
     assert [row.rule for row in MOUNTS if row.needs_licence] == []  # no screen of today changes anything
