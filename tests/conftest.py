@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import requests
+from hypothesis import HealthCheck, settings
 from redis import Redis, RedisError
 
 from app.store.administration import provision, upgrade, urls_of
@@ -29,6 +30,10 @@ from simulator.running import Simulator
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 READY_SECONDS = 30
+
+# How long an example takes is a matter of the machine and of what else it does: no test fails for that.
+settings.register_profile("pledge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pledge")
 
 
 def require(what, why):

@@ -71,27 +71,27 @@ class InstallClaims:
 
 def unverified_issuer(token: str) -> UnverifiedIssuer:
     """The client key that an HS256 token claims; raises `TokenRefused`."""
-    return UnverifiedIssuer(tokens.issuer(tokens.read_unverified(token, algorithm="HS256").claims))
+    return UnverifiedIssuer(tokens.issuer(tokens.read_plausible(token, algorithm="HS256").claims))
 
 
 def unverified_kid(token: str) -> str:
     """The key id that an RS256 token names, safe as one to three path segments; raises `TokenRefused`."""
-    return _kid(tokens.read_envelope(token, algorithm="RS256").header)
+    return _kid(tokens.read_plausible(token, algorithm="RS256").header)
 
 
 def verify_signed_request(
     request: SignedRequest, *, key: bytes, audiences: frozenset[str], now: datetime
 ) -> ConnectClaims:
-    """Proves that Jira signed this very request. Steps 1 to 7 of `_verify_hs256`, then
+    """Proves that Jira signed this very request. Steps 1 to 6 of `_verify_hs256`, then
 
-    8. `qsh` is the hash of method, raw target and base path; the fixed value of context tokens is refused by
+    7. `qsh` is the hash of method, raw target and base path; the fixed value of context tokens is refused by
     name, because every script in our pages holds one. What the address says of the licence (`lic`) is covered by
     that hash, and counts where the token is silent.
 
     Raises `TokenRefused`.
     """
     claims, qsh = _verify_hs256(request.token, key=key, audiences=audiences, now=now)
-    _check_computed_qsh(qsh, request)  # 8
+    _check_computed_qsh(qsh, request)  # 7
     if claims.license_active is None:
         return replace(claims, license_active=_license_in(request.raw_target))
     return claims
@@ -100,16 +100,16 @@ def verify_signed_request(
 def verify_context_token(
     request: SignedRequest, *, key: bytes, audiences: frozenset[str], now: datetime
 ) -> ConnectClaims:
-    """Proves which user of which site a page of ours runs for. Steps 1 to 7 of `_verify_hs256`, then
+    """Proves which user of which site a page of ours runs for. Steps 1 to 6 of `_verify_hs256`, then
 
-    8. `qsh` is exactly `CONTEXT_QSH`: a token for one request of Jira, which travels in a URL, is not
+    7. `qsh` is exactly `CONTEXT_QSH`: a token for one request of Jira, which travels in a URL, is not
     accepted here.
 
     The token names no request and no permission: whatever the URL asks for must be checked against the
     account. Raises `TokenRefused`.
     """
     claims, qsh = _verify_hs256(request.token, key=key, audiences=audiences, now=now)
-    if not hmac.compare_digest(qsh.encode(), CONTEXT_QSH.encode()):  # 8
+    if not hmac.compare_digest(qsh.encode(), CONTEXT_QSH.encode()):  # 7
         raise refusals.ContextTokenRequired
     return claims
 
@@ -117,23 +117,23 @@ def verify_context_token(
 def _verify_hs256(token: str, *, key: bytes, audiences: frozenset[str], now: datetime) -> tuple[ConnectClaims, str]:
     """The proven claims and `qsh`, which the caller compares.
 
-    1. Form and header (`tokens.read_envelope`), algorithm HS256. 2. Signature under a secret of 32 bytes or
-    more. 3. `iss` is a short printable text. 4. `iat`, `exp`, `nbf` (`tokens.life`). 5. `aud`, where present,
-    is ours. 6. `sub`, where present, has the form of an account id. 7. `qsh` is present.
+    1. Form, header, issuer and stated life (`tokens.read_plausible`), algorithm HS256. 2. Signature under a secret
+    of 32 bytes or more. 3. It is alive (`tokens.life`). 4. `aud`, where present, is ours. 5. `sub`, where
+    present, has the form of an account id. 6. `qsh` is present.
 
     Ledger. Verified: iss (by the choice of key), iat, exp, nbf, aud, qsh. Required but not verifiable: none.
     Optional: sub, context.license.active, aud (Jira leaves it out), nbf. Knowingly unchecked: the rest of
     context. Knowingly ignored: every other claim.
     """
-    unverified = tokens.read_unverified(token, algorithm="HS256")  # 1
+    unverified = tokens.read_plausible(token, algorithm="HS256")  # 1
     signatures.check_hs256(unverified.envelope, key=key)  # 2
     claims = unverified.claims
-    client_key = tokens.issuer(claims)  # 3
-    issued_at, expires_at = tokens.life(claims, now=now)  # 4
-    if "aud" in claims:  # 5
+    client_key = tokens.issuer(claims)
+    issued_at, expires_at = tokens.life(claims, now=now)  # 3
+    if "aud" in claims:  # 4
         _check_audience(claims["aud"], audiences)
-    account_id = tokens.optional_text_claim(claims, "sub", form=tokens.ACCOUNT_ID)  # 6
-    qsh = tokens.text_claim(claims, "qsh")  # 7
+    account_id = tokens.optional_text_claim(claims, "sub", form=tokens.ACCOUNT_ID)  # 5
+    qsh = tokens.text_claim(claims, "qsh")  # 6
     context = tokens.object_claim(claims, "context")
     proven = ConnectClaims(
         client_key=client_key,
@@ -151,10 +151,10 @@ def verify_signed_install(
 ) -> InstallClaims:
     """Proves that Atlassian tells us of an installation. Raises `TokenRefused`.
 
-    1. Form and header (`tokens.read_envelope`), algorithm RS256. 2. `kid` is present and of a safe form. 3.
-    Signature under a plain RSA public key of 2048 bits or more. 4. `iss` is a short printable text. 5. `iat`,
-    `exp`, `nbf` (`tokens.life`). 6. `aud` is present and ours. 7. `sub`, where present, has the form of an
-    account id. 8. `qsh` is the hash of the request.
+    1. Form, header, issuer and stated life (`tokens.read_plausible`), algorithm RS256. 2. `kid` is present and of
+    a safe form. 3. Signature under a plain RSA public key of 2048 bits or more. 4. It is alive (`tokens.life`).
+    5. `aud` is present and ours. 6. `sub`, where present, has the form of an account id. 7. `qsh` is the hash
+    of the request.
 
     Not here: fetching the key; `iss == body.clientKey` and `body.key == our app key`, without which a genuine
     token of an attacker's own site installs a secret of his for another (the caller has the body); the order
@@ -163,17 +163,17 @@ def verify_signed_install(
     Ledger. Verified: iss (by Atlassian's signature), iat, exp, nbf, aud, qsh. Optional: sub, nbf. Knowingly
     ignored: context and every other claim.
     """
-    unverified = tokens.read_unverified(request.token, algorithm="RS256")  # 1
+    unverified = tokens.read_plausible(request.token, algorithm="RS256")  # 1
     _kid(unverified.header)  # 2
     signatures.check_rs256(unverified.envelope, public_key_pem=public_key_pem)  # 3
     claims = unverified.claims
-    client_key = tokens.issuer(claims)  # 4
-    issued_at, expires_at = tokens.life(claims, now=now)  # 5
-    if "aud" not in claims:  # 6
+    client_key = tokens.issuer(claims)
+    issued_at, expires_at = tokens.life(claims, now=now)  # 4
+    if "aud" not in claims:  # 5
         raise refusals.ClaimMissing("aud")
     _check_audience(claims["aud"], audiences)
-    account_id = tokens.optional_text_claim(claims, "sub", form=tokens.ACCOUNT_ID)  # 7
-    _check_computed_qsh(tokens.text_claim(claims, "qsh"), request)  # 8
+    account_id = tokens.optional_text_claim(claims, "sub", form=tokens.ACCOUNT_ID)  # 6
+    _check_computed_qsh(tokens.text_claim(claims, "qsh"), request)  # 7
     return InstallClaims(client_key, account_id, issued_at, expires_at)
 
 

@@ -59,7 +59,7 @@ class ForgeInvocation:
 
 def unverified_fit_kid(token: str) -> str:
     """The key id that the token names, opaque and printable; raises `TokenRefused`."""
-    return _kid(tokens.read_envelope(token, algorithm="RS256").header)
+    return _kid(tokens.read_plausible(token, algorithm="RS256").header)
 
 
 def verify_invocation(
@@ -76,18 +76,18 @@ def verify_invocation(
     `keys`: kid to PEM public key (`signatures.read_key_set`). `app_id`: the app's full ARI. `environments`:
     accepted values of `app.environment.type`. `api_url`: where Jira is reached by cloud id.
 
-    1. Size, three segments. 2. Header: RS256, `kid`, nothing critical. 3. No Isolated Cloud label: its keys
-    live elsewhere. 4. The key of that kid. 5. Signature. 6. `iss` exact. 7. `aud` one text, exactly the app's
-    ARI; a list is refused. 8. `exp`, `nbf`, `iat` present, times right. 9. Claims that name the same thing
-    agree (`_read_invocation`). 10. Environment accepted: DEVELOPMENT, STAGING and PRODUCTION share one `aud`. 11.
-    `apiBaseUrl` below `api_url`: tokens are sent there.
+    1. Form, issuer and stated life (`tokens.read_plausible`). 2. Header: RS256, `kid`, nothing critical. 3. No
+    Isolated Cloud label: its keys live elsewhere. 4. The key of that kid. 5. Signature. 6. `iss` exact. 7.
+    `aud` one text, exactly the app's ARI; a list is refused. 8. `exp`, `nbf`, `iat` present, times right. 9.
+    Claims that name the same thing agree (`_read_invocation`). 10. Environment accepted: DEVELOPMENT, STAGING
+    and PRODUCTION share one `aud`. 11. `apiBaseUrl` below `api_url`: tokens are sent there.
 
     Not here: the Authorization header (edge); fetching keys (outbound); 12 route binding
     (`require_system_call`, `require_ui_call`); 13 object, 14 installation, 15 licence, 16 replay (domain).
 
     Raises `TokenRefused` (1 to 9) or `NotForThis` (10, 11).
     """
-    unverified = tokens.read_unverified(token, algorithm="RS256")  # 1, 2
+    unverified = tokens.read_plausible(token, algorithm="RS256")  # 1, 2
     kid = _kid(unverified.header)
     claims = unverified.claims
     if claims.get("icLabel") is not None:  # 3

@@ -71,6 +71,18 @@ def read_unverified(token: str, *, algorithm: Algorithm) -> UnverifiedToken:
     return UnverifiedToken(envelope, Unverified(read_json_object(envelope.payload)))
 
 
+def read_plausible(token: str, *, algorithm: Algorithm) -> UnverifiedToken:
+    """As `read_unverified`, with everything that can be refused without a key: what no honest token lacks.
+
+    1. Form and header (`read_envelope`). 2. The payload is a JSON object. 3. `iss` is fit to be looked up. 4. `iat`
+    and `exp` are there and not too far apart (`stated_life`). Raises `TokenRefused`.
+    """
+    unverified = read_unverified(token, algorithm=algorithm)  # 1, 2
+    issuer(unverified.claims)  # 3
+    stated_life(unverified.claims)  # 4
+    return unverified
+
+
 def read_envelope(token: str, *, algorithm: Algorithm) -> Envelope:
     """A compact JWS (RFC 7515 §7.1) taken apart; raises `TokenRefused`.
 
@@ -213,16 +225,27 @@ def issuer(claims: Unverified) -> str:
     return value
 
 
-def life(claims: Mapping[str, object], *, now: datetime) -> tuple[datetime, datetime]:
-    """`iat` and `exp` of a token that is alive at `now` (aware), give or take `LEEWAY_SECONDS`.
+def stated_life(claims: Mapping[str, object]) -> tuple[float, float, float]:
+    """When the token says that it begins, was issued and ends, in seconds since 1970; never more than we allow.
 
-    `nbf` is obeyed where it is present. Raises `ClaimMissing`, `ClaimMalformed`, `TokenLifeNotAllowed`,
-    `TokenExpired` or `TokenNotYetValid`.
+    Needs neither a key nor a clock, so it is asked before anything is looked up, fetched or computed for a
+    stranger. `nbf` is obeyed where it is present. Raises `ClaimMissing`, `ClaimMalformed` or
+    `TokenLifeNotAllowed`.
     """
-    issued, expires, present = _seconds(claims, "iat"), _seconds(claims, "exp"), unix_seconds(now)
+    issued, expires = _seconds(claims, "iat"), _seconds(claims, "exp")
     begins = max(issued, _seconds(claims, "nbf")) if "nbf" in claims else issued
     if not 0 < expires - issued <= MAX_LIFE_SECONDS:
         raise refusals.TokenLifeNotAllowed
+    return begins, issued, expires
+
+
+def life(claims: Mapping[str, object], *, now: datetime) -> tuple[datetime, datetime]:
+    """`iat` and `exp` of a token that is alive at `now` (aware), give or take `LEEWAY_SECONDS`.
+
+    Raises what `stated_life` raises, `TokenExpired` or `TokenNotYetValid`.
+    """
+    begins, issued, expires = stated_life(claims)
+    present = unix_seconds(now)
     if present >= expires + LEEWAY_SECONDS:
         raise refusals.TokenExpired
     if present < begins - LEEWAY_SECONDS:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections import Counter
 from copy import copy, deepcopy
 from pathlib import Path
 
@@ -25,33 +26,34 @@ KEY = Plain(bytes(range(7, 39)))
 _WYCHEPROOF = Path(__file__).parents[1] / "vectors" / "wycheproof" / "aes_gcm_test.json"
 
 
+DEVIATION = "our format has 12 bytes of nonce, in the one place (NIST SP 800-38D §5.2.1.1 recommends that size)"
+"""Why 113 valid vectors do not open: 96 bits is the only size of nonce that can be written down. Every other vector,
+of all three sizes of key, is met."""
+
+
 def _vectors():
     groups = json.loads(_WYCHEPROOF.read_text())["testGroups"]
-    return [test for group in groups if (group["keySize"], group["ivSize"]) == (256, 96) for test in group["tests"]]
-
-
-def _message(vector) -> bytes:
-    return bytes.fromhex(vector["iv"] + vector["ct"] + vector["tag"])
-
-
-def _of_result(result: str):
-    return [pytest.param(vector, id=f"tc{vector['tcId']}") for vector in _vectors() if vector["result"] == result]
+    return [
+        pytest.param(test, group["ivSize"], id=f"tc{test['tcId']}-{test['comment']}")
+        for group in groups
+        for test in group["tests"]
+    ]
 
 
 def test_the_published_vectors_are_there():
-    assert [len(_of_result(result)) for result in ("valid", "invalid")] == [39, 27]
+    found = Counter((vector["result"], nonce_bits == 96) for vector, nonce_bits in (v.values for v in _vectors()))
+    assert found == {("valid", True): 116, ("invalid", True): 81, ("valid", False): 113, ("invalid", False): 6}
 
 
-@pytest.mark.parametrize("vector", _of_result("valid"))
-def test_a_valid_wycheproof_vector_decrypts_to_its_message(vector):
-    plain = decrypt(_message(vector), key=Plain(bytes.fromhex(vector["key"])), bound_to=bytes.fromhex(vector["aad"]))
-    assert plain.reveal().hex() == vector["msg"]
-
-
-@pytest.mark.parametrize("vector", _of_result("invalid"))
-def test_an_invalid_wycheproof_vector_is_refused(vector):
+@pytest.mark.parametrize(("vector", "nonce_bits"), _vectors())
+def test_a_wycheproof_vector_is_met_or_deviates_by_its_nonce(vector, nonce_bits):
+    message = bytes.fromhex(vector["iv"] + vector["ct"] + vector["tag"])
+    key, binding = Plain(bytes.fromhex(vector["key"])), bytes.fromhex(vector["aad"])
+    if vector["result"] == "valid" and nonce_bits == 96:
+        assert decrypt(message, key=key, bound_to=binding).reveal().hex() == vector["msg"]
+        return
     with pytest.raises(DoesNotDecrypt):
-        decrypt(_message(vector), key=Plain(bytes.fromhex(vector["key"])), bound_to=bytes.fromhex(vector["aad"]))
+        decrypt(message, key=key, bound_to=binding)
 
 
 @given(st.binary(), st.binary(), st.binary(min_size=32, max_size=32))
