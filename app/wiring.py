@@ -26,6 +26,7 @@ from app.domain.installations.moving import Moving, Retirement
 from app.domain.installations.operations import Lifecycle, LifecycleRules
 from app.domain.installations.site import site_access
 from app.domain.installations.standing import Standings
+from app.domain.ports import DatabaseUnavailable
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.services import Services
 from app.domain.tracking.operations import Following
@@ -143,8 +144,18 @@ def _is_ready(vault: Door, database: SqlDatabase) -> bool:
     elif not database.is_current():
         log.warning("not ready", extra={"code": "database_unavailable_or_not_migrated"})
     else:
-        return True
+        return _keeps_tenants_apart(database)
     return False
+
+
+def _keeps_tenants_apart(database: SqlDatabase) -> bool:
+    try:
+        broken = database.broken_rules()
+    except DatabaseUnavailable:
+        broken = ("database_unavailable",)
+    for rule in broken:
+        log.warning("not ready", extra={"code": rule})
+    return not broken
 
 
 def lifecycle_rules(settings: Settings) -> LifecycleRules:

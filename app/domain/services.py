@@ -31,4 +31,4 @@ class Services:
     views: IssueViews
     database: Database
     is_ready: Callable[[], bool]
-    """Whether the database is there and migrated and the keyring opens; the log says what is not."""
+    """Whether the database is there, migrated and in order, and the keyring opens; the log says what is not."""

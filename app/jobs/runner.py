@@ -1,5 +1,6 @@
 """Runs the jobs: procrastinate's worker, with a guard for what it does not survive by itself.
 
+* Nothing is worked on before this process is ready: database migrated, catalogue in order, keyring open.
 * A job that raises is asked for again with growing delay, and ends as failed, in sight of `pledge jobs failed`.
 * A job whose worker was killed is given back to the queue once the worker's heartbeat is too old.
 * The worker ends with success when its connection is lost (procrastinate 3.10): it is started again.
@@ -91,7 +92,8 @@ class Worker:
             # Its own patience is longer than ours with a process that shows no sign of life.
             async with asyncio.timeout(OPEN_SECONDS):
                 await self._app.open_async()
-            await self._work()
+            if await asyncio.to_thread(self._services.is_ready):
+                await self._work()
         finally:
             # Also when it could not be opened: it would take itself for open the next time.
             await self._app.close_async()

@@ -3,11 +3,11 @@
 What nobody wrote down is a finding, so that a table or grant that somebody forgot, or slipped in, is found.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy import Connection, MetaData, text
 
-from app.store.catalogue_rules import COLUMNS, GRANTED, POLICIES, RULES, SEQUENCES
+from app.store.catalogue_rules import COLUMNS, DATA_RULES, GRANTED, LISTING_RULES, POLICIES, RULES, SEQUENCES
 from app.store.row_security import BACKUP, GRANTS, OWNER, POLICY, POLICY_NAME, WEB, WORKER
 
 _SCHEMAS = ("app", "registry", "jobs")
@@ -23,13 +23,27 @@ _QUEUE_COLUMNS = {
 
 def findings(connection: Connection, *, expected: MetaData) -> tuple[str, ...]:
     """Every violation, as a sentence; `expected` holds the tables that this code knows."""
+    return (
+        *structure_findings(connection),
+        *listing_findings(connection, expected=expected),
+        *_broken(connection, DATA_RULES),
+    )
+
+
+def structure_findings(connection: Connection) -> tuple[str, ...]:
+    """What must never be, in this version of the schema or a later one."""
+    return (*_broken(connection, RULES), *_policies(connection))
+
+
+def listing_findings(connection: Connection, *, expected: MetaData) -> tuple[str, ...]:
+    """What nobody wrote down, or wrote down and is not there."""
+    return (*_broken(connection, LISTING_RULES), *_columns(connection, expected), *_grants(connection))
+
+
+def _broken(connection: Connection, rules: Mapping[str, str]) -> Iterator[str]:
     names = {"web": WEB, "worker": WORKER, "owner": OWNER, "backup": BACKUP}
-    found = [
-        f"{rule}: {thing}"
-        for rule, query in RULES.items()
-        for thing in connection.execute(text(query), names).scalars()
-    ]
-    return (*found, *_policies(connection), *_columns(connection, expected), *_grants(connection))
+    for rule, query in rules.items():
+        yield from (f"{rule}: {thing}" for thing in connection.execute(text(query), names).scalars())
 
 
 def _policies(connection: Connection) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Where transactions come from: one engine per process and role."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from app.store.db import db
 from app.store.queue import Queue
 from app.store.reading import Reading
 from app.store.revision import newest_revision, stored_revision
+from app.store.start_check import StartCheck
 from app.store.unit_of_work import SqlUnitOfWork
 
 _SESSION = " ".join(
@@ -79,6 +81,7 @@ class SqlDatabase:
     def __init__(self, engines: Engines, *, clock: Callable[[], datetime]) -> None:
         self._engines = engines
         self._reading = Reading(engines.reading)
+        self._start_check = StartCheck(engines.writing)
         self._clock = clock
         self._queue = Queue()
 
@@ -120,6 +123,15 @@ class SqlDatabase:
                 return stored is not None and stored >= newest_revision()
         except (DatabaseUnavailable, DBAPIError):
             return False
+
+    def broken_rules(self) -> tuple[str, ...]:
+        """The rules of tenancy that the catalogue broke when this process began, each once, as codes for the log.
+
+        Raises `DatabaseUnavailable`.
+        """
+        with _available():
+            found = self._start_check.findings()
+        return tuple(dict.fromkeys(re.sub(r"\W+", "_", finding.partition(":")[0]) for finding in found))
 
 
 @contextmanager

@@ -95,6 +95,17 @@ def test_a_database_at_another_version_is_not_ready(own_web, database):
     assert is_unavailable(client)
 
 
+def test_a_database_that_lets_tenants_see_each_other_is_not_ready_and_the_log_says_by_which_rule(
+    own_web, database, caplog
+):
+    client, _ = own_web
+    database.execute("ALTER TABLE app.issues NO FORCE ROW LEVEL SECURITY; GRANT TRUNCATE ON app.issues TO pledge_web")
+    with caplog.at_level("WARNING", logger="pledge"):
+        assert is_unavailable(client)
+    codes = [record.code for record in caplog.records]
+    assert codes == ["row_security_is_not_enabled_and_forced", "granted_but_not_written_down"]
+
+
 @pytest.mark.usefixtures("own_web")
 def test_a_database_that_does_not_answer_is_not_ready(monkeypatch):
     monkeypatch.setenv("PLEDGE_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/none")

@@ -6,6 +6,8 @@ from itertools import count
 
 import pytest
 from flask import Flask
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from app.domain.audit.entry import Action, AuditEvent
 from app.domain.clocks.model import Event, EventKind
@@ -13,6 +15,7 @@ from app.domain.identifiers import ClientKey, IssueId
 from app.domain.installations.model import Install, InstallationState, Registered
 from app.domain.tracking.model import IssueRecord, Tracking
 from app.store.database import SqlDatabase, open_engines
+from app.store.start_check import StartCheck
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 ADDED = AuditEvent(Action.INSTALLATION_ADDED, "atlassian", "installation/1")
@@ -48,6 +51,17 @@ def open_store():
             return SqlDatabase(engine, clock=clock)
 
         yield opened
+
+
+@pytest.fixture
+def starting():
+    """What a process finds when it starts on a database with that URL."""
+
+    def starting(url):
+        engine = create_engine(url, poolclass=NullPool)
+        return StartCheck(engine).findings()
+
+    return starting
 
 
 @pytest.fixture(scope="module")

@@ -163,10 +163,11 @@ def test_a_migrated_database_has_no_findings(database):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_deliberate_mistake_is_caught(database, mistake):
+def test_a_deliberate_mistake_is_caught_by_the_owner_and_by_a_web_process_at_its_start(database, starting, mistake):
     statements, finding = MISTAKES[mistake]
     database.execute(statements)
     assert finding in "\n".join(findings(database))
+    assert finding in "\n".join(starting(database.web)) or mistake == "a job that carries data"
 
 
 def test_a_database_behind_the_code_is_said_to_be_behind_and_nothing_else(database):

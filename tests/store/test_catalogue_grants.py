@@ -129,6 +129,11 @@ ROLE_MISTAKES = {
         "REVOKE pg_read_all_data FROM pledge_worker",
         "a role is a member of another role: pledge_worker is a member of pg_read_all_data",
     ),
+    "the owner is a member of a superuser": (
+        "GRANT postgres TO pledge_owner",
+        "REVOKE postgres FROM pledge_owner",
+        "a role is a member of another role: pledge_owner is a member of postgres",
+    ),
     "the web begins with a tenant": (
         "ALTER ROLE pledge_web SET app.tenant = 1",
         "ALTER ROLE pledge_web RESET app.tenant",
@@ -149,19 +154,21 @@ def spoilt(make_database):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_deliberate_mistake_is_caught(database, mistake):
+def test_a_deliberate_mistake_is_caught_by_the_owner_and_by_a_web_process_at_its_start(database, starting, mistake):
     statements, finding = MISTAKES[mistake]
     database.execute(statements)
     assert finding in "\n".join(check(database.owner))
+    assert finding in "\n".join(starting(database.web))
 
 
 @pytest.mark.parametrize("mistake", ROLE_MISTAKES)
-def test_a_role_with_too_much_power_is_caught(spoilt, mistake):
+def test_a_role_with_too_much_power_is_caught(spoilt, starting, mistake):
     """Roles belong to the server, not to a database, so each mistake is undone."""
     spoil, mend, finding = ROLE_MISTAKES[mistake]
     spoilt.execute(spoil)
     try:
         assert finding in check(spoilt.owner)
+        assert finding in starting(spoilt.worker)
     finally:
         spoilt.execute(mend)
     assert check(spoilt.owner) == ()
