@@ -138,6 +138,9 @@ class ForgeAdmission:
         known = self.database.find_forge(invocation.installation_id)
         if known is None:
             known = self._first_contact(invocation, system_token, now=now)
+        if (known.cloud_id, known.environment) != (invocation.cloud_id, invocation.environment_type):
+            # One installation is of one site and environment for good: a token that names another mixes two tenants.
+            raise InstallationUnknown
         if known.state is InstallationState.SUSPENDED:
             known = self._back(known, invocation, now=now)
         if known.state is not InstallationState.ACTIVE:

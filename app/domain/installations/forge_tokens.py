@@ -21,7 +21,7 @@ _SEEN_EVERY = timedelta(hours=1)
 
 
 class InstallationUnknown(NotForThis):
-    """This installation was removed; only a new one is accepted."""
+    """This installation was removed, or is another site's; only a new one is accepted."""
 
     code = "unknown_installation"
 
