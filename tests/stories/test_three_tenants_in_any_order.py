@@ -1,0 +1,326 @@
+"""Three sites, every route and every job, in any order: what one does changes only its own rows and shows only its own.
+
+The web process is the real one, as the web role; jobs run as the worker role; hypothesis chooses what happens next.
+"""
+
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+import requests
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from app import wiring
+from app.domain.ports import JiraUnavailable
+from app.edge.mounts import MOUNTS
+from app.jobs.schedule import SCHEDULE, TENANT_JOBS
+
+SITES = ("genchi", "kencha", "genible")
+VECTORS = {
+    "genchi": "CVSS:3.1/AV:P/AC:H/PR:H/UI:R/S:C/C:L/I:L/A:N",
+    "kencha": "CVSS:3.1/AV:P/AC:H/PR:H/UI:R/S:C/C:L/I:N/A:L",
+    "genible": "CVSS:3.1/AV:P/AC:H/PR:H/UI:R/S:C/C:N/I:L/A:L",
+}
+"""A canary that we do store and show; each site has an issue of the same id and key with its own."""
+PUBLIC = ("/atlassian-connect.json", "/healthz", "/readyz", "/.well-known/security.txt", "/static/pledge.css")
+LOOKS = (
+    "/connect/issue?issueId={id}&issueKey={key}&projectId=10000",
+    "/fragments/issue?issueId={id}&issueKey={key}",
+    "/api/v1/issues/{id}/clocks",
+    "/api/v1/issues/{key}/clocks",
+)
+OWNED = """SELECT table_schema, table_name FROM information_schema.columns WHERE column_name = 'tenant_id'
+    AND table_schema IN ('app', 'registry') ORDER BY 1, 2"""
+ROWS = "SELECT tenant_id, '{0} ' || t::text FROM {0} t"
+QUEUED = "SELECT (args ->> 'tenant')::bigint, 'job ' || t::text FROM jobs.procrastinate_jobs t WHERE args ? 'tenant'"
+
+DRIVEN_BY = {
+    "GET /atlassian-connect.json": "anybody_asks",
+    "POST /connect/installed": "connect_lifecycle",
+    "POST /connect/uninstalled": "connect_lifecycle",
+    "POST /connect/enabled": "connect_lifecycle",
+    "POST /connect/disabled": "hint",
+    "POST /connect/webhooks": "issue_changes",
+    "GET /connect/issue": "person_looks",
+    "GET /fragments/issue": "person_looks",
+    "GET /api/v1/issues/<id_or_key>/clocks": "person_looks",
+    "POST /forge/lifecycle": "forge_lifecycle",
+    "POST /forge/events": "issue_changes",
+    "POST /forge/cron": "forge_lifecycle",
+    "GET /healthz": "anybody_asks",
+    "GET /readyz": "anybody_asks",
+    "GET /.well-known/security.txt": "anybody_asks",
+    "GET /static/<path:name>": "anybody_asks",
+}
+
+
+@dataclass
+class ThreeTenants:
+    """The running product, its three sites, and what each may do and see."""
+
+    stack: object
+    services: object
+    issues: dict = field(default_factory=dict)
+    tables: list = field(default_factory=list)
+    seen_own: set = field(default_factory=set)
+
+    def __post_init__(self):
+        self.world = self.stack.simulator.world
+        self.tables = [".".join(row) for row in self.stack.database.rows(OWNED)]
+        for site in SITES:
+            made = self.stack.control(f"/sites/{site}/issues", project="SEC", **self.values(site, 4.0))
+            self.issues[site] = self.world.site(site).issue(made["id"])
+            self.stack.control("/control", site=site, webhooks={"retry_seconds": []})
+
+    @staticmethod
+    def values(site, score):
+        vulnerability = {"issuetype": "Vulnerability", "labels": ["security"]}
+        return vulnerability | {"summary": f"canary-of-{site}", "cvss_vector": VECTORS[site], "cvss_score": score}
+
+    def clear(self):
+        """Nothing is installed anywhere and nothing is stored."""
+        for site in SITES:
+            self.world.site(site).installation = self.world.forge[site].installation = None
+        every = self.stack.database.rows(
+            "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname IN ('app', 'registry', 'jobs')"
+        )
+        names = sorted({name for (name,) in every} - {"registry.alembic_version"})
+        self.stack.database.execute(f"TRUNCATE {', '.join(names)}")
+
+    def begin(self, site):
+        """That site has the app, and its own issue has been read."""
+        self.control(f"/sites/{site}/install", **{"as": "connect"})
+        self.stack.clocks(self.issues[site].id, site=site)
+        for job in TENANT_JOBS:
+            self.work(site, job)
+
+    def canaries(self, site):
+        """What nobody but that site may be told, and no row of another tenant may hold."""
+        found = self.world.site(site)
+        known = {one.client_key for one in (*found.former, *filter(None, [found.installation]))}
+        return {VECTORS[site], f"canary-of-{site}", f":{found.url.rpartition(':')[2]}", found.cloud_id} | known
+
+    def rows(self):
+        """Every row of every tenant, as a superuser sees it."""
+        parts = [ROWS.format(table) for table in self.tables]
+        found = defaultdict(set)
+        for tenant, row in self.stack.database.rows(" UNION ALL ".join([*parts, QUEUED])):
+            found[tenant].add(row)
+        return found
+
+    def owners(self):
+        """The site of each tenant, by what the registry knows it by."""
+        found = defaultdict(set)
+        keys = self.stack.database.rows("SELECT tenant_id, client_key FROM registry.connect_installations")
+        clouds = self.stack.database.rows("SELECT tenant_id, cloud_id FROM registry.forge_installations")
+        for tenant, name in [*keys, *clouds]:
+            found[tenant] |= {site for site in SITES if name in self.canaries(site)}
+        assert all(len(sites) == 1 for sites in found.values()), found
+        return {tenant: sites.pop() for tenant, sites in found.items()}
+
+    def acts(self, site, deed):
+        """That site does something: no row of another tenant changes; what it is told has nothing of theirs."""
+        before = self.rows()
+        answer = deed()
+        after, owners = self.rows(), self.owners()
+        changed = {tenant for tenant in before.keys() | after.keys() if before[tenant] != after[tenant]}
+        assert {owners[tenant] for tenant in changed} <= {site}, (site, changed, owners)
+        if isinstance(answer, requests.Response):
+            self.is_told(site, f"{answer.headers} {answer.text}")
+            assert answer.status_code < 500 or answer.status_code == 503
+        return answer
+
+    def is_told(self, site, text):
+        self.seen_own |= {site} if site is not None and VECTORS[site] in text else set()
+        for other in set(SITES) - {site}:
+            assert not [canary for canary in self.canaries(other) if canary in text], (site, other)
+
+    def keeps_apart(self):
+        """No row of a tenant holds a canary of another."""
+        owners = self.owners()
+        for tenant, rows in self.rows().items():
+            self.is_told(owners[tenant], "\n".join(rows))
+
+    def control(self, path, **parameters):
+        """The simulator is asked; it refuses what makes no sense at the moment."""
+        url = self.stack.simulator.control_url + path
+        requests.post(url, params={"app": self.stack.url} | parameters, json={}, timeout=60)
+
+    def tenants(self, site):
+        """Its tenants: more than one after an import of a backup."""
+        return [tenant for tenant, owner in self.owners().items() if owner == site]
+
+    def work(self, site, job):
+        """A job for each tenant of that site, as a worker runs it: one that Jira refuses is asked for again."""
+        for tenant in self.tenants(site):
+            with suppress(JiraUnavailable):
+                job.run(self.services, tenant, datetime.now(UTC))
+
+    def arrived(self, site):
+        for lane in (self.world.lanes[site], self.world.events[site]):
+            assert all(one["state"] != "pending" for one in lane.ledger(wait_seconds=30))
+
+
+class InAnyOrder(RuleBasedStateMachine):
+    """What the three sites, strangers and time can do."""
+
+    site, other = st.sampled_from(SITES), st.sampled_from(SITES)
+    person = st.sampled_from(["developer", "admin", "outsider"])
+    look = st.sampled_from(LOOKS)
+
+    def __init__(self, three):
+        super().__init__()
+        self.three, self.stack = three, three.stack
+
+    @initialize(sites=st.sets(site))
+    def some_sites_have_the_app(self, sites):
+        self.three.clear()
+        for site in sorted(sites):
+            self.three.begin(site)
+
+    @rule(site=site, event=st.sampled_from(["install", "install", "uninstall", "rotate-secret", "rename", "import"]))
+    def connect_lifecycle(self, site, event):
+        self.three.acts(site, lambda: self.three.control(f"/sites/{site}/{event}", **{"as": "connect"}))
+
+    @rule(site=site, event=st.sampled_from(["install", "install", "uninstall", "cron", "upgrade"]))
+    def forge_lifecycle(self, site, event):
+        self.three.acts(site, lambda: self.three.control(f"/sites/{site}/{event}", **{"as": "forge"}))
+
+    @rule(site=site, score=st.sampled_from([3.1, 6.1, 8.1, 9.8]))
+    def issue_changes(self, site, score):
+        def deed():
+            values, found = self.three.values(site, score), self.three.world.site(site)
+            self.three.world.change(found, self.three.issues[site], values=values, author=found.people["admin"])
+            self.three.arrived(site)
+
+        self.three.acts(site, deed)
+
+    def connect(self, site, target, *, method="GET", person="developer", kind=None, **wanted):
+        """A request with a Connect token of that site; None if it never installed."""
+        if self.three.world.site(site).installation is None:
+            return None
+        kind = kind or ("request" if target.startswith("/connect/") else "context")
+        wanted |= {"kind": kind, "method": method, "path": target, "account": person}
+        minted = requests.post(f"{self.stack.simulator.control_url}/sites/{site}/token", json=wanted, timeout=60)
+        headers = {"Authorization": f"JWT {minted.json()['token']}"}
+        return requests.request(method, self.stack.url + target, headers=headers, timeout=60)
+
+    @rule(site=site)
+    def hint(self, site):
+        self.three.acts(site, lambda: self.connect(site, "/connect/disabled", method="POST"))
+
+    @rule(site=site, other=other, person=person, look=look, host=st.sampled_from(["connect", "forge"]))
+    def person_looks(self, site, other, person, look, host):
+        """At an issue of the own site or at what exists on another one only by luck."""
+        issue = self.three.issues[other]
+        target = look.format(id=issue.id, key=issue.key)
+        if host == "connect":
+            self.three.acts(site, lambda: self.connect(site, target, person=person))
+        elif self.three.world.forge[site].installation is not None and not target.startswith("/connect/"):
+            headers = self.stack.fit(site, kind="ui", account=person)["headers"]
+            self.three.acts(site, lambda: requests.get(self.stack.url + target, headers=headers, timeout=60))
+
+    @rule(site=site, other=other, look=look)
+    def site_poses_as_another(self, site, other, look):
+        """With its own secret under the other's name: nobody's rows change, nobody is told anything."""
+        posing = {"overrides": {"iss": self.three.world.site(other).client_key}}
+        issue = self.three.issues[other]
+        target = look.format(id=issue.id, key=issue.key)
+        if site != other:
+            answer = self.three.acts(None, lambda: self.connect(site, target, **posing))
+            assert answer is None or answer.status_code == 401
+
+    @rule(path=st.sampled_from(PUBLIC))
+    def anybody_asks(self, path):
+        self.three.acts(None, lambda: requests.get(self.stack.url + path, timeout=60))
+
+    @rule(site=site, job=st.sampled_from(TENANT_JOBS))
+    def tenant_job_runs(self, site, job):
+        self.three.acts(site, lambda: self.three.work(site, job))
+
+    @rule(job=st.sampled_from(SCHEDULE))
+    def periodic_job_runs(self, job):
+        """For every tenant at once: what may change is said by the invariant."""
+        job.run(self.three.services, datetime.now(UTC))
+
+    @rule(site=site)
+    def operator_recomputes(self, site):
+        def deed():
+            for tenant in self.three.tenants(site):
+                self.three.services.following.recompute(tenant)
+
+        self.three.acts(site, deed)
+
+    @rule()
+    def time_passes(self):
+        self.stack.database.let_time_pass()
+
+    @invariant()
+    def nobody_holds_what_is_anothers(self):
+        self.three.keeps_apart()
+
+
+@pytest.fixture(scope="module")
+def three(make_stack):
+    contact = "mailto:security@example.com"
+    with (
+        make_stack(worker=False, PLEDGE_SECURITY_CONTACT=contact) as stack,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        for name in [name for name in stack.env if name.startswith("PLEDGE_")]:
+            environment.setenv(name, stack.env[name])
+        with wiring.Operations().services() as services:
+            yield ThreeTenants(stack, services)
+
+
+def test_every_route_is_driven():
+    assert DRIVEN_BY.keys() == {f"{mount.method} {mount.rule}" for mount in MOUNTS}
+    assert all(hasattr(InAnyOrder, name) for name in DRIVEN_BY.values())
+
+
+@pytest.fixture
+def installed(three):
+    """Every site has the app, and its own issue has been read."""
+    three.clear()
+    for site in SITES:
+        three.begin(site)
+    return three
+
+
+def test_each_site_is_shown_its_own_issue_of_the_same_id(installed):
+    installed.seen_own.clear()
+    for site in SITES:
+        issue = installed.issues[site].id
+        assert issue == installed.issues["genchi"].id
+        installed.acts(site, lambda site=site, issue=issue: installed.stack.clocks(issue, site=site))
+    assert installed.seen_own == set(SITES)
+    installed.keeps_apart()
+
+
+def test_a_leak_would_be_noticed(installed):
+    """The checks of this file, against what they are there for."""
+    [ours], [theirs] = installed.tenants("genchi"), installed.tenants("kencha")
+    spoil = "UPDATE app.issues SET cvss_vector = %s WHERE tenant_id = %s"
+    execute = installed.stack.database.execute
+    with pytest.raises(AssertionError):
+        installed.acts("genchi", lambda: execute(spoil, "x", theirs))
+    with pytest.raises(AssertionError):
+        installed.acts(None, lambda: execute(spoil, "x", ours))
+    execute(spoil, VECTORS["kencha"], ours)
+    with pytest.raises(AssertionError):
+        installed.keeps_apart()
+    with pytest.raises(AssertionError):
+        installed.acts("genchi", lambda: installed.stack.clocks(installed.issues["genchi"].id, site="genchi"))
+
+
+def test_nothing_crosses_in_any_order(three):
+    # Not shrunk: each try costs seconds of three sites' life, and twenty steps are read soon enough.
+    phases = (Phase.generate,)
+    bounds = settings(
+        max_examples=15, stateful_step_count=20, phases=phases, suppress_health_check=list(HealthCheck), database=None
+    )
+    run_state_machine_as_test(lambda: InAnyOrder(three), settings=bounds)
