@@ -32,6 +32,8 @@ LOOKS = (
     "/fragments/issue?issueId={id}&issueKey={key}",
     "/api/v1/issues/{id}/clocks",
     "/api/v1/issues/{key}/clocks",
+    "/api/v1/me?projectId=10000",
+    "/api/v1/settings",
 )
 OWNED = """SELECT table_schema, table_name FROM information_schema.columns WHERE column_name = 'tenant_id'
     AND table_schema IN ('app', 'registry') ORDER BY 1, 2"""
@@ -48,6 +50,8 @@ DRIVEN_BY = {
     "GET /connect/issue": "person_looks",
     "GET /fragments/issue": "person_looks",
     "GET /api/v1/issues/<id_or_key>/clocks": "person_looks",
+    "GET /api/v1/me": "person_looks",
+    "GET /api/v1/settings": "person_looks",
     "POST /forge/lifecycle": "forge_lifecycle",
     "POST /forge/events": "issue_changes",
     "POST /forge/cron": "forge_lifecycle",

@@ -42,6 +42,8 @@ ROWS = {
     "GET /api/v1/issues/<id_or_key>/clocks": Row(
         connect="clocks", forge="ui", targets=("/api/v1/issues/{id}/clocks", "/api/v1/issues/{key}/clocks")
     ),
+    "GET /api/v1/me": Row(connect="me", forge="ui"),
+    "GET /api/v1/settings": Row(connect="settings", forge="ui"),
     "POST /forge/lifecycle": Row(forge="lifecycle"),
     "POST /forge/events": Row(forge="events", in_body=True),
     "POST /forge/cron": Row(forge="cron"),
@@ -75,11 +77,15 @@ def test_a_row_asks_every_host_that_its_route_serves(mount):
 
 
 def told(reply, *names):
-    """All that the caller learns, but for the trace and for what he has said himself."""
+    """All that the caller learns, but for the trace, for how much he may still ask and for what he has said himself."""
     text = reply.body.decode()
     for name in names:
         text = text.replace(name, "?" * len(name))
-    return reply.status, reply.headers | {"date": None}, re.sub('"trace_id": "[0-9a-f]{32}"', '"trace_id": ""', text)
+    return (
+        reply.status,
+        reply.headers | {"date": None, "ratelimit": None},
+        re.sub('"trace_id": "[0-9a-f]{32}"', '"trace_id": ""', text),
+    )
 
 
 def nowhere(issue):
