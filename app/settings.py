@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 PREFIX = "PLEDGE_"
 DEVELOPMENT_FOLDER = Path(".pledge")
 _DSN = re.compile(r"https?://[0-9A-Za-z]{1,64}@[0-9A-Za-z.:-]{1,253}(?:/[0-9A-Za-z_-]{1,64})*/[0-9]{1,20}")
+_Value = TypeVar("_Value")
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -148,6 +149,12 @@ def _environments(value: str) -> tuple[str, ...]:
     return found
 
 
+def _anchor(value: str) -> Path:
+    if not value.startswith("file:") or value == "file:":
+        raise ValueError(f"is {value!r}; give file: and a path, such as file:/srv/anchor/pledge.jsonl")
+    return Path(value.removeprefix("file:"))
+
+
 FORGE_JWKS = "https://forge.cdn.prod.atlassian-dev.net/.well-known/jwks.json"
 INSTALL_KEYS = "https://asap-distribution.us-west-2.prod.atl-asap.net,https://connect-install-keys.atlassian.com"
 HOST_SCRIPT = "https://connect-cdn.atl-paas.net/all.js"
@@ -192,6 +199,18 @@ SETTINGS: tuple[Setting, ...] = (
         Path,
         "key-encryption keys by purpose (made by `pledge keys init`); a process may be given a subset",
         development=str(DEVELOPMENT_FOLDER / "keyring.json"),
+    ),
+    Setting(
+        "AUDIT_SIGNING_KEY_FILE",
+        Path,
+        "key that signs the checkpoints of audit logs (made by `pledge audit init`); for the worker only",
+        development=str(DEVELOPMENT_FOLDER / "audit-signing.key"),
+    ),
+    Setting(
+        "AUDIT_ANCHOR",
+        _anchor,
+        "where checkpoints are anchored, `file:/path`: out of reach of the database's administrator; for the worker",
+        development=f"file:{DEVELOPMENT_FOLDER / 'audit-anchor.jsonl'}",
     ),
     Setting(
         "CONNECT_APP_KEY",
@@ -276,6 +295,8 @@ class Settings:
     database_worker_url: str | None
     database_owner_url: str | None
     keyring_file: Path
+    audit_signing_key_file: Path | None
+    audit_anchor: Path | None
     connect_app_key: str | None
     connect_install_keys_urls: tuple[str, ...]
     connect_allowed_hosts: tuple[str, ...]
@@ -300,6 +321,11 @@ class Settings:
         return self.profile == "development"
 
     @property
+    def audit_name(self) -> str:
+        """What the names of this app's audit logs begin with: the public address, without its scheme."""
+        return f"{self.base_url.partition('://')[2]}/audit"
+
+    @property
     def base_path(self) -> str:
         """The path of the base URL, without trailing slash; empty for most."""
         return urlsplit(self.base_url).path.rstrip("/")
@@ -316,7 +342,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if development:
         hosts = values["connect_allowed_hosts"]
         values["connect_allowed_hosts"] = (*hosts, "127.0.0.1", "localhost")
-    _refuse_missing(values)
+    for name in ("BASE_URL", "KEYRING_FILE"):
+        required(name, values[name.lower()])
     settings = Settings(**values)
     if not development:
         _refuse_unsafe(settings)
@@ -346,14 +373,19 @@ def _value(setting: Setting, environ: Mapping[str, str], *, development: bool) -
         raise SettingsRefused(f"{PREFIX}{setting.name} {fault}") from fault
 
 
-def _refuse_missing(values: Mapping[str, object]) -> None:
-    remedies = {
-        "base_url": "set it to the public https URL of this app",
-        "keyring_file": "set it to a file made by `pledge keys init`",
-    }
-    for name, remedy in remedies.items():
-        if values[name] is None:
-            raise SettingsRefused(f"{PREFIX}{name.upper()} is not set; {remedy}")
+_REMEDIES = {
+    "BASE_URL": "set it to the public https URL of this app",
+    "KEYRING_FILE": "set it to a file made by `pledge keys init`",
+    "AUDIT_SIGNING_KEY_FILE": "set it to a file made by `pledge audit init`",
+    "AUDIT_ANCHOR": "set it to file: and a path that the database's administrator cannot write to",
+}
+
+
+def required(name: str, value: _Value | None) -> _Value:
+    """The value of a setting that this process cannot do without; raises `SettingsRefused`."""
+    if value is None:
+        raise SettingsRefused(f"{PREFIX}{name} is not set; {_REMEDIES[name]}")
+    return value
 
 
 def _refuse_unsafe(settings: Settings) -> None:

@@ -1,6 +1,5 @@
 """The composition root: settings → adapters → services → processes. The only file that knows them all; no logic."""
 
-import hashlib
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.domain.access.administration import CONFIRMED_FOR, SiteRoles
 from app.domain.access.decisions import Confirmations, IssueAccess
+from app.domain.audit.log import AuditLog
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
 from app.domain.installations.moving import Moving, Retirement
@@ -33,21 +33,23 @@ from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.rule import TrackingRule
 from app.edge import limits, mounts, problems, shields
-from app.edge.assets import Assets
+from app.edge.assets import assets_at
 from app.edge.caller import EdgeConfig, ForgeModules
 from app.edge.panels.wording import FILTERS
 from app.jobs import commands, logs, server
 from app.jobs.runner import Worker
 from app.outbound import error_reports
+from app.outbound.anchor_file import AnchorFile
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira import RestJira
 from app.outbound.key_directories import InstallKeys
-from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, check_processes, read_settings
+from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, check_processes, read_settings, required
 from app.store import administration, windows
 from app.store.database import Engines, SqlDatabase, open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyFacts, KeyringChangeRefused, KeyringUnusable, create_keyring, keyring_status
+from app.vault.checkpoint_key import CheckpointKeyFile, CheckpointKeyUnusable, create_checkpoint_key
 from app.vault.door import Door
 from descriptor import connect, forge, forge_check, forge_modules, forge_package
 from descriptor.cells import Cell, CellsWrong
@@ -132,6 +134,7 @@ def services_of(settings: Settings, engines: Engines) -> Services:
         access=IssueAccess(jira=jira, site_of=site_of, confirmations=Confirmations()),
         roles=SiteRoles(jira=jira, site_of=site_of, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database=database, in_force=shelf.in_force),
+        audit=AuditLog(database=database, key=partial(_checkpoint_key, settings), anchor=partial(_anchor, settings)),
         database=database,
         is_ready=lambda: _is_ready(vault, database),
     )
@@ -192,7 +195,7 @@ def edge_config(settings: Settings) -> EdgeConfig:
         descriptor=descriptor_bytes(settings),
         host_script_url=settings.connect_host_script_url,
         security_contact=settings.security_contact,
-        assets=assets(settings.base_path),
+        assets=assets_at(f"{settings.base_path}/static", STATIC),
         deployed_at=now(),
     )
 
@@ -200,21 +203,6 @@ def edge_config(settings: Settings) -> EdgeConfig:
 def descriptor_bytes(settings: Settings) -> bytes:
     """The Connect descriptor as it is served; empty where Connect is off."""
     return json.dumps(_descriptor(settings)).encode() if settings.connect_app_key is not None else b""
-
-
-def assets(base_path: str) -> Assets:
-    """Addresses of our own files, each with the hash of its content."""
-
-    def address(name: str) -> str:
-        digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:16]
-        return f"{base_path}/static/{name}?v={digest}"
-
-    return Assets(
-        tokens_css=address("tokens.css"),
-        pledge_css=address("pledge.css"),
-        htmx_js=address("htmx.min.js"),
-        panel_js=address("panel.js"),
-    )
 
 
 def policy_text(name: str) -> str:
@@ -231,6 +219,7 @@ class Operations:
     known_errors: tuple[type[Exception], ...] = (
         KeyringUnusable,
         KeyringChangeRefused,
+        CheckpointKeyUnusable,
         EmbeddedPostgresRefused,
         CellsWrong,
         limits.UnknownLimit,
@@ -263,6 +252,18 @@ class Operations:
     def keys_status(self) -> Sequence[Mapping[str, str]]:
         """Facts about the keyring's keys."""
         return _key_rows(keyring_status(read_settings(os.environ).keyring_file))
+
+    def audit_init(self, *, name: str | None) -> str:
+        """Make a checkpoint key."""
+        settings = read_settings(os.environ)
+        path = required("AUDIT_SIGNING_KEY_FILE", settings.audit_signing_key_file)
+        return create_checkpoint_key(path, name=name or settings.audit_name)
+
+    def audit_check(self) -> None:
+        """Whether the checkpoint key, where one is named, can be used."""
+        settings = read_settings(os.environ)
+        if settings.audit_signing_key_file is not None:
+            _checkpoint_key(settings)
 
     def connect_descriptor(self) -> Mapping[str, object]:
         """The Connect descriptor of this cell."""
@@ -329,6 +330,9 @@ class Operations:
         with _database(read_settings(os.environ)) as settings, self._services(settings) as services:
             logs.configure(settings.log_format)
             error_reports.configure(settings.sentry_dsn)
+            # Refused here, rather than by a log that grows unsigned.
+            _checkpoint_key(settings)
+            _anchor(settings)
             Worker(services, conninfo=_url(settings, "database_worker_url"), clock=now).run()
 
     @contextmanager
@@ -387,6 +391,15 @@ def _database(settings: Settings) -> Iterator[Settings]:
                 database_owner_url=urls["database_owner_url"],
             )
         yield settings
+
+
+def _checkpoint_key(settings: Settings) -> CheckpointKeyFile:
+    """Read where it is needed, which is in the worker and in commands, never in a web process."""
+    return CheckpointKeyFile(required("AUDIT_SIGNING_KEY_FILE", settings.audit_signing_key_file))
+
+
+def _anchor(settings: Settings) -> AnchorFile:
+    return AnchorFile(required("AUDIT_ANCHOR", settings.audit_anchor))
 
 
 def _url(settings: Settings, name: str) -> str:

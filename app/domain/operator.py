@@ -32,6 +32,12 @@ class Operations(Protocol):
     def keys_status(self) -> Sequence[Mapping[str, str]]:
         """Facts about the keyring's keys, no secrets."""
 
+    def audit_init(self, *, name: str | None) -> str:
+        """Make a checkpoint key for logs of that name (without one: that of this app); returns the verifier's key."""
+
+    def audit_check(self) -> None:
+        """Raises where a checkpoint key is named that cannot be used."""
+
     def connect_descriptor(self) -> Mapping[str, object]:
         """The Connect descriptor of this cell."""
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from app.domain.audit.entry import AuditEvent, Bookkeeping
+from app.domain.audit.ports import AnchorTree, TenantLog
 from app.domain.clocks.model import Bounds, Event
 from app.domain.identifiers import AccountId, ClientKey, CloudId, InstallationId, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeContact, ForgeRegistered, Install, Registered, Tenant
@@ -220,6 +221,14 @@ class UnitOfWork(Protocol):
     def issues(self) -> IssueRows:
         """Its issues; only after `enter`."""
 
+    @property
+    def log(self) -> TenantLog:
+        """Its audit log; only after `enter`."""
+
+    @property
+    def anchors(self) -> AnchorTree:
+        """The tree of all tenants' checkpoints."""
+
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant of this transaction; once, because row security would follow a change silently."""
 
@@ -244,6 +253,9 @@ class Database(Protocol):
 
     def begin(self, tenant: TenantId | None = None) -> AbstractContextManager[UnitOfWork]:
         """A transaction that may write."""
+
+    def snapshot(self, tenant: TenantId | None = None) -> AbstractContextManager[UnitOfWork]:
+        """A transaction that only reads, everything as of one instant, and that may take minutes."""
 
     def find_connect(self, client_key: ClientKey) -> Registered | None:
         """One registry row, in one round trip: what every admitted request needs."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.domain.access.administration import SiteRoles
 from app.domain.access.decisions import IssueAccess
+from app.domain.audit.log import AuditLog
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeUpkeep
 from app.domain.installations.moving import Moving
@@ -29,6 +30,7 @@ class Services:
     access: IssueAccess
     roles: SiteRoles
     views: IssueViews
+    audit: AuditLog
     database: Database
     is_ready: Callable[[], bool]
     """Whether the database is there, migrated and in order, and the keyring opens; the log says what is not."""

@@ -1,6 +1,8 @@
 """Addresses of our own files."""
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,3 +13,18 @@ class Assets:
     pledge_css: str
     htmx_js: str
     panel_js: str
+
+
+def assets_at(prefix: str, folder: Path) -> Assets:
+    """The files of that folder, served below that path."""
+
+    def address(name: str) -> str:
+        digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()[:16]
+        return f"{prefix}/{name}?v={digest}"
+
+    return Assets(
+        tokens_css=address("tokens.css"),
+        pledge_css=address("pledge.css"),
+        htmx_js=address("htmx.min.js"),
+        panel_js=address("panel.js"),
+    )

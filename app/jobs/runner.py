@@ -29,7 +29,7 @@ from app.domain.ports import DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
 from app.domain.services import Services
 from app.jobs.queue_connection import QueueConnection
-from app.jobs.schedule import SCHEDULE, TENANT_JOBS, PeriodicJob, TenantJob
+from app.jobs.schedule import SCHEDULE, STEADY, TENANT_JOBS, PeriodicJob, SteadyJob, TenantJob
 
 log = logging.getLogger("pledge.jobs")
 # It prints the arguments of jobs and whole tracebacks; what we want to know of a job we log by field.
@@ -113,10 +113,11 @@ class Worker:
         )
         tending = asyncio.create_task(self._tend())
         stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({worker, tending, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (tending, stopping, worker):
+        steady = [asyncio.create_task(self._keep_on(job)) for job in STEADY]
+        await asyncio.wait({worker, tending, stopping, *steady}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (tending, stopping, *steady, worker):
             task.cancel()
-        for ended in await asyncio.gather(worker, tending, stopping, return_exceptions=True):
+        for ended in await asyncio.gather(worker, tending, stopping, *steady, return_exceptions=True):
             if isinstance(ended, Exception):
                 log.warning("worker starts anew", extra={"code": type(ended).__name__})
 
@@ -131,6 +132,19 @@ class Worker:
             await jobs.delete_old_jobs(nb_hours=_FAILED_KEPT_HOURS, include_failed=True)
             self._beat_at = time.monotonic()
             await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def _keep_on(self, job: SteadyJob) -> None:
+        """Slice after slice; a failed one is tried again, as long as this process lives."""
+        while True:
+            try:
+                done = await asyncio.to_thread(job.run, self._services, self._clock())
+            except Exception as error:  # noqa: BLE001  as below: any failure is tried again
+                done = 0
+                log.warning(
+                    "steady job failed, will be tried again", extra={"job": job.name, "code": type(error).__name__}
+                )
+            if not done:
+                await asyncio.sleep(job.pause_seconds)
 
     async def _give_back(self, job: Job) -> None:
         try:

@@ -34,6 +34,18 @@ class PeriodicJob:
     why: str
 
 
+@dataclass(frozen=True)
+class SteadyJob:
+    """Work that goes on all the time in every worker; who of them gets to do it is the work's own business."""
+
+    name: str
+    run: Callable[[Services, datetime], int]
+    """A bounded slice; returns how much was done."""
+    pause_seconds: float
+    """After a slice in which nothing was to do, or that failed."""
+    why: str
+
+
 TENANT_JOBS: tuple[TenantJob, ...] = (
     TenantJob(
         "read-issues",
@@ -78,5 +90,14 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         lambda services, now: services.following.purge_deliveries(now=now),
         Permission.FOLLOW,
         "delivery ids are kept only as long as a webhook can be repeated",
+    ),
+)
+
+STEADY: tuple[SteadyJob, ...] = (
+    SteadyJob(
+        "advance-audit-logs",
+        lambda services, now: services.audit.sequencing.advance(now=now),
+        1.0,
+        "an entry is not proven before it is in its log, signed and anchored; no change waits for that",
     ),
 )

@@ -94,6 +94,15 @@ class SqlDatabase:
                 uow.enter(tenant)
             yield uow
 
+    @contextmanager
+    def snapshot(self, tenant: TenantId | None = None) -> Iterator[SqlUnitOfWork]:
+        """A transaction that only reads, as of one instant; its statements have minutes."""
+        with self.begin() as uow:
+            uow.only_read()
+            if tenant is not None:
+                uow.enter(tenant)
+            yield uow
+
     def find_connect(self, client_key: ClientKey) -> Registered | None:
         """One registry row."""
         with _available():

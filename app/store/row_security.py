@@ -16,13 +16,19 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.connect_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
     "registry.forge_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
     "registry.forge_contacts": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},
+    "registry.audit_waiting": {WEB: "INSERT", WORKER: "SELECT, INSERT, DELETE"},
+    "registry.audit_anchor_leaves": {WORKER: "SELECT, INSERT"},
+    "registry.audit_anchor_heads": {WORKER: "SELECT, INSERT"},
     "registry.alembic_version": {WEB: "SELECT", WORKER: "SELECT"},
     "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
     "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
     "app.data_keys": {WEB: "SELECT, INSERT", WORKER: "SELECT"},
     "app.sealed_secrets": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT, DELETE"},
     "app.forge_tokens": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},
-    "app.audit_entries": {WEB: "INSERT", WORKER: "INSERT"},
+    "app.audit_entries": {WEB: "INSERT", WORKER: "SELECT, INSERT"},
+    "app.audit_persons": {WEB: "INSERT", WORKER: "SELECT, INSERT, DELETE"},
+    "app.audit_leaves": {WORKER: "SELECT, INSERT"},
+    "app.audit_checkpoints": {WORKER: "SELECT, INSERT"},
     "app.issues": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE"},
     "app.clock_events": {WEB: "SELECT", WORKER: "SELECT, INSERT"},
     "app.clock_bounds": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
@@ -33,7 +39,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "jobs.procrastinate_periodic_defers": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_workers": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
 }
-"""Every table, and what each role of the app may do with it. `app.audit_entries` can only grow."""
+"""Every table, and what each role of the app may do with it. The audit log can only grow."""
 
 
 def protect(table: str) -> tuple[str, ...]:

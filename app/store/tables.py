@@ -202,6 +202,91 @@ class AuditRow(Base):
     target: Mapped[str] = mapped_column(Text)
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
     leaf_hash: Mapped[bytes]
+    commitment: Mapped[bytes | None]
+
+
+class AuditPersonRow(Base):
+    """The personal part of an audit entry; deleting it changes no proof."""
+
+    __tablename__ = "audit_persons"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "entry_id"], ["app.audit_entries.tenant_id", "app.audit_entries.entry_id"]),
+        Index("ix_audit_persons_subject", "tenant_id", "subject"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = _tenant()
+    entry_id: Mapped[UUID] = mapped_column(primary_key=True)
+    subject: Mapped[UUID]
+    salt: Mapped[bytes]
+    sealed: Mapped[bytes]
+
+
+class AuditWaitingRow(Base):
+    """An entry that has no place in the log yet. Global, so that the sequencer finds them without a walk over tenants.
+
+    With the hash, so that an entry that is deleted before it has its place is found missing nevertheless.
+    """
+
+    __tablename__ = "audit_waiting"
+    __table_args__ = ({"schema": "registry"},)
+
+    tenant_id: Mapped[int] = _tenant()
+    at: Mapped[datetime] = mapped_column(UTC, primary_key=True)
+    entry_id: Mapped[UUID] = mapped_column(primary_key=True)
+    leaf_hash: Mapped[bytes]
+
+
+class AuditLeafRow(Base):
+    """A leaf of the tenant's Merkle log; insert only."""
+
+    __tablename__ = "audit_leaves"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        # not unique: an entry that is there twice is a finding, and must not stop the log
+        Index("ix_audit_leaves_entry", "tenant_id", "entry_id"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = _tenant()
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry_id: Mapped[UUID]
+    leaf_hash: Mapped[bytes]
+
+
+class AuditCheckpointRow(Base):
+    """A signed checkpoint, and the roots of complete subtrees from which the log is continued; insert only."""
+
+    __tablename__ = "audit_checkpoints"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+
+    tenant_id: Mapped[int] = _tenant()
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    note: Mapped[str] = mapped_column(Text)
+    frontier: Mapped[bytes]
+
+
+class AnchorLeafRow(Base):
+    """A tenant's checkpoint as a leaf of the tree of all of them, whose checkpoints go outside; insert only."""
+
+    __tablename__ = "audit_anchor_leaves"
+    __table_args__ = (Index("ix_audit_anchor_leaves_tenant", "tenant_id", "size"), {"schema": "registry"})
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    tenant_id: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int] = mapped_column(BigInteger)
+    leaf_hash: Mapped[bytes]
+    at: Mapped[datetime] = mapped_column(UTC)
+
+
+class AnchorHeadRow(Base):
+    """How far that tree was anchored, and from what it is continued; insert only."""
+
+    __tablename__ = "audit_anchor_heads"
+    __table_args__ = ({"schema": "registry"},)
+
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    frontier: Mapped[bytes]
 
 
 class IssueRow(Base):

@@ -1,17 +1,17 @@
 """One transaction, one tenant, one reason to commit."""
 
 from datetime import datetime
-from uuid import uuid4
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, text
 
-from app.domain.audit.entry import AuditEvent, Bookkeeping, leaf_hash
+from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.identifiers import TenantId
 from app.domain.ports import JobKind
+from app.store.anchor_tree import SqlAnchorTree
+from app.store.audit_log import SqlAuditLog
 from app.store.issues import SqlIssues
 from app.store.queue import Queue
 from app.store.registry import SqlRegistry
-from app.store.tables import AuditRow
 from app.store.tenants import SqlTenants
 
 
@@ -41,6 +41,11 @@ class SqlUnitOfWork:
         self._connection.execute(text("SELECT set_config('app.tenant', :tenant, true)"), {"tenant": str(tenant)})
         self._tenant = tenant
 
+    def only_read(self) -> None:
+        """Before anything else: what is read is of one instant, and nothing is written."""
+        self._connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        self._connection.execute(text("SET LOCAL statement_timeout = '10min'"))
+
     @property
     def tenants(self) -> SqlTenants:
         """The tenant itself, its installations and their sealed secrets."""
@@ -50,6 +55,16 @@ class SqlUnitOfWork:
     def issues(self) -> SqlIssues:
         """What we know of issues."""
         return SqlIssues(self._connection, self._entered())
+
+    @property
+    def log(self) -> SqlAuditLog:
+        """Its audit log."""
+        return SqlAuditLog(self._connection, self._entered())
+
+    @property
+    def anchors(self) -> SqlAnchorTree:
+        """The tree of all tenants' checkpoints."""
+        return SqlAnchorTree(self._connection)
 
     def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
         """Ask for work in this transaction."""
@@ -62,25 +77,10 @@ class SqlUnitOfWork:
     def commit(self, *, because: AuditEvent | Bookkeeping) -> None:
         """Write the audit entry, if it is one, and commit."""
         if isinstance(because, AuditEvent):
-            self._record(because, self._entered())
+            self.log.record(because, now=self._now)
         self._connection.commit()
 
     def _entered(self) -> TenantId:
         if self._tenant is None:
             raise TenantFixed(TenantFixed.__doc__)
         return self._tenant
-
-    def _record(self, event: AuditEvent, tenant: TenantId) -> None:
-        entry = uuid4()
-        self._connection.execute(
-            insert(AuditRow).values(
-                tenant_id=tenant,
-                entry_id=entry,
-                at=self._now,
-                action=event.action,
-                actor=event.actor,
-                target=event.target,
-                detail=dict(event.detail),
-                leaf_hash=leaf_hash(event, tenant=tenant, entry=entry, at=self._now),
-            )
-        )

@@ -1,10 +1,11 @@
 """What is written when something changes: an audit event, or one of a closed list of bookkeeping reasons.
 
 Format law of the leaf: the fields below, in this order, each length-prefixed, are hashed for ever as version 1;
-a new field needs a new version byte.
+a new field needs a new version byte. Version 2 has one more, the commitment to a personal part: that part is kept
+beside the entry and can be erased, with its salt, while the leaf and every proof of it stay as they are.
 """
 
-import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,11 +13,12 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from app.domain.audit.merkle import leaf_hash_of
+from app.domain.audit.model import StoredEntry
 from app.domain.identifiers import TenantId
 
-_LEAF = b"\x00"
-"""RFC 6962 §2.1: a leaf and an inner node must never hash alike."""
 _VERSION = b"\x01"
+_VERSION_WITH_PERSON = b"\x02"
 
 
 class Action(StrEnum):
@@ -33,6 +35,8 @@ class Action(StrEnum):
     POLICY_CHOSEN = "policy.chosen"
     ISSUE_TRACKED = "issue.tracked"
     ISSUE_HIDDEN = "issue.hidden"
+    LOG_ADOPTED = "log.adopted"
+    PERSON_ERASED = "person.erased"
 
 
 class Bookkeeping(StrEnum):
@@ -48,20 +52,35 @@ class Bookkeeping(StrEnum):
     CONTACTS_PURGED = "calls of installations forgotten that call no more"
     LINKS_DATED = "links to Forge dated"
     DELIVERIES_PURGED = "old delivery ids purged"
+    LOG_SEQUENCED = "audit entries put in the log"
+    LOG_ANCHORED = "checkpoints anchored"
+
+
+@dataclass(frozen=True)
+class PersonalPart:
+    """What an entry says about a person."""
+
+    subject: UUID
+    """Our own random name of that person, by which the part is erased."""
+    sealed: bytes = field(repr=False)
+    """An envelope of the vault, so that backups lose it too when the key of that person is destroyed."""
 
 
 @dataclass(frozen=True)
 class AuditEvent:
-    """What happened, without personal data: ids of rows, never of people."""
+    """What happened, without personal data but in its personal part: ids of rows, never of people."""
 
     action: Action
     actor: str
     """`atlassian`, `operator` or `system`."""
     target: str
     detail: Mapping[str, str | int | None] = field(default_factory=dict)
+    person: PersonalPart | None = None
 
 
-def leaf_hash(event: AuditEvent, *, tenant: TenantId, entry: UUID, at: datetime) -> bytes:
+def leaf_hash(
+    event: AuditEvent | StoredEntry, *, tenant: TenantId, entry: UUID, at: datetime, commitment: bytes | None = None
+) -> bytes:
     """SHA-256 over the canonical bytes of an entry (RFC 6962 leaf); `at` is an aware instant."""
     body = json.dumps(dict(event.detail), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     parts = [
@@ -72,6 +91,13 @@ def leaf_hash(event: AuditEvent, *, tenant: TenantId, entry: UUID, at: datetime)
         event.actor,
         event.target,
         body,
+        *([] if commitment is None else [commitment.hex()]),
     ]
     encoded = [part.encode() for part in parts]
-    return hashlib.sha256(_LEAF + _VERSION + b"".join(len(p).to_bytes(4, "big") + p for p in encoded)).digest()
+    version = _VERSION if commitment is None else _VERSION_WITH_PERSON
+    return leaf_hash_of(version + b"".join(len(p).to_bytes(4, "big") + p for p in encoded))
+
+
+def commitment_to(sealed: bytes, *, salt: bytes) -> bytes:
+    """What the leaf holds of a personal part: without its salt it says nothing, not even whether a guess is right."""
+    return hmac.digest(salt, sealed, "sha256")

@@ -6,7 +6,7 @@ Exit codes: 0 ok, 1 error, 2 the policy says no, 3 stale or unknown, 4 usage, 5 
 import click
 
 from app.domain.operator import Operations
-from app.jobs.commands import clocks, moving, operating, policy, processes, questions
+from app.jobs.commands import audit, clocks, moving, operating, policy, processes, questions
 
 ERROR, USAGE = 1, 4
 
@@ -17,7 +17,14 @@ def pledge() -> None:
     """Backend of a Jira Cloud app: serve it, run its jobs, look after it."""
 
 
-for _command in (*processes.COMMANDS, *operating.COMMANDS, *questions.COMMANDS, *policy.COMMANDS, *clocks.COMMANDS):
+for _command in (
+    *processes.COMMANDS,
+    *operating.COMMANDS,
+    *questions.COMMANDS,
+    *policy.COMMANDS,
+    *clocks.COMMANDS,
+    *audit.COMMANDS,
+):
     pledge.add_command(_command)
 operating.installations.add_command(moving.migrate)
 

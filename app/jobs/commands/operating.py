@@ -45,6 +45,7 @@ def doctor(operations: Operations, *, as_json: bool) -> int:
     for question in (
         operations.settings,
         operations.keys_status,
+        operations.audit_check,
         lambda: found.extend(operations.database_findings()),
     ):
         try:
