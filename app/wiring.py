@@ -134,7 +134,11 @@ def services_of(settings: Settings, engines: Engines) -> Services:
         access=IssueAccess(jira=jira, site_of=site_of, confirmations=Confirmations()),
         roles=SiteRoles(jira=jira, site_of=site_of, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database=database, in_force=shelf.in_force),
-        audit=AuditLog(database=database, key=partial(_checkpoint_key, settings), anchor=partial(_anchor, settings)),
+        audit=AuditLog(
+            database=database,
+            key=partial(_checkpoint_key, settings),
+            anchor=lambda: AnchorFile(required("AUDIT_ANCHOR", settings.audit_anchor)),
+        ),
         database=database,
         is_ready=lambda: _is_ready(vault, database),
     )
@@ -331,8 +335,7 @@ class Operations:
             logs.configure(settings.log_format)
             error_reports.configure(settings.sentry_dsn)
             # Refused here, rather than by a log that grows unsigned.
-            _checkpoint_key(settings)
-            _anchor(settings)
+            services.audit.key(), services.audit.anchor()
             Worker(services, conninfo=_url(settings, "database_worker_url"), clock=now).run()
 
     @contextmanager
@@ -396,10 +399,6 @@ def _database(settings: Settings) -> Iterator[Settings]:
 def _checkpoint_key(settings: Settings) -> CheckpointKeyFile:
     """Read where it is needed, which is in the worker and in commands, never in a web process."""
     return CheckpointKeyFile(required("AUDIT_SIGNING_KEY_FILE", settings.audit_signing_key_file))
-
-
-def _anchor(settings: Settings) -> AnchorFile:
-    return AnchorFile(required("AUDIT_ANCHOR", settings.audit_anchor))
 
 
 def _url(settings: Settings, name: str) -> str:

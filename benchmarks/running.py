@@ -20,6 +20,7 @@ from app.jobs.supervisor import Child, Supervisor
 from app.store.administration import provision, upgrade, urls_of
 from app.store.embedded import EmbeddedPostgres
 from app.vault.administration import create_keyring
+from app.vault.checkpoint_key import create_checkpoint_key
 from simulator.forge_app import APP_ID
 from simulator.running import Simulator
 
@@ -72,6 +73,7 @@ def running() -> Iterator[Running]:
         urls = urls_of(server)
         upgrade(urls["database_owner_url"])
         create_keyring(folder / "keyring.json", now=datetime.now(UTC))
+        create_checkpoint_key(folder / "audit-signing.key", name="app.example.com/audit")
         simulator = exits.enter_context(Simulator(seed=1))
         port = free_port()
         env = {
@@ -80,6 +82,8 @@ def running() -> Iterator[Running]:
             "PLEDGE_PROFILE": "development",
             "PLEDGE_BASE_URL": f"http://127.0.0.1:{port}",
             "PLEDGE_KEYRING_FILE": str(folder / "keyring.json"),
+            "PLEDGE_AUDIT_SIGNING_KEY_FILE": str(folder / "audit-signing.key"),
+            "PLEDGE_AUDIT_ANCHOR": f"file:{folder / 'anchor.jsonl'}",
             "PLEDGE_CONNECT_INSTALL_KEYS_URLS": f"{simulator.control_url}/install-keys",
             "PLEDGE_FORGE_APP_ID": APP_ID,
             "PLEDGE_FORGE_JWKS_URL": f"{simulator.control_url}/.well-known/jwks.json",

@@ -25,6 +25,7 @@ from redis import Redis, RedisError
 from app.store.administration import provision, upgrade, urls_of
 from app.store.embedded import EmbeddedPostgres
 from app.vault.administration import create_keyring
+from app.vault.checkpoint_key import create_checkpoint_key
 from simulator.forge_app import APP_ID
 from simulator.running import Simulator
 
@@ -131,9 +132,10 @@ def database(make_database):
 
 @pytest.fixture(scope="session")
 def keyring_file(tmp_path_factory):
-    """A keyring with one key per purpose."""
+    """A keyring with one key per purpose, and beside it the key that signs audit logs."""
     path = tmp_path_factory.mktemp("keys") / "keyring.json"
     create_keyring(path, now=datetime.now(UTC))
+    create_checkpoint_key(path.with_name("audit-signing.key"), name="app.example.com/audit")
     return path
 
 
@@ -264,6 +266,8 @@ class Stack:
             "PLEDGE_DATABASE_WORKER_URL": database.worker,
             "PLEDGE_DATABASE_OWNER_URL": database.owner,
             "PLEDGE_KEYRING_FILE": str(keyring_file),
+            "PLEDGE_AUDIT_SIGNING_KEY_FILE": str(keyring_file.with_name("audit-signing.key")),
+            "PLEDGE_AUDIT_ANCHOR": f"file:{keyring_file.with_name(f'anchor-{time.monotonic_ns()}.jsonl')}",
             "PLEDGE_CONNECT_INSTALL_KEYS_URLS": f"{simulator.control_url}/install-keys",
             "PLEDGE_CONNECT_HOST_SCRIPT_URL": f"{simulator.control_url}/host.js",
             "PLEDGE_FORGE_APP_ID": APP_ID,

@@ -204,7 +204,8 @@ class SqlAuditLog:
         columns = (AuditRow.tenant_id, AuditRow.at, AuditRow.entry_id, AuditRow.leaf_hash)
         names = [column.key for column in columns]
         adopted = insert(AuditWaitingRow).from_select(names, select(*columns).where(self._is_stray()))
-        return self._connection.execute(adopted).rowcount
+        rows = adopted.returning(AuditWaitingRow.entry_id).cte("adopted")
+        return self._connection.execute(select(func.count()).select_from(rows)).scalar_one()
 
     def _is_stray(self) -> ColumnElement[bool]:
         logged = exists().where(AuditLeafRow.tenant_id == self._tenant, _of(AuditLeafRow, AuditRow))

@@ -61,8 +61,8 @@ def audit_verify(operations: Operations, *, tenant: int | None, as_json: bool) -
     lines = [f"{_who(found.tenant)}: {found.kind}: {found.where}" for found in report.findings]
     lines += [f"{_who(who)}: {count} times {kind}" for (who, kind), count in report.counts.items() if count > 1]
     lines.append(
-        f"{document['entries']} entries of {document['tenants']} tenants checked; {report.waiting} wait for their place,"
-        f" {report.unanchored} checkpoints for the anchor"
+        f"{document['entries']} entries of {document['tenants']} tenants checked;"
+        f" {report.waiting} wait for their place, {report.unanchored} checkpoints for the anchor"
     )
     show(document, lines, as_json=as_json)
     if report.findings:
