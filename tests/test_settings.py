@@ -33,6 +33,8 @@ def test_production_needs_little_and_defaults_to_the_safe_side():
     assert settings.connect_host_script_url == HOST_SCRIPT
     assert all(url.startswith("https://") for url in settings.connect_install_keys_urls)
     assert settings.connect_app_key is None
+    assert (settings.audit_signing_key_file, settings.audit_anchor) == (None, None)
+    assert settings.audit_name == "app.example.com/audit"
     assert settings.connect_secret_grace_seconds == 0
     assert settings.trusted_proxies == 0
     assert settings.region == "global"
@@ -48,6 +50,8 @@ def test_development_needs_nothing():
     assert settings.connect_app_key == "io.pledge.app"
     assert settings.keyring_file == Path(".pledge/keyring.json")
     assert settings.database_url is None
+    assert settings.audit_signing_key_file == Path(".pledge/audit-signing.key")
+    assert settings.audit_anchor == Path(".pledge/audit-anchor.jsonl")
     assert settings.log_format == "console"
     assert {"127.0.0.1", "localhost", "atlassian.net"} <= set(settings.connect_allowed_hosts)
 
@@ -74,6 +78,8 @@ def test_what_production_cannot_do_without_is_named_with_its_remedy(missing):
         ("BASE_URL", "https://app.example.com/#x", "is 'https:", "without query or fragment"),
         ("BASE_URL", "https://", "is 'https:", "give a URL"),
         ("BASE_URL", "https://[::1", "Invalid IPv6 URL", "Invalid"),
+        ("AUDIT_ANCHOR", "/srv/anchor", "is '/srv/anchor'", "give file: and a path"),
+        ("AUDIT_ANCHOR", "file:", "is 'file:'", "give file: and a path"),
         ("TRUSTED_PROXIES", "-1", "is '-1'", "give a whole number, 0 or more"),
         ("TRUSTED_PROXIES", "one", "is 'one'", "give a whole number"),
         ("TRUSTED_PROXIES", "²", "is '²'", "give a whole number"),

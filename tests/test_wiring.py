@@ -11,6 +11,7 @@ from flask import Flask, request
 import app as package
 from app import wiring
 from app.settings import SettingsRefused, read_settings
+from app.vault.checkpoint_key import CheckpointKeyUnusable
 from app.vault.door import KeyringUnusable
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +64,13 @@ def test_without_a_keyring_nothing_starts(environment, tmp_path):
     environment(KEYRING_FILE=str(tmp_path / "none.json"))
     with pytest.raises(KeyringUnusable, match="pledge keys init"):
         wiring.web_app()
+
+
+def test_a_web_process_neither_needs_nor_reads_the_key_that_signs_audit_logs(environment, tmp_path):
+    environment(AUDIT_SIGNING_KEY_FILE=str(tmp_path / "none.key"))
+    services = wiring.web_app().extensions["pledge.services"]
+    with pytest.raises(CheckpointKeyUnusable, match="pledge audit init"):
+        services.audit.key()
 
 
 def test_without_a_database_url_a_process_says_which_one_is_missing(environment, monkeypatch):

@@ -169,8 +169,9 @@ def test_doctor_names_each_fault_of_an_empty_place_once(pledge, empty_place, no_
     outcome = pledge("doctor", "--json")
     document = json.loads(outcome.out)
     assert (outcome.code, document["ok"]) == (1, False)
-    keyring, database = document["findings"]
+    keyring, signing_key, database = document["findings"]
     assert keyring.startswith("PLEDGE_KEYRING_FILE: ")
+    assert signing_key.startswith("PLEDGE_AUDIT_SIGNING_KEY_FILE: ")
     assert "127.0.0.1" in database
 
 
@@ -207,6 +208,43 @@ def test_a_process_refuses_to_start_without_a_keyring(pledge, empty_place, monke
     outcome = pledge(*arguments)
     assert outcome.code == 1
     assert outcome.err.startswith("error: PLEDGE_KEYRING_FILE: ")
+
+
+def test_a_worker_refuses_to_start_without_a_key_to_sign_the_audit_log(pledge, empty_place, monkeypatch):
+    monkeypatch.setattr(wiring.logs, "configure", lambda _: None)  # the log belongs to pytest here
+    assert pledge("keys", "init").code == 0
+    outcome = pledge("worker")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith("error: PLEDGE_AUDIT_SIGNING_KEY_FILE: ")
+    assert "pledge audit init" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("missing", "remedy"),
+    [("AUDIT_SIGNING_KEY_FILE", "made by `pledge audit init`"), ("AUDIT_ANCHOR", "cannot write to")],
+)
+def test_a_worker_in_production_says_what_it_needs_for_the_audit_log(pledge, empty_place, monkeypatch, missing, remedy):
+    monkeypatch.setattr(wiring.logs, "configure", lambda _: None)
+    assert pledge("keys", "init").code == pledge("audit", "init").code == 0
+    names = {"AUDIT_SIGNING_KEY_FILE": ".pledge/audit-signing.key", "AUDIT_ANCHOR": "file:anchor"}
+    names |= {"KEYRING_FILE": ".pledge/keyring.json", "PROFILE": "production", "BASE_URL": "https://app.example.com"}
+    for name, value in names.items():
+        monkeypatch.setenv(f"PLEDGE_{name}", value if name != missing else "")
+    outcome = pledge("worker")
+    assert outcome.err.startswith(f"error: PLEDGE_{missing} is not set; ")
+    assert remedy in outcome.err
+
+
+def test_audit_init_makes_a_key_once_and_prints_its_public_part(pledge, empty_place, no_app):
+    made = pledge("audit", "init")
+    assert made.code == 0
+    assert made.out.startswith("127.0.0.1:8000/audit+")
+    file = empty_place / ".pledge" / "audit-signing.key"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_text().split("+")[-1].strip() not in made.out
+    again = pledge("audit", "init", "--name", "other.example.com/audit")
+    assert again.code == 1
+    assert "left as it is" in again.err
 
 
 def test_no_command_takes_a_secret_as_an_argument():

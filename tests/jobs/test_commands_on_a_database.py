@@ -25,6 +25,7 @@ def set_up(monkeypatch, keyring_file, tmp_path):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("PLEDGE_PROFILE", "development")
         monkeypatch.setenv("PLEDGE_KEYRING_FILE", str(keyring_file))
+        monkeypatch.setenv("PLEDGE_AUDIT_SIGNING_KEY_FILE", str(keyring_file.with_name("audit-signing.key")))
         monkeypatch.setenv("PLEDGE_DATABASE_URL", web)
         monkeypatch.setenv("PLEDGE_DATABASE_WORKER_URL", worker)
         monkeypatch.setenv("PLEDGE_DATABASE_OWNER_URL", owner)

@@ -25,10 +25,15 @@ class Steps:
         self.policies = {0: "genchi", 1: "atlassian-marketplace", 2: "atlassian-marketplace"}
 
     def settings(self):
-        return {"PLEDGE_KEYRING_FILE": str(self.keyring)}
+        signing_key = self.keyring.with_name("signing.key")
+        return {"PLEDGE_KEYRING_FILE": str(self.keyring), "PLEDGE_AUDIT_SIGNING_KEY_FILE": str(signing_key)}
 
     def keys_init(self):
         self.seen.append("keyring made")
+
+    def audit_init(self, *, name):
+        assert name is None
+        self.seen.append("signing key made")
 
     @contextmanager
     def private_database(self):
@@ -99,6 +104,7 @@ def test_the_processes_end_before_the_database_that_they_use(pledge, steps):
     started = ["web starts", "worker starts", "simulator starts"]
     assert steps.seen == [
         "keyring made",
+        "signing key made",
         "database starts",
         "migrated",
         *started,

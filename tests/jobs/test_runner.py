@@ -12,7 +12,7 @@ from app.domain.access.roles import NotPermitted, Permission
 from app.domain.ports import DatabaseUnavailable, JiraUnavailable
 from app.jobs import runner
 from app.jobs.runner import RETRY_DELAYS_SECONDS, Worker
-from app.jobs.schedule import SCHEDULE, TENANT_JOBS
+from app.jobs.schedule import SCHEDULE, TENANT_JOBS, SteadyJob
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
@@ -116,3 +116,25 @@ def test_a_worker_does_not_open_its_database_before_it_runs():
     assert worker._app is not None
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect("postgresql://nobody@127.0.0.1:1/none", connect_timeout=2)
+
+
+def test_a_steady_job_goes_on_after_a_failure_and_pauses_only_when_nothing_was_done(worker, monkeypatch):
+    outcomes, pauses = iter([3, ValueError("secret text"), 2, 0]), []
+
+    def run(services, now):
+        assert now == NOW
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(runner.asyncio, "sleep", pause)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(worker._keep_on(SteadyJob("count", run, 7.0, "a test")))
+    assert pauses == [7.0, 7.0]
+    assert next(outcomes, "all done") == "all done"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.domain.identifiers import TenantId
-from app.jobs.schedule import SCHEDULE, TENANT_JOBS
+from app.jobs.schedule import SCHEDULE, STEADY, TENANT_JOBS
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
@@ -16,6 +16,8 @@ class Recorder:
     def __init__(self):
         self.calls = []
         self.following = self
+        self.audit = self
+        self.sequencing = self
 
     def __getattr__(self, name):
         return lambda *args, **kwargs: self.calls.append((name, args, kwargs))
@@ -34,6 +36,15 @@ def test_reading_issues_is_for_one_tenant():
     services = Recorder()
     row.run(services, TenantId(7), NOW)
     assert services.calls == [("read_pending", (TenantId(7),), {"now": NOW})]
+
+
+def test_the_audit_logs_move_on_within_seconds():
+    (row,) = STEADY
+    services = Recorder()
+    row.run(services, NOW)
+    assert services.calls == [("advance", (), {"now": NOW})]
+    assert row.pause_seconds <= 1
+    assert row.why
 
 
 def test_the_net_is_cast_more_often_than_a_person_would_notice():

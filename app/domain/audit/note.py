@@ -89,7 +89,7 @@ def opened(note: str, *, origin: str, trusted: Sequence[bytes]) -> Checkpoint:
         name, signature = _signature(line)
         public = known.get(signature[:_ID_BYTES]) if name == origin else None
         if public is not None:
-            _verify(text, public, signature[_ID_BYTES:])
+            _verify(text, public=public, signature=signature[_ID_BYTES:])
             accepted += 1
     checkpoint = Checkpoint.read(text)
     if not accepted or checkpoint.origin != origin:
@@ -108,7 +108,7 @@ def _signature(line: str) -> tuple[str, bytes]:
     return name, signature
 
 
-def _verify(text: str, public: bytes, signature: bytes) -> None:
+def _verify(text: str, *, public: bytes, signature: bytes) -> None:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, text.encode())
     except (InvalidSignature, ValueError) as fault:

@@ -92,7 +92,7 @@ def root_by_proof(leaf: bytes, index: int, *, size: int, proof: list[bytes]) -> 
     return node
 
 
-def check_note(note: str, origin: str, keys: list[str]) -> tuple[int, bytes]:
+def check_note(note: str, *, origin: str, keys: list[str]) -> tuple[int, bytes]:
     """Size and root of a checkpoint (c2sp.org/tlog-checkpoint) that one of these keys signed for that log."""
     text, _, signatures = note.rpartition("\n\n")
     text += "\n"
@@ -126,7 +126,7 @@ def check_export(folder: Path, *, key: str | None, earlier: str | None) -> str:
     notes = [line["note"] for line in lines_of(folder / "checkpoints.jsonl")]
     wanted: dict[int, bytes] = {}
     for note in (*notes, manifest["checkpoint"], *([earlier] if earlier else [])):
-        size, root = check_note(note, origin, keys)
+        size, root = check_note(note, origin=origin, keys=keys)
         if wanted.setdefault(size, root) != root:
             raise DoesNotHold(f"two logs of {size} entries were signed")
     peaks: list[tuple[int, bytes]] = []
@@ -146,7 +146,7 @@ def check_export(folder: Path, *, key: str | None, earlier: str | None) -> str:
 def check_proof(proof: dict[str, Any], *, key: str | None) -> str:
     """That one entry is in the log."""
     keys, entry = [key] if key else proof["keys"], proof["entry"]
-    size, root = check_note(proof["checkpoint"], proof["origin"], keys)
+    size, root = check_note(proof["checkpoint"], origin=proof["origin"], keys=keys)
     leaf = check_entry(entry, proof["tenant"])
     steps = [base64.b64decode(step) for step in proof["proof"]]
     if root_by_proof(leaf, entry["index"], size=size, proof=steps) != root:
