@@ -146,13 +146,19 @@ class SqlAuditLog:
 
     def page(self, first: int, limit: int) -> tuple[LoggedEntry, ...]:
         """In order of index."""
-        query = (
-            select(AuditLeafRow.position, AuditLeafRow.entry_id, AuditLeafRow.leaf_hash, *_ENTRY)
-            .outerjoin(AuditRow, _of(AuditRow, AuditLeafRow))
-            .outerjoin(AuditPersonRow, _of(AuditPersonRow, AuditLeafRow))
+        # The page first: joined as a whole, every page would cost as much as the whole log.
+        leaves = (
+            select(AuditLeafRow)
             .where(AuditLeafRow.tenant_id == self._tenant, AuditLeafRow.position >= first)
             .order_by(AuditLeafRow.position)
             .limit(limit)
+            .subquery("leaves")
+        )
+        query = (
+            select(leaves.c.position, leaves.c.entry_id, leaves.c.leaf_hash, *_ENTRY)
+            .outerjoin(AuditRow, _of(AuditRow, leaves.c))
+            .outerjoin(AuditPersonRow, _of(AuditPersonRow, leaves.c))
+            .order_by(leaves.c.position)
         )
         rows = self._connection.execute(query)
         return tuple(LoggedEntry(row.position, Leaf(row.entry_id, row.leaf_hash), _stored(row)) for row in rows)
@@ -181,18 +187,20 @@ class SqlAuditLog:
     def waiting(self) -> Iterator[Waiting]:
         """The oldest first, in constant memory."""
         key = tuple_(AuditWaitingRow.at, AuditWaitingRow.entry_id)
-        query = (
-            select(AuditWaitingRow.at.label("since"), AuditWaitingRow.entry_id, AuditWaitingRow.leaf_hash, *_ENTRY)
-            .outerjoin(AuditRow, _of(AuditRow, AuditWaitingRow))
-            .outerjoin(AuditPersonRow, _of(AuditPersonRow, AuditWaitingRow))
-            .where(AuditWaitingRow.tenant_id == self._tenant)
-            .order_by(AuditWaitingRow.at, AuditWaitingRow.entry_id)
-            .limit(_FETCHED)
-        )
-        rows = self._connection.execute(query).all()
-        while rows:
+        page = select(AuditWaitingRow).where(AuditWaitingRow.tenant_id == self._tenant).order_by(key).limit(_FETCHED)
+        while True:
+            waiting = page.subquery("waiting")
+            query = (
+                select(waiting.c.at.label("since"), waiting.c.entry_id, waiting.c.leaf_hash, *_ENTRY)
+                .outerjoin(AuditRow, _of(AuditRow, waiting.c))
+                .outerjoin(AuditPersonRow, _of(AuditPersonRow, waiting.c))
+                .order_by(waiting.c.at, waiting.c.entry_id)
+            )
+            rows = self._connection.execute(query).all()
             yield from (Waiting(row.since, Leaf(row.entry_id, row.leaf_hash), _stored(row)) for row in rows)
-            rows = self._connection.execute(query.where(key > (rows[-1].since, rows[-1].entry_id))).all()
+            if len(rows) < _FETCHED:
+                return
+            page = page.where(key > (rows[-1].since, rows[-1].entry_id))
 
     def strays(self) -> tuple[UUID, ...]:
         """Entries without leaf that wait for none."""

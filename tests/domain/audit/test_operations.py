@@ -70,8 +70,9 @@ def test_a_tenant_with_more_than_a_slice_lets_the_others_have_their_turn(kept):
         "INSERT INTO registry.audit_waiting SELECT %s, now() - interval '1 day', gen_random_uuid(), '\\x00'"
         " FROM generate_series(1, %s)",
         busy,
-        SLICE + 1,
+        2 * SLICE + 1,
     )
+    assert kept.verify().waiting == 2 * SLICE + 3
     assert kept.log().sequencing.advance(now=kept.now) == SLICE + 1
     assert (len(kept.entries(busy)), len(kept.entries(other))) == (SLICE, 1)
 
