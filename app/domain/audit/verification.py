@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from app.domain.audit.entry import commitment_to, leaf_hash
 from app.domain.audit.merkle import CompactRange
-from app.domain.audit.model import LoggedEntry, StoredCheckpoint, StoredEntry
+from app.domain.audit.model import LogBroken, LoggedEntry, StoredCheckpoint, StoredEntry
 from app.domain.audit.note import Checkpoint, NoteRefused, opened
 from app.domain.audit.operations import anchor_leaf, anchor_origin, log_origin
 from app.domain.audit.ports import Anchor, CheckpointKey, TenantLog
@@ -109,8 +109,7 @@ class Verification:
 
     def _anchors(self, report: Report, key: CheckpointKey) -> tuple[TenantId, ...]:
         # In this order: what we remember of it is written after the anchor, and that after the leaves it speaks of.
-        with self.database.snapshot() as uow:
-            kept = uow.anchors.head().size
+        kept = self._remembered(report)
         outside = self.anchor().read_back()
         with self.database.snapshot() as uow:
             tenants = uow.anchors.tenants()
@@ -122,6 +121,15 @@ class Verification:
                 report.unanchored += 1
                 report.late(leaf.at)
         return tenants
+
+    def _remembered(self, report: Report) -> int:
+        """How far we anchored, by what the database says."""
+        try:
+            with self.database.snapshot() as uow:
+                return uow.anchors.head().size
+        except LogBroken:
+            report.add(Kind.ANCHOR_LOST, None, "what the database remembers of it is damaged")
+            return 0
 
     def _compare(self, report: Report, notes: Iterable[str], *, key: CheckpointKey) -> int:
         """Each note against the tree as it is now; returns the size of the largest."""

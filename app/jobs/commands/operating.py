@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from app.domain.audit.model import LogBroken
 from app.domain.identifiers import TenantId
 from app.domain.operator import Operations
 from app.domain.ports import DatabaseUnavailable
@@ -19,6 +20,7 @@ KNOWN_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     RuntimeError,
     DatabaseUnavailable,
+    LogBroken,
     Refusal,
     ChildEnded,
     ChildNotReady,

@@ -329,6 +329,11 @@ def test_edit_what_the_log_is_continued_from(kept, logged, superuser):
     assert kept.kinds() == {Kind.CHECKPOINT_DIFFERS}
 
 
+def test_damage_what_the_tree_of_checkpoints_is_continued_from(kept, logged, superuser):
+    superuser("UPDATE registry.audit_anchor_heads SET frontier = ''")
+    assert kept.kinds() == {Kind.ANCHOR_LOST}
+
+
 def test_cut_the_anchor(kept, logged):
     first, *_ = kept.anchor_file.read_text().splitlines(keepends=True)
     kept.anchor_file.write_text(first)
