@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from flask import Flask
@@ -26,6 +27,8 @@ from app.domain.installations.moving import Moving, Retirement
 from app.domain.installations.operations import Lifecycle, LifecycleRules
 from app.domain.installations.site import site_access
 from app.domain.installations.standing import Standings
+from app.domain.keys.operations import KeyStillNeeded, Openings
+from app.domain.keys.queries import Readiness
 from app.domain.ports import DatabaseUnavailable
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.services import Services
@@ -37,6 +40,7 @@ from app.edge.assets import assets_at
 from app.edge.caller import EdgeConfig, ForgeModules
 from app.edge.panels.wording import FILTERS
 from app.jobs import commands, logs, server
+from app.jobs.recorder import Recorder
 from app.jobs.runner import Worker
 from app.outbound import error_reports
 from app.outbound.anchor_file import AnchorFile
@@ -48,9 +52,10 @@ from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, 
 from app.store import administration, windows
 from app.store.database import Engines, SqlDatabase, open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
-from app.vault.administration import KeyFacts, KeyringChangeRefused, KeyringUnusable, create_keyring, keyring_status
+from app.vault.administration import KeyringChangeRefused, KeyringUnusable
 from app.vault.checkpoint_key import CheckpointKeyFile, CheckpointKeyUnusable, create_checkpoint_key
 from app.vault.door import Door
+from app.wiring_keys import KeyDesk, needed_purposes, refuse_unfit_keyring
 from descriptor import connect, forge, forge_check, forge_modules, forge_package
 from descriptor.cells import Cell, CellsWrong
 
@@ -81,7 +86,8 @@ def web_app() -> Flask:
     engines = open_engines(app, _url(settings, "database_url"), connections=THREADS)
     app.jinja_env.filters.update(FILTERS)
     app.extensions["pledge.config"] = edge_config(settings)
-    app.extensions["pledge.services"] = services_of(settings, engines)
+    services = app.extensions["pledge.services"] = services_of(settings, engines, process="web")
+    app.extensions["pledge.recorder"] = Recorder(services.openings, clock=now).start()
     limited = limits.Limits(
         app, storage_url=windows.storage_url(settings.redis_url), overrides=settings.rate_limits or ()
     )
@@ -96,8 +102,8 @@ def web_app() -> Flask:
     return app
 
 
-def services_of(settings: Settings, engines: Engines) -> Services:
-    """The use cases on that database."""
+def services_of(settings: Settings, engines: Engines, *, process: str) -> Services:
+    """The use cases on that database, for a process of that kind."""
     database = SqlDatabase(engines, clock=now)
     vault = Door.from_keyring_file(settings.keyring_file)
     shelf = PolicyShelf(policy_text)
@@ -140,19 +146,16 @@ def services_of(settings: Settings, engines: Engines) -> Services:
             anchor=lambda: AnchorFile(required("AUDIT_ANCHOR", settings.audit_anchor)),
         ),
         database=database,
-        is_ready=lambda: _is_ready(vault, database),
+        openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
+        is_ready=partial(_is_ready, Readiness(database, vault, needed_purposes(settings)), database),
     )
 
 
-def _is_ready(vault: Door, database: SqlDatabase) -> bool:
-    flaw = vault.status().flaw
-    if flaw is not None:
-        log.warning("not ready", extra={"code": "keyring_flawed"})
-    elif not database.is_current():
-        log.warning("not ready", extra={"code": "database_unavailable_or_not_migrated"})
-    else:
-        return _keeps_tenants_apart(database)
-    return False
+def _is_ready(readiness: Readiness, database: SqlDatabase) -> bool:
+    faults = readiness.faults()
+    for fault in faults:
+        log.warning(f"not ready: {fault.text}", extra={"code": fault.code})
+    return not faults and _keeps_tenants_apart(database)
 
 
 def _keeps_tenants_apart(database: SqlDatabase) -> bool:
@@ -224,6 +227,7 @@ class Operations:
         KeyringUnusable,
         KeyringChangeRefused,
         CheckpointKeyUnusable,
+        KeyStillNeeded,
         EmbeddedPostgresRefused,
         CellsWrong,
         limits.UnknownLimit,
@@ -249,13 +253,9 @@ class Operations:
         with _database(read_settings(os.environ)) as settings:
             return administration.check(_url(settings, "database_owner_url"))
 
-    def keys_init(self) -> Sequence[Mapping[str, str]]:
-        """Make a keyring."""
-        return _key_rows(create_keyring(read_settings(os.environ).keyring_file, now=now()))
-
-    def keys_status(self) -> Sequence[Mapping[str, str]]:
-        """Facts about the keyring's keys."""
-        return _key_rows(keyring_status(read_settings(os.environ).keyring_file))
+    def keys(self) -> KeyDesk:
+        """What is done with the keyring."""
+        return KeyDesk(database=_database, clock=now)
 
     def audit_init(self, *, name: str | None) -> str:
         """Make a checkpoint key."""
@@ -326,16 +326,17 @@ class Operations:
             # Refused here in one line, rather than by every process that the server starts.
             check_processes(settings, processes=processes)
             limits.rates(settings.rate_limits or ())
-            keyring_status(settings.keyring_file)
+            refuse_unfit_keyring(settings)
             server.serve(web_app, host=host, port=port, processes=processes, threads=THREADS)
 
     def run_worker(self) -> None:
         """Run jobs until told to stop."""
-        with _database(read_settings(os.environ)) as settings, self._services(settings) as services:
+        with _database(read_settings(os.environ)) as settings, self._services(settings, "worker") as services:
             logs.configure(settings.log_format)
             error_reports.configure(settings.sentry_dsn)
             # Refused here, rather than by a log that grows unsigned.
             services.audit.key(), services.audit.anchor()
+            refuse_unfit_keyring(settings)
             Worker(services, conninfo=_url(settings, "database_worker_url"), clock=now).run()
 
     @contextmanager
@@ -357,15 +358,17 @@ class Operations:
     @contextmanager
     def services(self) -> Iterator[Services]:
         """The use cases, on the worker's database."""
-        with _database(read_settings(os.environ)) as settings, self._services(settings) as services:
+        with _database(read_settings(os.environ)) as settings, self._services(settings, "operator") as services:
             yield services
 
     @contextmanager
-    def _services(self, settings: Settings) -> Iterator[Services]:
+    def _services(self, settings: Settings, process: str) -> Iterator[Services]:
         app = Flask("pledge.worker")
         engines = open_engines(app, _url(settings, "database_worker_url"), connections=THREADS)
         try:
-            yield services_of(settings, engines)
+            services = services_of(settings, engines, process=process)
+            with Recorder(services.openings, clock=now):
+                yield services
         finally:
             engines.dispose()
 
@@ -419,10 +422,6 @@ def _cells(settings: Settings) -> list[Cell]:
     if not settings.cells:
         return [Cell(region="global", base_url=settings.base_url)]
     return [Cell(region=region, base_url=url) for region, url in settings.cells]
-
-
-def _key_rows(keys: Sequence[KeyFacts]) -> Sequence[Mapping[str, str]]:
-    return [{name: str(value) for name, value in asdict(key).items()} for key in keys]
 
 
 if __name__ == "__main__":

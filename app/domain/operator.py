@@ -3,9 +3,42 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from app.domain.keys.operations import KeyUpkeep
+from app.domain.secrets import Purpose
 from app.domain.services import Services
+
+
+class KeyOperations(Protocol):
+    """What an operator does with the keyring; only what says so needs a database. Facts about keys, no secrets."""
+
+    def init(self) -> Sequence[Mapping[str, str]]:
+        """Make a keyring; returns the facts about its keys."""
+
+    def status(self) -> Sequence[Mapping[str, str]]:
+        """Facts about every key of the file."""
+
+    def faults(self) -> tuple[str, ...]:
+        """Why a process with this keyring is not ready; asks the database where it can be reached."""
+
+    def rotate(self, purpose: Purpose | Literal["all"]) -> Sequence[Mapping[str, str]]:
+        """A new primary in the file; what it wraps from now on is the business of `upkeep`."""
+
+    def export(self, file: Path, *, purposes: Sequence[Purpose], replace: bool) -> Sequence[Mapping[str, str]]:
+        """A keyring for a process that needs no more than these purposes."""
+
+    def retire(self, kek_id: str) -> Sequence[Mapping[str, str]]:
+        """That key opens nothing any more; raises `KeyStillNeeded`, `DatabaseUnavailable`."""
+
+    def destroy(self, kek_id: str) -> Sequence[Mapping[str, str]]:
+        """That retired key is gone from the file."""
+
+    def counts(self) -> Mapping[tuple[Purpose, str], int]:
+        """How many stored data keys each key wraps; raises `DatabaseUnavailable`, `SettingsRefused`."""
+
+    def upkeep(self) -> AbstractContextManager[KeyUpkeep]:
+        """Work on stored data keys; raises `DatabaseUnavailable` before any is begun, `SettingsRefused`."""
 
 
 class Operations(Protocol):
@@ -26,11 +59,8 @@ class Operations(Protocol):
     def database_findings(self) -> tuple[str, ...]:
         """What is wrong with the catalogue; empty when all rules hold."""
 
-    def keys_init(self) -> Sequence[Mapping[str, str]]:
-        """Make a keyring; returns the facts about its keys."""
-
-    def keys_status(self) -> Sequence[Mapping[str, str]]:
-        """Facts about the keyring's keys, no secrets."""
+    def keys(self) -> "KeyOperations":
+        """What is done with the keyring."""
 
     def audit_init(self, *, name: str | None) -> str:
         """Make a checkpoint key for logs of that name (without one: that of this app); returns the verifier's key."""

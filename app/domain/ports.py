@@ -3,7 +3,7 @@
 Each Protocol has a second implementation or a simulator in the tests, or it would not be here.
 """
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from app.domain.audit.ports import AnchorTree, TenantLog
 from app.domain.clocks.model import Bounds, Event
 from app.domain.identifiers import AccountId, ClientKey, CloudId, InstallationId, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeContact, ForgeRegistered, Install, Registered, Tenant
-from app.domain.secrets import Purpose, Sealed, Secret, SecretPlace, WrappedKey
+from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
@@ -108,6 +108,24 @@ class Registry(Protocol):
     def list_active(self) -> tuple[TenantId, ...]:
         """Every tenant with an active installation, in order of id."""
 
+    def list_tenants(self, *, after: TenantId) -> tuple[TenantId, ...]:
+        """The next tenants in order of id, whatever became of them; empty after the last."""
+
+    def hold_wrapping(self) -> None:
+        """`await_wrapping` waits until this transaction, which is about to wrap a data key, has ended."""
+
+    def await_wrapping(self) -> None:
+        """Wait for transactions that wrap data keys; raises `DatabaseUnavailable` when they do not end."""
+
+    def add_key_proof(self, proof: KeyProof, now: datetime) -> None:
+        """Remember what shows that key to be the right one, unless it is known."""
+
+    def list_key_proofs(self) -> tuple[KeyProof, ...]:
+        """What shows keys to be the right ones: of each key under which data keys were wrapped."""
+
+    def forget_key_proof(self, kek_id: str) -> None:
+        """No data key is wrapped under that key any more."""
+
 
 class TenantRows(Protocol):
     """The tenant itself, its installations and their sealed secrets."""
@@ -143,6 +161,20 @@ class TenantRows(Protocol):
 
     def add_data_key(self, key: WrappedKey, now: datetime) -> None:
         """Store a wrapped data key."""
+
+    def count_data_keys(self) -> Mapping[tuple[Purpose, str], int]:
+        """How many data keys of this tenant are wrapped, by purpose and key-encryption key."""
+
+    def lock_data_keys(
+        self, primaries: Mapping[Purpose, str], *, after: WrappedKey | None, limit: int
+    ) -> tuple[WrappedKey, ...]:
+        """The next data keys of these purposes that are wrapped under another key than the primary.
+
+        Nobody else wraps them anew until this transaction ends; reading them and sealing with them goes on.
+        """
+
+    def save_wrapped(self, keys: Sequence[WrappedKey]) -> None:
+        """Replace the wrapping of these data keys."""
 
     def add_sealed(self, sealed: Sealed) -> None:
         """Store an envelope."""
@@ -278,6 +310,21 @@ class Vault(Protocol):
 
     def new_data_key(self, tenant: TenantId, purpose: Purpose) -> WrappedKey:
         """A fresh data key, wrapped under the primary key-encryption key of that purpose."""
+
+    def primaries(self) -> Mapping[Purpose, str]:
+        """The id of the key-encryption key that wraps, of each purpose that this process holds."""
+
+    def reseal(self, sealed: Sealed | WrappedKey) -> WrappedKey:
+        """The same data key under the primary; raises `VaultCannotAnswer` where it does not open."""
+
+    def prove(self, purpose: Purpose) -> KeyProof:
+        """What shows later whether a key is the one that is primary now."""
+
+    def faults(self, *, needed: Collection[Purpose], proofs: Sequence[KeyProof]) -> tuple[KeyFault, ...]:
+        """Needed purposes without keys, keys that are missing or not those of the proofs, a file that broke."""
+
+    def take_open_counts(self) -> Mapping[tuple[TenantId, Purpose], int]:
+        """How many secrets were opened and used since the last call; whoever takes the counts has to audit them."""
 
     def seal(self, secret: Secret, *, place: SecretPlace, data_key: WrappedKey) -> Sealed:
         """An envelope that opens only at that place."""

@@ -72,6 +72,23 @@ class WrappedKey:
 
 
 @dataclass(frozen=True)
+class KeyProof:
+    """Shows whether a key-encryption key is still the one that wrapped data keys under that id; holds no secret."""
+
+    kek_id: str
+    purpose: Purpose
+    wrapped: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class KeyFault:
+    """Why a process cannot do its work, by code and for the one who mends it."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Sealed:
     """An envelope and the wrapped data key that it needs."""
 

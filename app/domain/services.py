@@ -11,6 +11,7 @@ from app.domain.installations.forge import ForgeAdmission, ForgeUpkeep
 from app.domain.installations.moving import Moving
 from app.domain.installations.operations import Lifecycle
 from app.domain.installations.standing import Standings
+from app.domain.keys.operations import Openings
 from app.domain.ports import Database
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
@@ -32,5 +33,6 @@ class Services:
     views: IssueViews
     audit: AuditLog
     database: Database
+    openings: Openings
     is_ready: Callable[[], bool]
     """Whether the database is there, migrated and in order, and the keyring opens; the log says what is not."""

@@ -92,6 +92,11 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no type i
         return self._make_app()
 
 
+def _record_the_rest(app: Flask | None) -> None:
+    if app is not None:
+        app.extensions["pledge.recorder"].stop()
+
+
 def serve(make_app: Callable[[], Flask], *, host: str, port: int, processes: int, threads: int) -> None:
     """Serve until SIGTERM, then finish what was begun."""
     Gunicorn(
@@ -111,6 +116,8 @@ def serve(make_app: Callable[[], Flask], *, host: str, port: int, processes: int
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108  a heartbeat file
             # Whoever stands before us is told by X-Forwarded-For only; nothing here believes it.
             "forwarded_allow_ips": "",
+            # The process is about to end: what it has not yet recorded would be lost.
+            "worker_exit": lambda _, worker: _record_the_rest(worker.wsgi),
             "when_ready": lambda _: log.info(f"web ready http://{host}:{port}"),
         },
     ).run()

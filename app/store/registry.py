@@ -12,6 +12,10 @@ from app.domain.installations.model import ForgeContact, ForgeRegistered, Instal
 from app.store.tables import INSTALLATION_IDS, RegistryConnect, RegistryContact, RegistryForge, RegistryTenant
 
 _CONTACT_EVERY = timedelta(minutes=10)
+from app.domain.secrets import KeyProof, Purpose
+from app.store.tables import RegistryKeyProof
+
+_TENANTS_AT_ONCE = 1000
 
 FIND_CONNECT = select(
     RegistryConnect.client_key,
@@ -203,6 +207,38 @@ class SqlRegistry:
         forge = select(RegistryForge.tenant_id).where(RegistryForge.state == active)
         query = union(connect, forge).order_by("tenant_id")
         return tuple(TenantId(tenant) for tenant in self._connection.execute(query).scalars())
+
+    def list_tenants(self, *, after: TenantId) -> tuple[TenantId, ...]:
+        """The next tenants in order of id."""
+        query = select(RegistryTenant.tenant_id).where(RegistryTenant.tenant_id > after)
+        found = self._connection.execute(query.order_by(RegistryTenant.tenant_id).limit(_TENANTS_AT_ONCE))
+        return tuple(TenantId(tenant) for tenant in found.scalars())
+
+    def hold_wrapping(self) -> None:
+        """`await_wrapping` waits until this transaction has ended."""
+        self._connection.execute(text("SELECT pg_advisory_xact_lock_shared(hashtextextended('wrapping', 2))"))
+
+    def await_wrapping(self) -> None:
+        """Wait for transactions that wrap data keys."""
+        self._connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('wrapping', 2))"))
+
+    def add_key_proof(self, proof: KeyProof, now: datetime) -> None:
+        """Remember it, unless it is known."""
+        self._connection.execute(
+            upsert(RegistryKeyProof)
+            .values(kek_id=proof.kek_id, purpose=proof.purpose.value, wrapped=proof.wrapped, first_used_at=now)
+            .on_conflict_do_nothing()
+        )
+
+    def list_key_proofs(self) -> tuple[KeyProof, ...]:
+        """Those of every key under which data keys were wrapped."""
+        query = select(RegistryKeyProof.kek_id, RegistryKeyProof.purpose, RegistryKeyProof.wrapped)
+        found = self._connection.execute(query.order_by(RegistryKeyProof.kek_id))
+        return tuple(KeyProof(row.kek_id, Purpose(row.purpose), row.wrapped) for row in found)
+
+    def forget_key_proof(self, kek_id: str) -> None:
+        """No data key is wrapped under that key any more."""
+        self._connection.execute(delete(RegistryKeyProof).where(RegistryKeyProof.kek_id == kek_id))
 
     def _lock(self, *names: str) -> None:
         for name in sorted(names):

@@ -105,6 +105,18 @@ class RegistryContact(Base):
     last_at: Mapped[datetime] = mapped_column(UTC)
 
 
+class RegistryKeyProof(Base):
+    """A key-encryption key under which data keys were wrapped, and what shows whether it is still the same key."""
+
+    __tablename__ = "key_proofs"
+    __table_args__ = ({"schema": "registry"},)
+
+    kek_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    purpose: Mapped[str] = mapped_column(Text)
+    wrapped: Mapped[bytes]
+    first_used_at: Mapped[datetime] = mapped_column(UTC)
+
+
 class TenantRow(Base):
     """One Jira site and what was chosen for it."""
 

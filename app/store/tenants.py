@@ -1,9 +1,23 @@
 """A tenant, its installations, and their sealed secrets."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 
@@ -203,6 +217,48 @@ class SqlTenants:
                 created_at=now,
             )
         )
+
+    def count_data_keys(self) -> dict[tuple[Purpose, str], int]:
+        """How many are wrapped, by purpose and key-encryption key."""
+        query = select(DataKeyRow.purpose, DataKeyRow.kek_id, func.count().label("number"))
+        found = self._connection.execute(
+            query.where(DataKeyRow.tenant_id == self._tenant).group_by(DataKeyRow.purpose, DataKeyRow.kek_id)
+        )
+        return {(Purpose(row.purpose), row.kek_id): row.number for row in found}
+
+    def lock_data_keys(
+        self, primaries: Mapping[Purpose, str], *, after: WrappedKey | None, limit: int
+    ) -> tuple[WrappedKey, ...]:
+        """The next data keys of these purposes that are wrapped under another key than the primary."""
+        place = tuple_(DataKeyRow.purpose, DataKeyRow.key_id)
+        others = [
+            and_(DataKeyRow.purpose == purpose.value, DataKeyRow.kek_id != kek_id)
+            for purpose, kek_id in primaries.items()
+        ]
+        query = select(DataKeyRow.purpose, DataKeyRow.key_id, DataKeyRow.kek_id, DataKeyRow.wrapped).where(
+            DataKeyRow.tenant_id == self._tenant, or_(false(), *others)
+        )
+        if after is not None:
+            query = query.where(place > tuple_(literal(after.purpose.value), literal(after.key_id)))
+        # Not FOR UPDATE: that would hold up whoever seals with one of them, whose row refers to it.
+        locked = query.order_by(*place).limit(limit).with_for_update(key_share=True)
+        return tuple(
+            WrappedKey(self._tenant, Purpose(row.purpose), row.key_id, row.kek_id, row.wrapped)
+            for row in self._connection.execute(locked)
+        )
+
+    def save_wrapped(self, keys: Sequence[WrappedKey]) -> None:
+        """Replace their wrapping."""
+        for key in keys:
+            self._connection.execute(
+                update(DataKeyRow)
+                .where(
+                    DataKeyRow.tenant_id == self._tenant,
+                    DataKeyRow.purpose == key.purpose.value,
+                    DataKeyRow.key_id == key.key_id,
+                )
+                .values(kek_id=key.kek_id, wrapped=key.wrapped)
+            )
 
     def add_sealed(self, sealed: Sealed) -> None:
         """Store an envelope."""

@@ -28,6 +28,11 @@ def secret_binding(place: SecretPlace, key_id: UUID) -> bytes:
     return associated("secret", str(place.tenant), place.purpose.value, str(key_id), place.row, str(place.version))
 
 
+def proof_binding(purpose: Purpose) -> bytes:
+    """Of what only shows which key wrapped it: never to be taken for a data key."""
+    return associated("proof", purpose.value)
+
+
 def data_key_binding(tenant: TenantId, purpose: Purpose, key_id: UUID) -> bytes:
     """The keyring adds the id of the key-encryption key, which only it knows."""
     return associated("data key", str(tenant), purpose.value, str(key_id))

@@ -15,6 +15,16 @@ SWEEP_SECONDS = 5.0
 CAPACITY = 10_000
 
 
+class Opened(Plain):
+    """An opened secret; `is_counted` once it has been of use."""
+
+    __slots__ = ("is_counted",)
+
+    def __init__(self, value: bytes) -> None:
+        super().__init__(value)
+        self.is_counted = False
+
+
 class OpenedSecrets:
     """A bounded cache by place and version, the least recently used goes first; safe between threads.
 
@@ -34,27 +44,27 @@ class OpenedSecrets:
         self._capacity = capacity
         self._usable_seconds = usable_seconds
         self._sweep_seconds = sweep_seconds
-        self._entries: OrderedDict[SecretPlace, tuple[float, Plain]] = OrderedDict()
+        self._entries: OrderedDict[SecretPlace, tuple[float, Opened]] = OrderedDict()
         self._lock = threading.Lock()
         self._sweeper: threading.Thread | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, place: SecretPlace) -> Plain | None:
+    def find(self, place: SecretPlace) -> Opened | None:
         with self._lock:
-            expires, plain = self._entries.get(place, (0.0, None))
-            if plain is None:
+            expires, opened = self._entries.get(place, (0.0, None))
+            if opened is None:
                 return None
             if self._monotonic() >= expires:
                 del self._entries[place]
                 return None
             self._entries.move_to_end(place)
-            return plain
+            return opened
 
-    def keep(self, place: SecretPlace, plain: Plain) -> None:
+    def keep(self, place: SecretPlace, opened: Opened) -> None:
         with self._lock:
-            self._entries[place] = (self._monotonic() + self._usable_seconds, plain)
+            self._entries[place] = (self._monotonic() + self._usable_seconds, opened)
             self._entries.move_to_end(place)
             if len(self._entries) > self._capacity:
                 self._entries.popitem(last=False)

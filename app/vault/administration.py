@@ -7,7 +7,7 @@ keys. Retire a key when no data key names it any more, and destroy it when no ba
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -33,6 +33,7 @@ __all__ = [
     "KeyringUnusable",
     "create_keyring",
     "destroy",
+    "export",
     "keyring_status",
     "retire",
     "rotate",
@@ -81,15 +82,42 @@ def rotate(path: Path, *, purpose: Purpose | Literal["all"], now: datetime) -> t
     return _change(path, rotated)
 
 
-def retire(path: Path, kek_id: str) -> tuple[KeyFacts, ...]:
+def export(path: Path, target: Path, *, purposes: Collection[Purpose], replace: bool = False) -> tuple[KeyFacts, ...]:
+    """A keyring at `target` with the keys of these purposes that still open something: a process may need no more.
+
+    With `replace` it takes the place of an earlier export, but of nothing that holds a key which `path` lacks.
+    Raises KeyringUnusable, KeyringChangeRefused.
+    """
+    held = read_keys(path)
+    keys = tuple(kek for kek in held if kek.facts.purpose in purposes and kek.facts.state is not KeyState.RETIRED)
+    lacking = set(purposes) - {kek.facts.purpose for kek in keys}
+    if lacking:
+        raise KeyringChangeRefused(target, f"{path} has no key for {', '.join(sorted(lacking))}")
+    with _alone(target, make_folder=True) as directory:
+        if os.path.lexists(target):
+            _refuse_to_lose(target, held, replace=replace and path.resolve() != target.resolve())
+        _replace_file(target, keys, directory=directory)
+    return _facts(keys)
+
+
+def _refuse_to_lose(target: Path, held: tuple[Kek, ...], *, replace: bool) -> None:
+    if not replace:
+        raise KeyringChangeRefused(target, "it exists; --replace renews an earlier export")
+    if not {kek.key.reveal() for kek in read_keys(target)} <= {kek.key.reveal() for kek in held}:
+        raise KeyringChangeRefused(target, "it holds a key that would be lost; move it away first")
+
+
+def retire(path: Path, kek_id: str, *, release: Callable[[], None] = lambda: None) -> tuple[KeyFacts, ...]:
     """That key opens nothing any more, but stays in the file, so that a hasty step can be taken back.
 
+    `release` is asked last; what it raises leaves everything as it is.
     Raises KeyringUnusable, KeyringChangeRefused.
     """
 
     def retired(keys: tuple[Kek, ...]) -> tuple[Kek, ...]:
         if _named(path, keys, kek_id).facts.state is KeyState.PRIMARY:
             raise KeyringChangeRefused(path, f"{kek_id} is primary; `pledge keys rotate` first")
+        release()
         return tuple(_with_state(kek, KeyState.RETIRED) if kek.facts.kek_id == kek_id else kek for kek in keys)
 
     return _change(path, retired)

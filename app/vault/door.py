@@ -16,7 +16,16 @@ from typing import Literal, NoReturn, TypeVar
 from uuid import uuid4
 
 from app.domain.identifiers import TenantId
-from app.domain.secrets import Purpose, Sealed, Secret, SecretPlace, VaultCannotAnswer, WrappedKey
+from app.domain.secrets import (
+    KeyFault,
+    KeyProof,
+    Purpose,
+    Sealed,
+    Secret,
+    SecretPlace,
+    VaultCannotAnswer,
+    WrappedKey,
+)
 from app.protocol.connect_jwt import (
     ConnectClaims,
     SignedRequest,
@@ -29,7 +38,7 @@ from app.vault import _envelope
 from app.vault._cipher import DoesNotDecrypt, Plain, random_key
 from app.vault._keyring import FileKeyring, KekNotHeld, Keyring, PurposeNotHeld
 from app.vault._keyring_file import KeyFacts, KeyringUnusable, KeyState
-from app.vault._opened import CAPACITY, OpenedSecrets
+from app.vault._opened import CAPACITY, Opened, OpenedSecrets
 
 __all__ = [
     "Door",
@@ -195,8 +204,9 @@ class Door:
         """Put the bearer token at that place on a request that is about to go; errors as in `check_connect_token`."""
         if place.purpose not in _BEARERS:
             raise ValueError(f"a {place.purpose} is no bearer token")
-        secret = self._opened.find(place) or self._open(place, fetch(place))
+        secret = self._opened.find(place) or self._open_fetched(place, fetch)
         headers["Authorization"] = f"Bearer {secret.reveal().decode()}"
+        self._count(place, secret)
 
     def stamp_fresh(self, headers: MutableMapping[str, str], *, token: Secret) -> None:
         """The same with a token that came with this very request and has no place yet."""
@@ -217,12 +227,55 @@ class Door:
         )
         return replace(data_key, kek_id=kek_id, wrapped=wrapped)
 
+    def primaries(self) -> Mapping[Purpose, str]:
+        """The id of the key-encryption key that wraps, of each purpose that this process holds."""
+        return {purpose: key.kek_id for purpose, key in self.status().primaries.items()}
+
+    def prove(self, purpose: Purpose) -> KeyProof:
+        """What shows later whether a key is the one that is primary now.
+
+        Raises PurposeNotHeld.
+        """
+        kek_id, wrapped = self._keyring.wrap(purpose, data_key=random_key(), binding=_envelope.proof_binding(purpose))
+        return KeyProof(kek_id, purpose, wrapped)
+
+    def faults(self, *, needed: Collection[Purpose], proofs: Sequence[KeyProof]) -> tuple[KeyFault, ...]:
+        """Why this process could not open what it has to: a broken file, a needed purpose, a missing or wrong key."""
+        status = self.status()
+        broken = [] if status.flaw is None else [KeyFault("keyring_flawed", status.flaw)]
+        lacking = [
+            KeyFault("keyring_lacks_purpose", f"PLEDGE_KEYRING_FILE has no key for {purpose}, which this process needs")
+            for purpose in sorted(set(needed) - status.purposes)
+        ]
+        doubts = [self._doubt(proof) for proof in proofs if proof.purpose in status.purposes]
+        return (*broken, *lacking, *(doubt for doubt in doubts if doubt is not None))
+
+    def _doubt(self, proof: KeyProof) -> KeyFault | None:
+        try:
+            self._keyring.unwrap(
+                proof.purpose,
+                kek_id=proof.kek_id,
+                wrapped=proof.wrapped,
+                binding=_envelope.proof_binding(proof.purpose),
+            )
+        except (KekNotHeld, PurposeNotHeld):
+            why = "lacks the key {}, under which stored data keys are wrapped; restore the file that has it"
+            return KeyFault("keyring_key_missing", f"PLEDGE_KEYRING_FILE {why.format(proof.kek_id)}")
+        except DoesNotDecrypt:
+            why = "has under the id {} another key than the one that wrapped stored data keys; restore that file"
+            return KeyFault("keyring_key_wrong", f"PLEDGE_KEYRING_FILE {why.format(proof.kek_id)}")
+        return None
+
     def status(self) -> VaultStatus:
         """Which keys this process holds, and since when they exist."""
         return VaultStatus(keys=self._keyring.facts(), flaw=self._keyring.flaw())
 
     def take_open_counts(self) -> Mapping[tuple[TenantId, Purpose], int]:
-        """How many secrets were opened since the last call; whoever takes the counts has to audit them."""
+        """How many secrets were opened and used since the last call; whoever takes the counts has to audit them.
+
+        A secret that was opened for a token which then proved to be bad is not counted until it is of use: a stranger
+        could fill the audit log of a tenant otherwise.
+        """
         with self._counts_lock:
             taken, self._counts = self._counts, Counter()
         return dict(taken)
@@ -238,24 +291,42 @@ class Door:
         if place.purpose is not Purpose.CONNECT_SECRET:
             # an OAuth token accepted as a signing secret would let its other holders sign as the site
             raise ValueError(f"a {place.purpose} signs no Connect token")
-        secret = self._opened.find(place) or self._open(place, fetch(place))
+        secret = self._opened.find(place) or self._open_fetched(place, fetch)
         try:
-            return question(key=secret.reveal())
+            answer = question(key=secret.reveal())
         except BaseException as error:
             # the frames below hold the secret as a plain variable, and error reports print variables
             _forget_frames(error)
             raise error
+        self._count(place, secret)
+        return answer
 
-    def _open(self, place: SecretPlace, sealed: Sealed) -> Plain:
+    def _count(self, place: SecretPlace, secret: Opened) -> None:
+        if not secret.is_counted:
+            with self._counts_lock:
+                self._counts[place.tenant, place.purpose] += not secret.is_counted
+                secret.is_counted = True
+
+    def _open_fetched(self, place: SecretPlace, fetch: Callable[[SecretPlace], Sealed]) -> Opened:
+        sealed = fetch(place)
+        try:
+            return self._open(place, sealed)
+        except SecretDoesNotOpen:
+            # Since it was read its data key may have been wrapped anew, and the former key retired.
+            again = fetch(place)
+            if again.data_key == sealed.data_key:
+                raise
+        return self._open(place, again)
+
+    def _open(self, place: SecretPlace, sealed: Sealed) -> Opened:
         key = self._unwrap(sealed.data_key, tenant=place.tenant, purpose=place.purpose)
         try:
             secret = _envelope.unseal(sealed.envelope, place=place, key_id=sealed.data_key.key_id, data_key=key)
         except DoesNotDecrypt as error:
             raise SecretDoesNotOpen(place.tenant, place.purpose) from error
-        with self._counts_lock:
-            self._counts[place.tenant, place.purpose] += 1
-        self._opened.keep(place, secret)
-        return secret
+        opened = Opened(secret.reveal())
+        self._opened.keep(place, opened)
+        return opened
 
     def _unwrap(self, data_key: WrappedKey, *, tenant: TenantId, purpose: Purpose) -> Plain:
         """`tenant` and `purpose` are those of the place: what the row says of itself proves nothing."""

@@ -17,7 +17,7 @@ from types import NoneType
 import pytest
 
 from app.domain.identifiers import TenantId
-from app.domain.secrets import Purpose, Sealed, Secret, SecretPlace, WrappedKey
+from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest, verify_signed_request
 from app.protocol.refusals import Refusal
 from app.vault import _cipher, _envelope, _keyring, _keyring_file, administration
@@ -41,6 +41,9 @@ MAY_LEAVE = {
     "stamp": NoneType,
     "stamp_fresh": NoneType,
     "reseal": WrappedKey,
+    "primaries": Mapping[Purpose, str],
+    "prove": KeyProof,
+    "faults": tuple[KeyFault, ...],
     "status": VaultStatus,
     "take_open_counts": Mapping[tuple[TenantId, Purpose], int],
     "from_keyring_file": Door,
@@ -80,7 +83,7 @@ def test_no_public_method_is_annotated_to_return_plaintext():
 
 
 def test_nothing_that_may_leave_has_a_field_for_plaintext():
-    """Bytes leave in two fields only, and both are ciphertext."""
+    """Bytes leave in three fields only, and all are ciphertext."""
     carried = {}
     waiting = [kind for kind in MAY_LEAVE.values() if is_dataclass(kind)]
     for kind in waiting:
@@ -90,6 +93,7 @@ def test_nothing_that_may_leave_has_a_field_for_plaintext():
     assert {where for where, hint in carried.items() if hint is bytes} == {
         ("WrappedKey", "wrapped"),
         ("Sealed", "envelope"),
+        ("KeyProof", "wrapped"),
     }
     assert not [where for where, hint in carried.items() if hint in (Secret, _cipher.Plain)]
 
@@ -108,6 +112,8 @@ def test_no_public_method_returns_plaintext(shelf, place, check, sign, token, ke
     data_key = door._unwrap(former, tenant=place.tenant, purpose=place.purpose).reveal()
     rotate(keyring_path, purpose="all", now=now)
     answers += [door.reseal(shelf.rows[place]), door.new_data_key(place.tenant, place.purpose), door.status()]
+    proof = door.prove(place.purpose)
+    answers += [proof, door.primaries(), door.faults(needed=Purpose, proofs=[replace(proof, wrapped=b"")])]
     keks = [kek.key.reveal() for kek in door._keyring._keys]
     reached = _everything_in(answers)
     assert any(one == former.kek_id for one in reached)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.installations.app_versions import is_later
 from app.domain.installations.model import ForgeRegistered, InstallationState
+from app.domain.keys.operations import own_data_key
 from app.domain.ports import Database, UnitOfWork, Vault
 from app.domain.secrets import Purpose, Secret, SecretPlace
 from app.protocol.forge_fit import ForgeInvocation
@@ -67,10 +68,7 @@ class SystemTokens:
             uow.commit(because=_upgrade(current, version) if is_news else Bookkeeping.FORGE_SEEN)
 
     def _seal(self, uow: UnitOfWork, registered: ForgeRegistered, token: Secret, *, version: int, at: datetime) -> None:
-        data_key = uow.tenants.data_key(Purpose.FORGE_TOKEN)
-        if data_key is None:
-            data_key = self.vault.new_data_key(registered.tenant, Purpose.FORGE_TOKEN)
-            uow.tenants.add_data_key(data_key, at)
+        data_key = own_data_key(uow, self.vault, registered.tenant, purpose=Purpose.FORGE_TOKEN, now=at)
         place = SecretPlace(registered.tenant, Purpose.FORGE_TOKEN, str(registered.installation), version)
         uow.tenants.add_sealed(self.vault.seal(token, place=place, data_key=data_key))
         uow.tenants.forget_sealed(place)

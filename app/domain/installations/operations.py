@@ -19,6 +19,7 @@ from app.domain.installations.model import (
     InstallationState,
     Registered,
 )
+from app.domain.keys.operations import own_data_key
 from app.domain.ports import Database, JiraSites, SiteAccess, UnitOfWork, Vault
 from app.domain.secrets import Purpose, Secret
 from app.protocol.connect_jwt import InstallClaims
@@ -225,10 +226,7 @@ class Lifecycle:
         )
 
     def _seal(self, uow: UnitOfWork, registered: Registered, secret: Secret, *, now: datetime) -> None:
-        data_key = uow.tenants.data_key(Purpose.CONNECT_SECRET)
-        if data_key is None:
-            data_key = self.vault.new_data_key(registered.tenant, Purpose.CONNECT_SECRET)
-            uow.tenants.add_data_key(data_key, now)
+        data_key = own_data_key(uow, self.vault, registered.tenant, purpose=Purpose.CONNECT_SECRET, now=now)
         place = connect_place(registered, registered.secret_version)
         uow.tenants.add_sealed(self.vault.seal(secret, place=place, data_key=data_key))
         kept = registered.live_versions(now)[-1]

@@ -6,7 +6,7 @@ Exit codes: 0 ok, 1 error, 2 the policy says no, 3 stale or unknown, 4 usage, 5 
 import click
 
 from app.domain.operator import Operations
-from app.jobs.commands import audit, clocks, moving, operating, policy, processes, questions
+from app.jobs.commands import audit, clocks, keys, moving, operating, policy, processes, questions
 
 ERROR, USAGE = 1, 4
 
@@ -20,6 +20,7 @@ def pledge() -> None:
 for _command in (
     *processes.COMMANDS,
     *operating.COMMANDS,
+    *keys.COMMANDS,
     *questions.COMMANDS,
     *policy.COMMANDS,
     *clocks.COMMANDS,

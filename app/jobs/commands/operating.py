@@ -46,7 +46,7 @@ def doctor(operations: Operations, *, as_json: bool) -> int:
     found: list[str] = []
     for question in (
         operations.settings,
-        operations.keys_status,
+        lambda: found.extend(operations.keys().faults()),
         operations.audit_check,
         lambda: found.extend(operations.database_findings()),
     ):
@@ -58,31 +58,6 @@ def doctor(operations: Operations, *, as_json: bool) -> int:
     findings = list(dict.fromkeys(found))
     show({"ok": not findings, "findings": findings}, findings or ["all is well"], as_json=as_json)
     return 1 if findings else 0
-
-
-@click.group()
-def keys() -> None:
-    """The keyring: keys that encrypt the keys of tenants."""
-
-
-@keys.command("init")
-@json_option
-@click.pass_obj
-def keys_init(operations: Operations, *, as_json: bool) -> None:
-    """Make a keyring at PLEDGE_KEYRING_FILE; refuses where there is one."""
-    _show_rows(operations.keys_init(), as_json=as_json)
-
-
-@keys.command("status")
-@json_option
-@click.pass_obj
-def keys_status(operations: Operations, *, as_json: bool) -> None:
-    """Which keys there are, since when, and which are primary; no secrets."""
-    _show_rows(operations.keys_status(), as_json=as_json)
-
-
-def _show_rows(rows: Sequence[Mapping[str, str]], *, as_json: bool) -> None:
-    show(list(rows), ["  ".join(row.values()) for row in rows], as_json=as_json)
 
 
 @click.group()
@@ -223,4 +198,4 @@ def _show_jobs(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     show(list(found), lines or ["none"], as_json=as_json)
 
 
-COMMANDS: tuple[click.Command, ...] = (doctor, keys, db, descriptor, installations, jobs)
+COMMANDS: tuple[click.Command, ...] = (doctor, db, descriptor, installations, jobs)

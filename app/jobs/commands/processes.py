@@ -111,7 +111,7 @@ def _simulator(port: int, *, site_port: int, base_url: str) -> list[str]:
 
 def _prepare_keys(operations: Operations) -> None:
     if not Path(operations.settings()["PLEDGE_KEYRING_FILE"]).exists():
-        operations.keys_init()
+        operations.keys().init()
         _say("made a keyring in .pledge/")
     if not Path(operations.settings()["PLEDGE_AUDIT_SIGNING_KEY_FILE"]).exists():
         operations.audit_init(name=None)

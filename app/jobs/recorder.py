@@ -1,0 +1,57 @@
+"""Writes what was opened into the audit log, minute by minute, beside the work of a process and never in its way."""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from app.domain.keys.operations import Openings
+
+log = logging.getLogger("pledge.recorder")
+
+_STOP_SECONDS = 10.0
+_AFTER_THE_MINUTE_SECONDS = 0.1
+
+
+class Recorder:
+    """One per process, and started in it: a thread does not come along when a process forks."""
+
+    def __init__(self, openings: Openings, *, clock: Callable[[], datetime]) -> None:
+        self._openings = openings
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+
+    def start(self) -> Self:
+        """Record from now on."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Record what is left, and end."""
+        self._stopping.set()
+        self._thread.join(_STOP_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            since = self._clock()
+            self._stopping.wait(60 - since.second - since.microsecond / 1e6 + _AFTER_THE_MINUTE_SECONDS)
+            self._record(since)
+
+    def _record(self, minute: datetime) -> None:
+        # A failure ends its own thread, not this one: the next minute is recorded all the same.
+        with ThreadPoolExecutor(1) as alone:
+            error = alone.submit(self._openings.record, minute).exception()
+        if error is not None:
+            log.error("opened secrets could not be recorded", extra={"code": type(error).__name__})
