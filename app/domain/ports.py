@@ -108,7 +108,7 @@ class Registry(Protocol):
     def list_active(self) -> tuple[TenantId, ...]:
         """Every tenant with an active installation, in order of id."""
 
-    def list_tenants(self, *, after: TenantId) -> tuple[TenantId, ...]:
+    def page_tenants(self, *, after: TenantId) -> tuple[TenantId, ...]:
         """The next tenants in order of id, whatever became of them; empty after the last."""
 
     def hold_wrapping(self) -> None:

@@ -9,12 +9,17 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.identifiers import ClientKey, CloudId, InstallationId, TenantId
 from app.domain.installations.model import ForgeContact, ForgeRegistered, InstallationState, Registered
-from app.store.tables import INSTALLATION_IDS, RegistryConnect, RegistryContact, RegistryForge, RegistryTenant
+from app.domain.secrets import KeyProof, Purpose
+from app.store.tables import (
+    INSTALLATION_IDS,
+    RegistryConnect,
+    RegistryContact,
+    RegistryForge,
+    RegistryKeyProof,
+    RegistryTenant,
+)
 
 _CONTACT_EVERY = timedelta(minutes=10)
-from app.domain.secrets import KeyProof, Purpose
-from app.store.tables import RegistryKeyProof
-
 _TENANTS_AT_ONCE = 1000
 
 FIND_CONNECT = select(
@@ -208,7 +213,7 @@ class SqlRegistry:
         query = union(connect, forge).order_by("tenant_id")
         return tuple(TenantId(tenant) for tenant in self._connection.execute(query).scalars())
 
-    def list_tenants(self, *, after: TenantId) -> tuple[TenantId, ...]:
+    def page_tenants(self, *, after: TenantId) -> tuple[TenantId, ...]:
         """The next tenants in order of id."""
         query = select(RegistryTenant.tenant_id).where(RegistryTenant.tenant_id > after)
         found = self._connection.execute(query.order_by(RegistryTenant.tenant_id).limit(_TENANTS_AT_ONCE))

@@ -20,6 +20,7 @@ KEPT_INSIDE = {
     "app.domain.clocks.model.NotAScore": "a reading of Jira whose score is none keeps no score",
     "app.domain.clocks.model.NotAnInstant": "`outbound` reads Jira's instants, in jobs",
     "app.domain.clocks.model.IncompleteEvent": "a fault of ours, in jobs",
+    "app.domain.keys.operations.KeyStillNeeded": "an operator's command, which tells it",
     "app.domain.secrets.SecretMissing": "`admission` turns it into a refusal",
     "app.domain.audit.merkle.ProofRefused": _COMMAND,
     "app.domain.audit.note.NoteRefused": "`verification` records it as a finding",

@@ -30,8 +30,8 @@ def ring(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stack(make_stack, ring):
-    """Two web processes and a worker; two sites by Connect, one by Forge."""
-    with make_stack(processes=2, PLEDGE_KEYRING_FILE=str(ring)) as running:
+    """Two sites by Connect, one by Forge; web, worker and each command are processes of their own."""
+    with make_stack(PLEDGE_KEYRING_FILE=str(ring)) as running:
         running.install("genchi")
         running.install("kencha")
         assert running.forge("install", "genible")["accepted"]
@@ -109,7 +109,7 @@ class Load:
             thread.join(60)
 
     def _repeat(self, step):
-        while not self._stopped.wait(0.1):
+        while not self._stopped.wait(0.3):
             step()
 
     def by_page(self):

@@ -14,7 +14,7 @@ def each_tenant(database: Database) -> Iterator[TenantId]:
     last = TenantId(0)
     while True:
         with database.begin() as uow:
-            page = uow.registry.list_tenants(after=last)
+            page = uow.registry.page_tenants(after=last)
         if not page:
             return
         yield from page
