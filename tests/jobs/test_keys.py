@@ -76,6 +76,7 @@ def test_a_key_goes_from_primary_to_live_to_retired_to_gone(on_database):
     assert status(on_database)["connect-secret", "retired"]["kek_id"] == kek_id
     assert on_database("keys", "destroy", kek_id).code == 0
     assert kek_id not in on_database("keys", "status").out
+    assert on_database("audit", "init").code == 0
     assert on_database("doctor").code == 0
 
 
