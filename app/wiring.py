@@ -21,6 +21,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.domain.access.administration import CONFIRMED_FOR, SiteRoles
 from app.domain.access.decisions import Confirmations, IssueAccess
 from app.domain.audit.log import AuditLog
+from app.domain.alerts.operations import Watch
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
 from app.domain.installations.moving import Moving, Retirement
@@ -28,8 +29,11 @@ from app.domain.installations.operations import Lifecycle, LifecycleRules
 from app.domain.installations.site import site_access
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import KeyStillNeeded, Openings
-from app.domain.keys.queries import Readiness
+from app.domain.keys.queries import NO_DATABASE, Readiness
 from app.domain.ports import DatabaseUnavailable
+from app.domain.ports import Signals
+from app.domain.secrets import KeyFault
+from app.domain.alerts.rules import UNFIT
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.services import Services
 from app.domain.tracking.operations import Following
@@ -52,6 +56,7 @@ from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, 
 from app.store import administration, windows
 from app.store.database import Engines, SqlDatabase, open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
+from app.store.signal_counts import SignalCounts
 from app.vault.administration import KeyringChangeRefused, KeyringUnusable
 from app.vault.checkpoint_key import CheckpointKeyFile, CheckpointKeyUnusable, create_checkpoint_key
 from app.vault.door import Door
@@ -105,6 +110,7 @@ def web_app() -> Flask:
 def services_of(settings: Settings, engines: Engines, *, process: str) -> Services:
     """The use cases on that database, for a process of that kind."""
     database = SqlDatabase(engines, clock=now)
+    signals = SignalCounts(database, clock=now)
     vault = Door.from_keyring_file(settings.keyring_file)
     shelf = PolicyShelf(policy_text)
     shelf.in_force(settings.policy)
@@ -141,31 +147,30 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         roles=SiteRoles(jira=jira, site_of=site_of, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database=database, in_force=shelf.in_force),
         audit=AuditLog(
-            database=database,
-            key=partial(_checkpoint_key, settings),
-            anchor=lambda: AnchorFile(required("AUDIT_ANCHOR", settings.audit_anchor)),
-        ),
+            watch=Watch(database=database, tell=logs.log_alert),
+        signals=signals,
         database=database,
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
-        is_ready=partial(_is_ready, Readiness(database, vault, needed_purposes(settings)), database),
+        is_ready=partial(
+            _is_ready, Readiness(database, vault, needed_purposes(settings)), database=database, signals=signals
+        ),
     )
 
 
-def _is_ready(readiness: Readiness, database: SqlDatabase) -> bool:
-    faults = readiness.faults()
+def _is_ready(readiness: Readiness, *, database: SqlDatabase, signals: Signals) -> bool:
+    faults = readiness.faults() or _broken_rules(database)
     for fault in faults:
         log.warning(f"not ready: {fault.text}", extra={"code": fault.code})
-    return not faults and _keeps_tenants_apart(database)
+        if fault != NO_DATABASE:
+            signals.count(UNFIT, endpoint="public.ready")
+    return not faults
 
 
-def _keeps_tenants_apart(database: SqlDatabase) -> bool:
+def _broken_rules(database: SqlDatabase) -> tuple[KeyFault, ...]:
     try:
-        broken = database.broken_rules()
+        return tuple(KeyFault(rule, "`pledge db check` says more") for rule in database.broken_rules())
     except DatabaseUnavailable:
-        broken = ("database_unavailable",)
-    for rule in broken:
-        log.warning("not ready", extra={"code": rule})
-    return not broken
+        return (NO_DATABASE,)
 
 
 def lifecycle_rules(settings: Settings) -> LifecycleRules:

@@ -6,7 +6,7 @@ Each Protocol has a second implementation or a simulator in the tests, or it wou
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from app.domain.audit.entry import AuditEvent, Bookkeeping
@@ -40,6 +40,59 @@ class JiraRefused(JiraUnavailable):
 
 class DatabaseUnavailable(Exception):
     """The database cannot be reached, or did not answer in time."""
+
+
+class DatabaseRefused(Exception):
+    """PostgreSQL refused a row or a right to our own role."""
+
+
+HOUSE = TenantId(0)
+"""Our own audit log: for what concerns no tenant, or all of them. It has no installation and no data."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Something that was counted."""
+
+    code: str
+    endpoint: str
+    """The route or job; `audit` for what has an audit entry."""
+    tenant: TenantId
+    """Only if it was verified, else `HOUSE`."""
+
+
+class Signals(Protocol):
+    """Counts in memory, written every few seconds."""
+
+    def count(self, code: str, *, endpoint: str, tenant: TenantId = HOUSE) -> None:
+        """Once more; never waits and never raises."""
+
+
+class SignalRows(Protocol):
+    """Stored counts, and the state of alerts."""
+
+    def add(self, counts: Mapping[Signal, int], *, at: datetime) -> None:
+        """Store counts."""
+
+    def sums(
+        self,
+        codes: Collection[str],
+        *,
+        endpoints: Collection[str],
+        by: Literal["endpoint", "tenant"],
+        since: datetime,
+        until: datetime,
+    ) -> Sequence[tuple[str, int]]:
+        """How often, by route or by tenant, after `since` and up to `until`; no endpoints = all of them."""
+
+    def claim_alert(self, rule: str, subject: str, *, now: datetime, quiet: timedelta) -> bool:
+        """Whether this alert is to be raised now, because nobody raised it within `quiet`."""
+
+    def condense(self, *, before: datetime) -> None:
+        """Counts from before that instant become one row per hour, code, route and tenant."""
+
+    def forget(self, *, before: datetime) -> None:
+        """Delete counts from before that instant."""
 
 
 class Registry(Protocol):
@@ -260,6 +313,8 @@ class UnitOfWork(Protocol):
     @property
     def anchors(self) -> AnchorTree:
         """The tree of all tenants' checkpoints."""
+    def signals(self) -> SignalRows:
+        """Counts for alert rules."""
 
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant of this transaction; once, because row security would follow a change silently."""

@@ -18,9 +18,10 @@ from app.domain.access.licence import LicenceLapsed
 from app.domain.access.roles import NotPermitted
 from app.domain.installations.admission import KeysUnavailable
 from app.domain.installations.operations import SecretTooShort
-from app.domain.ports import DatabaseUnavailable, JiraUnavailable
+from app.domain.ports import HOUSE, DatabaseRefused, DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
 from app.edge.bodies import BodyMalformed
+from app.edge.caller import services
 from app.edge.parameters import Malformed
 from app.edge.shields import BodyTooLarge, WrongMediaType
 from app.protocol.refusals import KeySetUnfit, NotForThis, Refusal, TokenRefused
@@ -63,6 +64,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     KeySetUnfit: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
     JiraUnavailable: Problem(503, "jira_unavailable", "Jira cannot be asked at the moment"),
     VaultCannotAnswer: Problem(503, "vault_unavailable", "Stored credentials cannot be used at the moment"),
+    DatabaseRefused: Problem(500, "unexpected", "Something went wrong on our side"),
     DatabaseUnavailable: Problem(503, "database_unavailable", "The database cannot be reached at the moment"),
 }
 """The nearest class in an error's ancestry counts; what is in no row is a bug of ours and answers 500."""
@@ -99,19 +101,33 @@ def trace_id() -> str:
 def report(error: Exception) -> Problem:
     """Log why, by code; return what the outside learns."""
     problem = problem_of(error)
-    reason = error.code if isinstance(error, Refusal) else None
     fields = {
         "trace_id": trace_id(),
         "status": problem.status,
-        "code": reason or problem.code,
+        "code": _reason(error, problem),
         "endpoint": request.endpoint or "",
     }
+    _count(_reason(error, problem))
     if problem.status >= 500 and problem.status != 503:
         # The traceback goes to the log with its locals left out; its message may quote input, so it is left out too.
         log.error("unexpected", extra=fields, exc_info=error)
     else:
         log.info("refused", extra=fields)
     return problem
+
+
+def _reason(error: Exception, problem: Problem) -> str:
+    """Which check failed: for the log and the alert rules, never for the caller."""
+    if isinstance(error, DatabaseRefused):
+        return "database_refused"
+    return error.code if isinstance(error, Refusal) else problem.code
+
+
+def _count(code: str) -> None:
+    admitted = g.get("caller")
+    services().signals.count(
+        code, endpoint=request.endpoint or "", tenant=HOUSE if admitted is None else admitted.tenant
+    )
 
 
 def contained(make: Callable[[], str], otherwise: Callable[[], str]) -> str:

@@ -10,7 +10,25 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
-FIELDS = ("trace_id", "status", "code", "endpoint", "method", "milliseconds", "job", "attempt", "tick", "kind")
+from app.domain.alerts.operations import Alert
+
+log = logging.getLogger("pledge.alerts")
+FIELDS = (
+    "trace_id",
+    "status",
+    "code",
+    "endpoint",
+    "method",
+    "milliseconds",
+    "job",
+    "attempt",
+    "tick",
+    "kind",
+    "rule",
+    "subject",
+    "severity",
+    "count",
+)
 _OTHERS = ("werkzeug", "urllib3", "asyncio", "sqlalchemy", "alembic", "atlassian", "gunicorn.access", "flask-limiter")
 
 
@@ -39,6 +57,12 @@ def configure(log_format: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in _OTHERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def log_alert(alert: Alert) -> None:
+    """A line of its own kind, for whoever watches the log."""
+    fields = {"kind": "alert", "rule": alert.rule.rule_id, "subject": alert.subject, "count": alert.count}
+    log.error(alert.rule.name, extra=fields | {"severity": alert.rule.severity})
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -25,7 +25,7 @@ from procrastinate.jobs import Job, Status
 
 from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.identifiers import TenantId
-from app.domain.ports import DatabaseUnavailable, JiraUnavailable
+from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
 from app.domain.services import Services
 from app.jobs.queue_connection import QueueConnection
@@ -185,6 +185,8 @@ class Worker:
     async def _after_failure(self, job: TenantJob, tenant: int, *, attempt: int, error: Exception) -> None:
         """Ask for it again later. Not by procrastinate's own retry: that would hold the tenant's place in the queue
         for the whole delay, against work that could be done now."""
+        if isinstance(error, DatabaseRefused):
+            self._services.signals.count("database_refused", endpoint=f"job:{job.kind}", tenant=TenantId(tenant))
         fields = {"job": job.kind, "attempt": attempt, "code": type(error).__name__}
         if attempt >= len(RETRY_DELAYS_SECONDS):
             log.error("job failed for good", extra=fields, exc_info=error)

@@ -27,7 +27,7 @@ class PeriodicJob:
 
     name: str
     cron: str
-    """Five fields, UTC."""
+    """Five fields, UTC; a sixth is the second."""
     run: Callable[[Services, datetime], object]
     permission: Permission
     """What the role of the app has to grant."""
@@ -69,6 +69,18 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         lambda services, now: services.following.look_again(now=now),
         Permission.FOLLOW,
         "an issue that Jira hid may be shown again without any event",
+    ),
+    PeriodicJob(
+        "raise-alerts",
+        "* * * * * */15",
+        lambda services, now: services.watch.evaluate(now=now),
+        "who attacks or breaks something is to be known within a minute",
+    ),
+    PeriodicJob(
+        "tidy-signals",
+        "37 2 * * *",
+        lambda services, now: services.watch.tidy(now=now),
+        "counts are kept for as long as a baseline needs them, by the hour after a day",
     ),
     PeriodicJob(
         "mark-vanished",

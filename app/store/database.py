@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from app.domain.identifiers import ClientKey, IssueId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
-from app.domain.ports import DatabaseUnavailable
+from app.domain.ports import DatabaseRefused, DatabaseUnavailable
 from app.domain.tracking.model import IssueRecord
 from app.store.db import db
 from app.store.queue import Queue
@@ -154,6 +154,8 @@ def _available() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolExhausted, *_DRIVER) as failure:
         raise DatabaseUnavailable(DatabaseUnavailable.__doc__) from failure
     except DBAPIError as failure:
+        if isinstance(failure.orig, psycopg.errors.InsufficientPrivilege):
+            raise DatabaseRefused(DatabaseRefused.__doc__) from failure
         if not failure.connection_invalidated:
             raise
         raise DatabaseUnavailable(DatabaseUnavailable.__doc__) from failure

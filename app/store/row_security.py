@@ -20,6 +20,8 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.audit_anchor_leaves": {WORKER: "SELECT, INSERT"},
     "registry.audit_anchor_heads": {WORKER: "SELECT, INSERT"},
     "registry.key_proofs": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
+    "registry.signals": {WEB: "INSERT", WORKER: "SELECT, INSERT, DELETE"},
+    "registry.alerts": {WORKER: "SELECT, INSERT, UPDATE"},
     "registry.alembic_version": {WEB: "SELECT", WORKER: "SELECT"},
     "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
     "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},

@@ -64,6 +64,31 @@ class RegistryConnect(Base):
     retired_at: Mapped[datetime | None] = mapped_column(UTC)
 
 
+class SignalRow(Base):
+    """How often something happened in a few seconds, later in an hour; codes and ids only."""
+
+    __tablename__ = "signals"
+    __table_args__ = (Index("ix_signals_code_at", "code", "at"), {"schema": "registry"})
+
+    signal_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTC)
+    code: Mapped[str] = mapped_column(Text)
+    endpoint: Mapped[str] = mapped_column(Text)
+    tenant_id: Mapped[int] = mapped_column(BigInteger)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+
+class AlertRow(Base):
+    """When an alert about a subject was raised last; the alerts themselves are audit entries."""
+
+    __tablename__ = "alerts"
+    __table_args__ = ({"schema": "registry"},)
+
+    rule: Mapped[str] = mapped_column(Text, primary_key=True)
+    subject: Mapped[str] = mapped_column(Text, primary_key=True)
+    raised_at: Mapped[datetime] = mapped_column(UTC)
+
+
 def _tenant() -> Mapped[int]:
     return mapped_column(BigInteger, primary_key=True, autoincrement=False)
 

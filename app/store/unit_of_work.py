@@ -4,14 +4,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from app.domain.alerts.rules import WATCHED
 from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.identifiers import TenantId
-from app.domain.ports import JobKind
+from app.domain.ports import JobKind, Signal
 from app.store.anchor_tree import SqlAnchorTree
 from app.store.audit_log import SqlAuditLog
 from app.store.issues import SqlIssues
 from app.store.queue import Queue
 from app.store.registry import SqlRegistry
+from app.store.signals import SqlSignals
 from app.store.tenants import SqlTenants
 
 
@@ -32,6 +34,11 @@ class SqlUnitOfWork:
     def registry(self) -> SqlRegistry:
         """The few global rows."""
         return SqlRegistry(self._connection)
+
+    @property
+    def signals(self) -> SqlSignals:
+        """Counts for alert rules."""
+        return SqlSignals(self._connection)
 
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant; row security shows and accepts only its rows from here on."""
@@ -78,6 +85,8 @@ class SqlUnitOfWork:
         """Write the audit entry, if it is one, and commit."""
         if isinstance(because, AuditEvent):
             self.log.record(because, now=self._now)
+            watched = WATCHED.intersection((because.action, *because.signals))
+            self.signals.add({Signal(code, "audit", self._entered()): 1 for code in sorted(watched)}, at=self._now)
         self._connection.commit()
 
     def _entered(self) -> TenantId:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping, leaf_hash
+from app.domain.ports import DatabaseRefused
 
 
 def entries(shared, tenant):
@@ -68,7 +69,7 @@ def test_a_change_whose_entry_cannot_be_written_does_not_happen(make_database, o
         web = open_store(database.web)
         tenant = register(web).tenant
         database.execute("REVOKE INSERT ON app.audit_entries FROM pledge_web")
-        with pytest.raises(Exception, match="permission denied"), web.begin(tenant) as uow:
+        with pytest.raises(DatabaseRefused), web.begin(tenant) as uow:
             uow.issues.accept_delivery("hook", issue=1, now=now)
             uow.commit(because=added)
         assert deliveries(database, tenant) == []

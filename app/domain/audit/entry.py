@@ -39,6 +39,7 @@ class Action(StrEnum):
     ISSUE_HIDDEN = "issue.hidden"
     LOG_ADOPTED = "log.adopted"
     PERSON_ERASED = "person.erased"
+    ALERT_RAISED = "alert.raised"
 
 
 class Bookkeeping(StrEnum):
@@ -57,6 +58,8 @@ class Bookkeeping(StrEnum):
     DELIVERIES_PURGED = "old delivery ids purged"
     LOG_SEQUENCED = "audit entries put in the log"
     LOG_ANCHORED = "checkpoints anchored"
+    SIGNALS_COUNTED = "counts for alert rules stored"
+    SIGNALS_TIDIED = "old counts summed up"
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class AuditEvent:
     target: str
     detail: Mapping[str, str | int | None] = field(default_factory=dict)
     person: PersonalPart | None = None
+    signals: tuple[str, ...] = ()
+    """What alert rules count beside the action; no part of the leaf."""
 
 
 def leaf_hash(

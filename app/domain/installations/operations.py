@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from app.domain.alerts.rules import IDENTITY_CHANGED
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.identifiers import ClientKey, InstallationId, TenantId
 from app.domain.installations.admission import connect_place
@@ -258,4 +259,6 @@ def _installed_event(known: Registered | None, registered: Registered, suspended
         return AuditEvent(Action.INSTALLATION_ADDED, "atlassian", target, detail)
     if known.state is not InstallationState.ACTIVE:
         return AuditEvent(Action.INSTALLATION_RETURNED, "atlassian", target, detail)
-    return AuditEvent(Action.INSTALLATION_RENEWED, "atlassian", target, detail)
+    # Renames happen; but so does a thief of a token who points the installation at a site of his own.
+    signals = () if known.site_url == registered.site_url else (IDENTITY_CHANGED,)
+    return AuditEvent(Action.INSTALLATION_RENEWED, "atlassian", target, detail, signals)

@@ -8,6 +8,10 @@ from app.domain.identifiers import TenantId
 from app.domain.ports import Database, DatabaseUnavailable, Vault
 from app.domain.secrets import KeyFault, Purpose
 
+NO_DATABASE = KeyFault(
+    "database_unavailable_or_not_migrated", "the database cannot be reached, or `pledge db upgrade` is due"
+)
+
 
 def each_tenant(database: Database) -> Iterator[TenantId]:
     """Every tenant there is, in order of id, also those that are gone: their data keys may be needed again."""
@@ -54,16 +58,11 @@ class Readiness:
         if faults:
             return faults
         if not self.database.is_current():
-            return (_NO_DATABASE,)
+            return (NO_DATABASE,)
         try:
             with self.database.begin() as uow:
                 # Read before the keyring is looked at: a key is in the file before anything is wrapped under it.
                 proofs = uow.registry.list_key_proofs()
         except DatabaseUnavailable:
-            return (_NO_DATABASE,)
+            return (NO_DATABASE,)
         return self.vault.faults(needed=self.needed, proofs=proofs)
-
-
-_NO_DATABASE = KeyFault(
-    "database_unavailable_or_not_migrated", "the database cannot be reached, or `pledge db upgrade` is due"
-)

@@ -18,6 +18,7 @@ from app.domain.installations.operations import (
     SecretTooShort,
     SiteTaken,
 )
+from app.domain.ports import DatabaseRefused
 from app.domain.secrets import Secret, VaultCannotAnswer
 
 ACTIVE, UNINSTALLED, SUSPENDED = InstallationState.ACTIVE, InstallationState.UNINSTALLED, InstallationState.SUSPENDED
@@ -90,7 +91,7 @@ def test_a_failure_at_the_last_step_leaves_nothing(lifecycle, body, claims, name
     before = rows()
     shared.execute("REVOKE INSERT ON app.audit_entries FROM pledge_web")
     try:
-        with pytest.raises(Exception, match="permission denied"):
+        with pytest.raises(DatabaseRefused):
             lifecycle.installed(body(name), claims(name), now=now)
     finally:
         shared.execute("GRANT INSERT ON app.audit_entries TO pledge_web")

@@ -1,0 +1,1 @@
+"""What looks like an attack or like a failure of ours, and who is told of it."""

@@ -1,0 +1,66 @@
+"""Which counts, within which time, are an alert. Windows and thresholds are starting values: change them here.
+
+A rule is counted per route or per tenant, never per network or device: neither is collected.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from app.domain.audit.entry import Action
+
+LIFECYCLE = frozenset({"connect_lifecycle.installed", "connect_lifecycle.uninstalled", "forge_remote.lifecycle"})
+WEBHOOKS = frozenset({"connect_webhooks.issue_changed", "forge_remote.events"})
+EVERYWHERE: frozenset[str] = frozenset()
+_FORGED = frozenset({"token_algorithm", "token_header", "token_kid", "token_type"})
+_UNSIGNED = frozenset({"token_signature", "key_unknown", "key_secret_unfit", "issuer_unknown"})
+_CROSS_TENANT = frozenset({"token_issuer_wrong", "body_of_another", "fit_claims_inconsistent", "object_mismatch"})
+IDENTITY_CHANGED = "installation.identity_changed"
+"""Counted beside the entry of a renewed installation whose site URL is another one."""
+UNFIT = "unfit_to_serve"
+"""Counted by a process that is not ready for another reason than a database that is away."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`threshold` times one of these codes within the window is an alert, once per subject and half hour."""
+
+    rule_id: str
+    """As in the table of anomaly rules that vendors and auditors know it by."""
+    name: str
+    severity: Literal["medium", "high", "critical"]
+    codes: frozenset[str]
+    window_seconds: int
+    threshold: int
+    """Where `factor` is set: the floor below which no baseline makes an alert."""
+    endpoints: frozenset[str] = field(default=EVERYWHERE)
+    """Only counts of these routes; empty = of all."""
+    by: Literal["endpoint", "tenant"] = "endpoint"
+    factor: int | None = None
+    """Alert above so many times what was usual at this hour of the day in the last fortnight."""
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("AUTH-01", "lifecycle events that nobody signed", "high", _UNSIGNED, 600, 3, LIFECYCLE),
+    Rule("AUTH-02", "a forged lifecycle token", "critical", _FORGED, 60, 1, LIFECYCLE),
+    Rule("AUTH-03", "tokens of one tenant sent for another", "critical", _CROSS_TENANT, 300, 3),
+    Rule("AUTH-04", "page tokens sent where only Jira calls", "high", frozenset({"qsh_context_refused"}), 600, 5),
+    Rule(
+        "AUTH-05", "many more refused tokens than usual", "high", _UNSIGNED | _FORGED | {"qsh_wrong", "token_expired"},
+        window_seconds=300, threshold=50, factor=5,
+    ),
+    Rule(
+        "INST-01", "an installation says that it moved to another site URL", "critical", frozenset({IDENTITY_CHANGED}),
+        window_seconds=60, threshold=1, by="tenant",
+    ),
+    Rule(
+        "INST-03", "an app is installed again and again", "medium", frozenset({Action.INSTALLATION_RENEWED}),
+        window_seconds=600, threshold=5, by="tenant",
+    ),
+    Rule("KEY-04", "stored secrets do not open", "critical", frozenset({"vault_unavailable"}), 300, 3),
+    Rule("RLS-01", "the database refused a row or a right", "critical", frozenset({"database_refused"}), 60, 1),
+    Rule("WH-01", "webhooks that nobody signed", "medium", _UNSIGNED, 60, 10, WEBHOOKS),
+    Rule("CFG-01", "a process must not serve as it is set up", "critical", frozenset({UNFIT}), 60, 1),
+)  # fmt: skip
+
+WATCHED: frozenset[str] = frozenset(code for rule in RULES for code in rule.codes)
+"""What is counted at all."""

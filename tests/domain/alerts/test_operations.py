@@ -1,0 +1,76 @@
+"""An alert is raised once, whoever evaluates and whatever dies meanwhile; old counts are summed up and forgotten."""
+
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.domain.alerts.operations import QUIET, Watch
+
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+
+
+def test_the_same_alert_is_raised_once_in_half_an_hour(scene):
+    scene.count("database_refused", NOW, endpoint="api.issue_clocks")
+    assert scene.raised(NOW) == ["RLS-01"]
+    assert scene.raised(NOW + timedelta(seconds=15)) == []
+    scene.count("database_refused", NOW + QUIET, endpoint="api.issue_clocks")
+    assert scene.raised(NOW + QUIET) == ["RLS-01"]
+
+
+def test_alerts_about_two_routes_are_two_alerts(scene):
+    for endpoint in ("api.issue_clocks", "issue.page"):
+        scene.count("database_refused", NOW, endpoint=endpoint)
+    assert scene.raised(NOW) == ["RLS-01", "RLS-01"]
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class Dying:
+    """A database whose user is killed right before the first commit."""
+
+    def __init__(self, database):
+        self._database = database
+
+    @contextmanager
+    def begin(self, tenant=None):
+        with self._database.begin(tenant) as uow:
+            yield uow if tenant is None else _NeverCommits(uow)
+
+
+class _NeverCommits:
+    def __init__(self, uow):
+        self.signals = uow.signals
+
+    def commit(self, *, because):
+        raise Killed
+
+
+def test_an_evaluator_that_is_killed_leaves_the_alert_to_the_next(scene):
+    scene.count("database_refused", NOW, endpoint="api.issue_clocks")
+    dying = Watch(database=Dying(scene.worker), tell=scene.told.append)
+    with pytest.raises(Killed):
+        dying.evaluate(now=NOW)
+    assert scene.told == []
+    assert scene.raised(NOW + timedelta(seconds=15)) == ["RLS-01"]
+
+
+def test_old_counts_are_summed_up_by_the_hour_and_forgotten_after_a_fortnight(scene):
+    fine, old, older = NOW, NOW - timedelta(days=2), NOW - timedelta(days=16)
+    for at in (fine, old, old + timedelta(seconds=5), older):
+        scene.count("token_expired", at, endpoint="api.issue_clocks", times=3)
+    for _ in range(2):
+        scene.watch.tidy(now=NOW)
+        kept = scene.database.rows("SELECT at, count::int FROM registry.signals ORDER BY at")
+        assert kept == [(old.replace(minute=30), 6), (fine, 3)]
+
+
+def test_the_web_role_can_add_counts_and_neither_read_nor_unsay_them(scene):
+    held = {
+        privilege
+        for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")
+        if scene.database.rows("SELECT has_table_privilege('pledge_web', 'registry.signals', %s)", privilege)[0][0]
+    }
+    assert held == {"INSERT"}
