@@ -20,8 +20,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.domain.access.administration import CONFIRMED_FOR, SiteRoles
 from app.domain.access.decisions import Confirmations, IssueAccess
-from app.domain.audit.log import AuditLog
 from app.domain.alerts.operations import Watch
+from app.domain.alerts.rules import UNFIT
+from app.domain.audit.log import AuditLog
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
 from app.domain.installations.moving import Moving, Retirement
@@ -30,11 +31,9 @@ from app.domain.installations.site import site_access
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import KeyStillNeeded, Openings
 from app.domain.keys.queries import NO_DATABASE, Readiness
-from app.domain.ports import DatabaseUnavailable
-from app.domain.ports import Signals
-from app.domain.secrets import KeyFault
-from app.domain.alerts.rules import UNFIT
+from app.domain.ports import DatabaseUnavailable, Signals
 from app.domain.promises.shelf import PolicyShelf
+from app.domain.secrets import KeyFault
 from app.domain.services import Services
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
@@ -147,7 +146,11 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         roles=SiteRoles(jira=jira, site_of=site_of, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database=database, in_force=shelf.in_force),
         audit=AuditLog(
-            watch=Watch(database=database, tell=logs.log_alert),
+            database=database,
+            key=partial(_checkpoint_key, settings),
+            anchor=lambda: AnchorFile(required("AUDIT_ANCHOR", settings.audit_anchor)),
+        ),
+        watch=Watch(database=database, tell=logs.log_alert),
         signals=signals,
         database=database,
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
