@@ -20,6 +20,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.domain.access.administration import CONFIRMED_FOR, SiteRoles
 from app.domain.access.decisions import Confirmations, IssueAccess
+from app.domain.alerts.counting import SignalCounts
 from app.domain.alerts.operations import Watch
 from app.domain.alerts.rules import UNFIT
 from app.domain.audit.log import AuditLog
@@ -31,7 +32,7 @@ from app.domain.installations.site import site_access
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import KeyStillNeeded, Openings
 from app.domain.keys.queries import NO_DATABASE, Readiness
-from app.domain.ports import DatabaseUnavailable, Signals
+from app.domain.ports import DatabaseUnavailable
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.secrets import KeyFault
 from app.domain.services import Services
@@ -55,7 +56,6 @@ from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, 
 from app.store import administration, windows
 from app.store.database import Engines, SqlDatabase, open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
-from app.store.signal_counts import SignalCounts
 from app.vault.administration import KeyringChangeRefused, KeyringUnusable
 from app.vault.checkpoint_key import CheckpointKeyFile, CheckpointKeyUnusable, create_checkpoint_key
 from app.vault.door import Door
@@ -91,7 +91,7 @@ def web_app() -> Flask:
     app.jinja_env.filters.update(FILTERS)
     app.extensions["pledge.config"] = edge_config(settings)
     services = app.extensions["pledge.services"] = services_of(settings, engines, process="web")
-    app.extensions["pledge.recorder"] = Recorder(services.openings, clock=now).start()
+    app.extensions["pledge.recorder"] = Recorder(services.openings, services.signals, clock=now).start()
     limited = limits.Limits(
         app, storage_url=windows.storage_url(settings.redis_url), overrides=settings.rate_limits or ()
     )
@@ -109,7 +109,7 @@ def web_app() -> Flask:
 def services_of(settings: Settings, engines: Engines, *, process: str) -> Services:
     """The use cases on that database, for a process of that kind."""
     database = SqlDatabase(engines, clock=now)
-    signals = SignalCounts(database, clock=now)
+    signals = SignalCounts(database)
     vault = Door.from_keyring_file(settings.keyring_file)
     shelf = PolicyShelf(policy_text)
     shelf.in_force(settings.policy)
@@ -160,7 +160,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     )
 
 
-def _is_ready(readiness: Readiness, *, database: SqlDatabase, signals: Signals) -> bool:
+def _is_ready(readiness: Readiness, *, database: SqlDatabase, signals: SignalCounts) -> bool:
     faults = readiness.faults() or _broken_rules(database)
     for fault in faults:
         log.warning(f"not ready: {fault.text}", extra={"code": fault.code})
@@ -375,7 +375,7 @@ class Operations:
         engines = open_engines(app, _url(settings, "database_worker_url"), connections=THREADS)
         try:
             services = services_of(settings, engines, process=process)
-            with Recorder(services.openings, clock=now):
+            with Recorder(services.openings, services.signals, clock=now):
                 yield services
         finally:
             engines.dispose()

@@ -61,13 +61,6 @@ class Signal:
     """Only if it was verified, else `HOUSE`."""
 
 
-class Signals(Protocol):
-    """Counts in memory, written every few seconds."""
-
-    def count(self, code: str, *, endpoint: str, tenant: TenantId = HOUSE) -> None:
-        """Once more; never waits and never raises."""
-
-
 class SignalRows(Protocol):
     """Stored counts, and the state of alerts."""
 
@@ -84,6 +77,9 @@ class SignalRows(Protocol):
         until: datetime,
     ) -> Sequence[tuple[str, int]]:
         """How often, by route or by tenant, after `since` and up to `until`; no endpoints = all of them."""
+
+    def audit_backlog(self) -> tuple[int, datetime | None]:
+        """How many audit entries of all tenants have no place in their log yet, and since when the oldest waits."""
 
     def claim_alert(self, rule: str, subject: str, *, now: datetime, quiet: timedelta) -> bool:
         """Whether this alert is to be raised now, because nobody raised it within `quiet`."""
@@ -313,6 +309,8 @@ class UnitOfWork(Protocol):
     @property
     def anchors(self) -> AnchorTree:
         """The tree of all tenants' checkpoints."""
+
+    @property
     def signals(self) -> SignalRows:
         """Counts for alert rules."""
 

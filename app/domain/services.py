@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.domain.access.administration import SiteRoles
 from app.domain.access.decisions import IssueAccess
+from app.domain.alerts.counting import SignalCounts
 from app.domain.alerts.operations import Watch
 from app.domain.audit.log import AuditLog
 from app.domain.installations.admission import Admission
@@ -13,7 +14,7 @@ from app.domain.installations.moving import Moving
 from app.domain.installations.operations import Lifecycle
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
-from app.domain.ports import Database, Signals
+from app.domain.ports import Database
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
 
@@ -34,7 +35,7 @@ class Services:
     views: IssueViews
     audit: AuditLog
     watch: Watch
-    signals: Signals
+    signals: SignalCounts
     database: Database
     openings: Openings
     is_ready: Callable[[], bool]

@@ -1,4 +1,4 @@
-"""Writes what was opened into the audit log, minute by minute, beside the work of a process and never in its way."""
+"""Writes what a process has counted, beside its work: signals every few seconds, opened secrets by the minute."""
 
 import logging
 import threading
@@ -8,19 +8,22 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from app.domain.alerts.counting import SignalCounts
 from app.domain.keys.operations import Openings
 
 log = logging.getLogger("pledge.recorder")
 
 _STOP_SECONDS = 10.0
 _AFTER_THE_MINUTE_SECONDS = 0.1
+FLUSH_SECONDS = 5.0
 
 
 class Recorder:
     """One per process, and started in it: a thread does not come along when a process forks."""
 
-    def __init__(self, openings: Openings, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, openings: Openings, signals: SignalCounts, *, clock: Callable[[], datetime]) -> None:
         self._openings = openings
+        self._signals = signals
         self._clock = clock
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -46,12 +49,15 @@ class Recorder:
     def _run(self) -> None:
         while not self._stopping.is_set():
             since = self._clock()
-            self._stopping.wait(60 - since.second - since.microsecond / 1e6 + _AFTER_THE_MINUTE_SECONDS)
-            self._record(since)
+            rest_seconds = 60 - since.second - since.microsecond / 1e6 + _AFTER_THE_MINUTE_SECONDS
+            self._stopping.wait(min(FLUSH_SECONDS, rest_seconds))
+            self._write(self._signals.flush, self._clock())
+            if self._stopping.is_set() or rest_seconds <= FLUSH_SECONDS:
+                self._write(self._openings.record, since)
 
-    def _record(self, minute: datetime) -> None:
-        # A failure ends its own thread, not this one: the next minute is recorded all the same.
+    def _write(self, what: Callable[[datetime], object], at: datetime) -> None:
+        # A failure ends its own thread, not this one: what was counted is written the next time.
         with ThreadPoolExecutor(1) as alone:
-            error = alone.submit(self._openings.record, minute).exception()
+            error = alone.submit(what, at).exception()
         if error is not None:
-            log.error("opened secrets could not be recorded", extra={"code": type(error).__name__})
+            log.error("counts could not be recorded", extra={"code": type(error).__name__})

@@ -74,12 +74,14 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         "raise-alerts",
         "* * * * * */15",
         lambda services, now: services.watch.evaluate(now=now),
+        Permission.KEEP_WATCH,
         "who attacks or breaks something is to be known within a minute",
     ),
     PeriodicJob(
         "tidy-signals",
         "37 2 * * *",
         lambda services, now: services.watch.tidy(now=now),
+        Permission.KEEP_WATCH,
         "counts are kept for as long as a baseline needs them, by the hour after a day",
     ),
     PeriodicJob(

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.identifiers import TenantId
 from app.domain.ports import Signal
-from app.store.tables import AlertRow, SignalRow
+from app.store.tables import AlertRow, AuditWaitingRow, SignalRow
 
 _SUBJECTS = {"endpoint": SignalRow.endpoint, "tenant": SignalRow.tenant_id}
 
@@ -49,6 +49,11 @@ class SqlSignals:
         if by == "tenant":
             query = query.where(SignalRow.tenant_id != TenantId(0))
         return [(str(name), int(count)) for name, count in self._connection.execute(query.group_by(subject))]
+
+    def audit_backlog(self) -> tuple[int, datetime | None]:
+        """How many audit entries have no place in their log yet, and since when the oldest waits."""
+        waiting, oldest = self._connection.execute(select(func.count(), func.min(AuditWaitingRow.at))).one()
+        return waiting, oldest
 
     def claim_alert(self, rule: str, subject: str, *, now: datetime, quiet: timedelta) -> bool:
         """Whether this alert is to be raised now: nobody else has within `quiet`, and nobody will until we end."""

@@ -2,8 +2,10 @@
 
 import logging
 import threading
+import time
 from datetime import UTC, datetime
 
+from app.jobs import recorder
 from app.jobs.recorder import Recorder
 
 LATE = datetime(2026, 11, 22, 9, 0, 59, 990_000, tzinfo=UTC)
@@ -26,23 +28,44 @@ class Openings:
         return 0
 
 
+class Signals:
+    """Notes when it is asked to store what was counted."""
+
+    def __init__(self):
+        self.asked = []
+
+    def flush(self, now):
+        self.asked.append(now)
+
+
 def test_each_minute_is_recorded_when_it_is_over():
     openings = Openings()
-    with Recorder(openings, clock=lambda: LATE):
+    with Recorder(openings, Signals(), clock=lambda: LATE):
         assert all(openings.asked.acquire(timeout=30) for _ in range(3))
     assert set(openings.minutes) == {LATE}
 
 
 def test_the_rest_is_recorded_when_the_process_ends():
-    openings = Openings()
-    with Recorder(openings, clock=lambda: EARLY):
+    openings, signals = Openings(), Signals()
+    with Recorder(openings, signals, clock=lambda: EARLY):
         assert openings.minutes == []
-    assert openings.minutes == [EARLY]
+    assert (openings.minutes, signals.asked) == ([EARLY], [EARLY])
+
+
+def test_signals_are_stored_within_seconds_and_not_only_when_the_minute_is_over(monkeypatch):
+    monkeypatch.setattr(recorder, "FLUSH_SECONDS", 0.01)
+    openings, signals = Openings(), Signals()
+    with Recorder(openings, signals, clock=lambda: EARLY):
+        ends_at = time.monotonic() + 30
+        while len(signals.asked) < 3 and time.monotonic() < ends_at:
+            time.sleep(0.01)
+        assert openings.minutes == []
+    assert len(signals.asked) > 3
 
 
 def test_a_failure_is_logged_and_ends_no_later_recording(caplog):
     openings = Openings(fails=1)
-    with caplog.at_level(logging.ERROR), Recorder(openings, clock=lambda: LATE):
+    with caplog.at_level(logging.ERROR), Recorder(openings, Signals(), clock=lambda: LATE):
         assert all(openings.asked.acquire(timeout=30) for _ in range(3))
     [line] = caplog.records
-    assert (line.message, line.code) == ("opened secrets could not be recorded", "ZeroDivisionError")
+    assert (line.message, line.code) == ("counts could not be recorded", "ZeroDivisionError")

@@ -12,6 +12,7 @@ class Permission(StrEnum):
     REPORT = "tenant:issue:report-change"
     FOLLOW = "tenant:issues:follow"
     """To read issues as the app, and to keep what is known of them in order."""
+    KEEP_WATCH = "house:alerts:raise"
     OPEN_PAGE = "tenant:page:open"
     """The shell of a page, which holds no fact: what is in it is asked for once more."""
     VIEW_OWN_ROLES = "tenant:own-roles:view"
@@ -38,7 +39,9 @@ class Role(StrEnum):
 
 ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.ANYONE: frozenset({Permission.SEE_PUBLIC}),
-    Role.APP: frozenset({Permission.INSTALL, Permission.REPORT, Permission.FOLLOW, Permission.OPEN_PAGE}),
+    Role.APP: frozenset(
+        {Permission.INSTALL, Permission.REPORT, Permission.FOLLOW, Permission.KEEP_WATCH, Permission.OPEN_PAGE}
+    ),
     Role.USER: frozenset({Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES}),
     Role.ISSUE_BROWSER: frozenset({Permission.VIEW_ISSUE_CLOCKS}),
     Role.PROJECT_ADMIN: frozenset(),  # is told of it; nothing yet is for those who administer a project and no more

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from app.domain.alerts.rules import RULES, Rule
+from app.domain.alerts.rules import AUDIT_BACKLOG, AUDIT_LATE, RULES, Rule
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.identifiers import TenantId
 from app.domain.ports import HOUSE, Database, SignalRows
@@ -34,7 +34,7 @@ class Alert:
 
     rule: Rule
     subject: str
-    """`endpoint/…` or `tenant/…`."""
+    """`endpoint/…`, `tenant/…` or `house/…`."""
     count: int
 
     @property
@@ -55,6 +55,7 @@ class Watch:
         """Raise every alert that holds at that instant and was not raised within `QUIET`; returns those raised."""
         with self.database.begin() as uow:
             holding = [alert for rule in RULES for alert in _holding(uow.signals, rule, now=now)]
+            holding += _behind(uow.signals, now=now)
         raised = tuple(alert for alert in holding if self._raise(alert, now=now))
         for alert in raised:
             self.tell(alert)
@@ -87,6 +88,14 @@ def _holding(signals: SignalRows, rule: Rule, *, now: datetime) -> Iterator[Aler
             continue
         if rule.factor is None or count > rule.factor * _usual(signals, rule, subject, now=now):
             yield Alert(rule, f"{rule.by}/{subject}", count)
+
+
+def _behind(signals: SignalRows, *, now: datetime) -> Iterator[Alert]:
+    waiting, oldest = signals.audit_backlog()
+    if oldest is not None and now - oldest > timedelta(seconds=AUDIT_LATE.window_seconds):
+        yield Alert(AUDIT_LATE, "house/audit-log", waiting)
+    if waiting >= AUDIT_BACKLOG.threshold:
+        yield Alert(AUDIT_BACKLOG, "house/audit-log", waiting)
 
 
 def _usual(signals: SignalRows, rule: Rule, subject: str, *, now: datetime) -> float:

@@ -19,6 +19,11 @@ IDENTITY_CHANGED = "installation.identity_changed"
 UNFIT = "unfit_to_serve"
 """Counted by a process that is not ready for another reason than a database that is away."""
 
+TAMPERING = "audit_verify_failed"
+"""Counted by `pledge audit verify` when it finds anything."""
+OPENED = "secret_opened"
+"""Counted with the entry that says how many secrets of a tenant a process opened in a minute."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -56,11 +61,21 @@ RULES: tuple[Rule, ...] = (
         "INST-03", "an app is installed again and again", "medium", frozenset({Action.INSTALLATION_RENEWED}),
         window_seconds=600, threshold=5, by="tenant",
     ),
+    # A secret that is in use is opened once a minute by each process: the floor is that of sixteen processes.
+    Rule(
+        "KEY-01", "a tenant's secrets are opened more often than usual", "high", frozenset({OPENED}),
+        window_seconds=3600, threshold=1000, factor=5, by="tenant",
+    ),
     Rule("KEY-04", "stored secrets do not open", "critical", frozenset({"vault_unavailable"}), 300, 3),
     Rule("RLS-01", "the database refused a row or a right", "critical", frozenset({"database_refused"}), 60, 1),
+    Rule("AUD-01", "the audit log is not what it was", "critical", frozenset({TAMPERING}), 60, 1),
     Rule("WH-01", "webhooks that nobody signed", "medium", _UNSIGNED, 60, 10, WEBHOOKS),
     Rule("CFG-01", "a process must not serve as it is set up", "critical", frozenset({UNFIT}), 60, 1),
 )  # fmt: skip
+
+AUDIT_LATE = Rule("AUD-02", "audit entries wait for their place in the log", "high", frozenset(), 900, 1)
+AUDIT_BACKLOG = Rule("AUD-03", "many audit entries wait for their place in the log", "high", frozenset(), 0, 10_000)
+"""Not counted but looked at: nobody counts anything when the worker that should place them is gone."""
 
 WATCHED: frozenset[str] = frozenset(code for rule in RULES for code in rule.codes)
 """What is counted at all."""

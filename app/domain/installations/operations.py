@@ -261,4 +261,4 @@ def _installed_event(known: Registered | None, registered: Registered, suspended
         return AuditEvent(Action.INSTALLATION_RETURNED, "atlassian", target, detail)
     # Renames happen; but so does a thief of a token who points the installation at a site of his own.
     signals = () if known.site_url == registered.site_url else (IDENTITY_CHANGED,)
-    return AuditEvent(Action.INSTALLATION_RENEWED, "atlassian", target, detail, signals)
+    return AuditEvent(Action.INSTALLATION_RENEWED, "atlassian", target, detail, signals=signals)

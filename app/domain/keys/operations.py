@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from app.domain.alerts.rules import OPENED
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.identifiers import TenantId
 from app.domain.keys.queries import KeyUse, each_tenant
-from app.domain.ports import Database, DatabaseUnavailable, UnitOfWork, Vault
+from app.domain.ports import Database, DatabaseUnavailable, Signal, UnitOfWork, Vault
 from app.domain.secrets import Purpose, VaultCannotAnswer, WrappedKey
 
 _PAGE = 200
@@ -171,6 +172,7 @@ class Openings:
         detail: dict[str, str | int | None] = {"opens": opens, "process": self._process, "minute": minute.isoformat()}
         try:
             with self._database.begin(tenant) as uow:
+                uow.signals.add({Signal(OPENED, "audit", tenant): opens}, at=minute)
                 uow.commit(because=AuditEvent(Action.SECRETS_OPENED, "system", f"purpose/{purpose}", detail))
         except DatabaseUnavailable:
             self._waiting[key] += opens

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import click
 
+from app.domain.alerts.rules import TAMPERING
 from app.domain.audit import offline_check
 from app.domain.identifiers import TenantId
 from app.domain.operator import Operations
@@ -46,8 +47,12 @@ def audit_verify(operations: Operations, *, tenant: int | None, as_json: bool) -
     with operations.services() as services:
         only = None if tenant is None else TenantId(tenant)
         report = services.audit.verification.run(only=only, progress=progress.tell)
+        now = datetime.now(UTC)
+        if report.findings:
+            services.signals.count(TAMPERING, endpoint="audit verify")
+            services.signals.flush(now)
     progress.end()
-    stale = report.is_stale(datetime.now(UTC))
+    stale = report.is_stale(now)
     document = {
         "ok": not report.findings and not stale,
         "findings": [asdict(finding) for finding in report.findings],

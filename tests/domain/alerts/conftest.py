@@ -35,12 +35,18 @@ class Scene:
     def forget(self):
         self.database.execute("DELETE FROM registry.signals")
         self.database.execute("DELETE FROM registry.alerts")
+        self.database.execute("DELETE FROM registry.audit_waiting")
 
     def entries(self, tenant=HOUSE):
         return self.database.rows(
             "SELECT target, detail->>'rule' FROM app.audit_entries WHERE action = 'alert.raised' AND tenant_id = %s",
             tenant,
         )
+
+
+@pytest.fixture
+def now():
+    return NOW
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ def test_the_same_alert_is_raised_once_in_half_an_hour(scene):
     assert scene.raised(NOW) == ["RLS-01"]
     assert scene.raised(NOW + timedelta(seconds=15)) == []
     scene.count("database_refused", NOW + QUIET, endpoint="api.issue_clocks")
-    assert scene.raised(NOW + QUIET) == ["RLS-01"]
+    assert scene.raised(NOW + QUIET) == ["RLS-01", "AUD-02"]  # and nobody placed the first entry meanwhile
 
 
 def test_alerts_about_two_routes_are_two_alerts(scene):
@@ -74,3 +74,17 @@ def test_the_web_role_can_add_counts_and_neither_read_nor_unsay_them(scene):
         if scene.database.rows("SELECT has_table_privilege('pledge_web', 'registry.signals', %s)", privilege)[0][0]
     }
     assert held == {"INSERT"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "minutes", "expected"), [(1, 14, []), (1, 16, ["AUD-02"]), (10_000, 1, ["AUD-03"])]
+)
+def test_audit_entries_that_wait_too_long_or_are_too_many_are_an_alert(scene, entries, minutes, expected):
+    scene.database.execute(
+        "INSERT INTO registry.audit_waiting (tenant_id, at, entry_id, leaf_hash)"
+        " SELECT 0, %s, gen_random_uuid(), '' FROM generate_series(1, %s)",
+        NOW - timedelta(minutes=minutes),
+        entries,
+    )
+    assert scene.raised(NOW) == expected
+    assert {alert.subject for alert in scene.told} <= {"house/audit-log"}

@@ -19,8 +19,10 @@ ATTACKS = {
     "AUTH-05": [("token_expired", CLOCKS, seconds) for seconds in range(50)],
     "INST-01": [("installation.identity_changed", "audit", 0)],
     "INST-03": [("installation.renewed", "audit", seconds) for seconds in (500, 400, 300, 200, 0)],
+    "KEY-01": [("secret_opened", "audit", seconds) for seconds in range(0, 3000, 3)],
     "KEY-04": [("vault_unavailable", CLOCKS, seconds) for seconds in (200, 100, 0)],
     "RLS-01": [("database_refused", CLOCKS, 0)],
+    "AUD-01": [("audit_verify_failed", "audit verify", 0)],
     "WH-01": [("token_signature", WEBHOOK, seconds) for seconds in range(0, 50, 5)],
     "CFG-01": [("unfit_to_serve", "public.ready", 0)],
 }

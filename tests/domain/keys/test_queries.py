@@ -104,7 +104,7 @@ def test_a_file_that_is_gone_is_named_without_asking_the_database(readiness, key
 def test_a_database_that_cannot_be_reached_is_the_fault(door):
     engines = open_engines(Flask("nowhere"), "postgresql+psycopg://nobody@127.0.0.1:1/none", connections=1)
     nowhere = SqlDatabase(engines, clock=lambda: None)
-    assert Readiness(nowhere, door, frozenset()).faults() == (queries._NO_DATABASE,)
+    assert Readiness(nowhere, door, frozenset()).faults() == (queries.NO_DATABASE,)
 
 
 def test_a_key_that_is_retired_this_very_moment_is_no_fault(install, readiness, upkeep, keyring_path, now, monkeypatch):
