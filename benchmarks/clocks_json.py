@@ -3,6 +3,7 @@
 Rounds alternate between the three, so that whatever else the machine does hits all of them.
 """
 
+import sys
 import time
 
 from benchmarks.load import measure, median
@@ -16,7 +17,7 @@ def main() -> None:
     """Print a table: requests per second, p50, p99, and the ratio to the view with one SELECT."""
     with running() as product:
         headers = {"Authorization": f"JWT {product.token(kind='context', account='developer')}"}
-        baseline = product.serve("baseline", "-m", "benchmarks.baseline")
+        baseline = product.serve("baseline", sys.executable, "-m", "benchmarks.baseline")
         targets = {
             "empty Flask view": f"{baseline}/empty",
             "view with one SELECT": f"{baseline}/select",

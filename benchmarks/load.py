@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 class Load:
     """What one round measured."""
 
+    answers: float
     per_second: float
     p50_milliseconds: float
     p99_milliseconds: float
@@ -34,6 +35,7 @@ def measure_each(url: str, sent: Sequence[tuple[dict[str, str], bytes]], *, conn
 def median(rounds: list[Load]) -> Load:
     """The medians of several rounds."""
     return Load(
+        answers=statistics.median(each.answers for each in rounds),
         per_second=statistics.median(each.per_second for each in rounds),
         p50_milliseconds=statistics.median(each.p50_milliseconds for each in rounds),
         p99_milliseconds=statistics.median(each.p99_milliseconds for each in rounds),
@@ -58,6 +60,7 @@ async def _measure(parts: SplitResult, requests: Iterator[bytes], *, connections
     times = sorted(time for each in await asyncio.gather(*tasks) for time in each)
     elapsed = time.perf_counter() - started_at
     return Load(
+        answers=len(times),
         per_second=len(times) / elapsed,
         p50_milliseconds=times[len(times) // 2] * 1000,
         p99_milliseconds=times[int(len(times) * 0.99)] * 1000,

@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
+
+import psutil
 
 from app.edge.limits import rates
 from app.jobs.supervisor import Child, Supervisor
@@ -30,10 +33,13 @@ PROCESSES = 2
 class Running:
     """Where everything is."""
 
-    def __init__(self, *, url: str, control: str, env: dict[str, str], supervisor: Supervisor) -> None:
+    def __init__(
+        self, *, url: str, control: str, env: dict[str, str], supervisor: Supervisor, server: EmbeddedPostgres
+    ) -> None:
         self.url = url
         self.control = control
         self.env = env
+        self.server = server
         self._supervisor = supervisor
 
     def ask(self, path: str, **body: object) -> dict[str, object]:
@@ -48,17 +54,12 @@ class Running:
         """A token of the simulated site genchi."""
         return str(self.ask("/sites/genchi/token", **wanted)["token"])
 
-    def serve(self, name: str, *arguments: str) -> str:
-        """One more server beside the product; returns its URL."""
-        port = free_port()
-        self._supervisor.start(
-            Child(
-                name=name,
-                argv=[sys.executable, *arguments, "--port", str(port)],
-                env=self.env,
-                ready=re.compile("web ready"),
-            )
-        )
+    def serve(self, name: str, *command: str, **env: str) -> str:
+        """One more server beside the product, told its `--port` and `PORT`; returns its URL."""
+        port = str(free_port())
+        argv = [*command, "--port", port]
+        ready = re.compile("web ready")
+        self._supervisor.start(Child(name=name, argv=argv, env=self.env | env | {"PORT": port}, ready=ready))
         return f"http://127.0.0.1:{port}"
 
 
@@ -93,7 +94,9 @@ def running() -> Iterator[Running]:
             "PLEDGE_RATE_LIMITS": ",".join(f"{name}=999999999" for name in rates(())),
         }
         supervisor = exits.enter_context(Supervisor(say=lambda line: None))
-        found = Running(url=env["PLEDGE_BASE_URL"], control=simulator.control_url, env=env, supervisor=supervisor)
+        found = Running(
+            url=env["PLEDGE_BASE_URL"], control=simulator.control_url, env=env, supervisor=supervisor, server=server
+        )
         for name, arguments in (("web", ["--port", str(port), "--processes", str(PROCESSES)]), ("worker", [])):
             argv = [sys.executable, "-m", "app.wiring", name, *arguments]
             supervisor.start(Child(name=name, argv=argv, env=env, ready=re.compile(f"{name} ready")))
@@ -120,6 +123,22 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def pid_of(url: str) -> int:
+    """The process of ours that was told to serve there; raises `LookupError`."""
+    port = str(urlsplit(url).port)
+    for child in psutil.Process().children():
+        if port in child.cmdline():
+            return int(child.pid)
+    raise LookupError(url)
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process and all that it started have used of the processor."""
+    process = psutil.Process(pid)
+    used = (each.cpu_times() for each in (process, *process.children(recursive=True)))
+    return sum(each.user + each.system for each in used)
 
 
 def pss_kib(pid: int) -> int:
