@@ -30,6 +30,9 @@ lint: $(VENV)/lint.lock ## format check, lint, types, import contracts
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
+audit: $(VENV)/lint.lock ## known vulnerabilities of dependencies, secrets in tracked files; what is skipped fails
+	@$(VENV)/bin/python requirements/audit.py $(if $(WHERE_ANSWERED),--where-answered)
+
 format: $(VENV)/lint.lock ## write the format that lint expects
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
 
@@ -57,4 +60,4 @@ $(VENV)/%.lock: requirements/%.txt $(VENV)/uv.lock setup.cfg
 	@$(UV) install --no-deps --no-build-isolation --quiet --python $(VENV)/bin/python --editable .
 	@cp $< $@
 
-.PHONY: help run test setup sure lint format faults bench lock clean
+.PHONY: help run test setup sure lint audit format faults bench lock clean

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import NamedTuple
 from urllib.request import Request, urlopen
 
@@ -33,7 +34,7 @@ PATH = "/api/issues/10001/clocks"
 CLIENT = {
     "key": "com.example.peer",
     "clientKey": "6f1c9d6e-0000-4000-8000-00000000peer",
-    "sharedSecret": "made up for a measurement, and long enough to sign with it: " + "0" * 32,
+    "sharedSecret": token_hex(32),
     "baseUrl": "https://example.atlassian.net",
     "productType": "jira",
     "eventType": "installed",

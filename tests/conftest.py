@@ -41,7 +41,7 @@ def require(what, why):
     """Skip by name and reason where something is missing, or fail where nothing may be skipped."""
     if os.environ.get("PLEDGE_TEST_REQUIRE") == "all":
         pytest.fail(f"{what} is required here: {why}")
-    pytest.skip(f"{what}: {why}")
+    pytest.skip(f"{what}: {why}", allow_module_level=True)
 
 
 @dataclass(frozen=True)
