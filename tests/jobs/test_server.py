@@ -27,7 +27,7 @@ NOT_A_REQUEST_LINE = {
 """Vectors that no HTTP client can send (RFC 9112 §3.2), each with the reason."""
 CANARY = "eyJ-canary-token-7f3a"
 SERVER = """
-import base64, logging, sys
+import base64, gc, logging, sys
 from app.jobs import logs, server
 from app.protocol.connect_qsh import canonical_request
 
@@ -38,6 +38,8 @@ def make_app():
         base_path = environ.get("HTTP_X_BASE_PATH", "")
         canonical = canonical_request(environ["REQUEST_METHOD"], environ["RAW_URI"], base_path=base_path)
         body = base64.b64encode(canonical.encode())
+        if environ["RAW_URI"] == "/frozen":
+            body = str(gc.get_freeze_count()).encode()
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return [body]
     return app
@@ -149,3 +151,8 @@ def test_every_line_of_the_server_is_json(server):
     lines = [json.loads(line) for line in server.output.splitlines()]
     assert any(line["event"].startswith("web ready http://127.0.0.1:") for line in lines)
     assert any(line["event"] == "not served" for line in lines)
+
+
+def test_what_was_loaded_before_the_fork_stays_out_of_the_collectors_walks(server):
+    answer = server.send(b"GET /frozen HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert int(answer.partition(b"\r\n\r\n")[2]) > 10_000
