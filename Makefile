@@ -51,6 +51,7 @@ clean: ## remove the environment, the private PostgreSQL and all caches
 
 $(VENV)/uv.lock: requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "Pledge needs Python 3.11 or later with venv (Debian: python3-venv); none is on the PATH" >&2; exit 1; }
+	@test ! -L $(VENV) || { echo "$(VENV) is a link: making it anew would empty the environment that it leads to" >&2; exit 1; }
 	@echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv --clear $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
 	@cp $< $@
