@@ -2,8 +2,8 @@
 
 `python -m benchmarks.peer`. Both have two processes, the same private PostgreSQL, the same load generator and an answer
 of the same size; rounds alternate, also with a Flask view that does one SELECT in one transaction on our server. The
-peer's packages are installed from its lock file into `build/`, never into the repository. What the peer does not do (row
-security, state of the site, audience, a cap on a token's life, permission, clocks) the product does here as well.
+peer's packages are installed from its lock file into `build/`, never into the repository. What the peer does not do
+(row security, state of the site, audience, cap on a token's life, permission, clocks) the product does here as well.
 """
 
 import argparse
@@ -141,11 +141,14 @@ def _start_peer(product: Running, packages: Path, *, document: object) -> str:
 
 
 def _warm(url: str, token: str) -> bytes:
-    """Ask until every process has answered: our first answers ask Jira; then the body of one answer."""
+    """Ask until every process has answered, then the body of one answer.
+
+    The first answer of each of our processes asks Jira, and only three wait for Jira at once: a fourth is sent away.
+    """
     headers = {"Authorization": f"JWT {token}"}
-    for connections in (1, 2, 8):
-        measure(url, headers=headers, seconds=1.0, connections=connections)
-        time.sleep(0.5)
+    for connections in (1, 2, 2, 3, 3):
+        measure(url, headers=headers, seconds=0.7, connections=connections)
+        time.sleep(0.3)
     with urlopen(Request(url, headers=headers), timeout=30) as answer:  # noqa: S310  our own loopback servers
         return bytes(answer.read())
 

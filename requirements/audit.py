@@ -45,6 +45,7 @@ SCAN_SECONDS = 600
 NO_SIGN = frozenset({"HexHighEntropyString", "IPPublicDetector"})
 NO_SIGN_IN_TESTS = NO_SIGN | {"Base64HighEntropyString", "KeywordDetector"}
 EXPECTED: Mapping[tuple[str, str], str] = {
+    ("SECURITY.md", "Secret Keyword"): "the name of a test",
     ("app/domain/secrets.py", "Secret Keyword"): "the name of a purpose",
     ("app/settings.py", "Basic Auth Credentials"): "the form of a URL, in a message",
     ("benchmarks/peer.py", "Secret Keyword"): "drawn anew at every run",
