@@ -3,17 +3,36 @@
 A refusal says which setting, why, and how to mend it. Secrets come by file, never by value in the table.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from app.setting_values import (
+    anchor,
+    app_ari,
+    base_url,
+    count,
+    database_url,
+    days,
+    dsn,
+    environments,
+    host_suffixes,
+    limits,
+    one_of,
+    redis_url,
+    regions,
+    urls,
+    words,
+)
+
 PREFIX = "PLEDGE_"
 DEVELOPMENT_FOLDER = Path(".pledge")
-_DSN = re.compile(r"https?://[0-9A-Za-z]{1,64}@[0-9A-Za-z.:-]{1,253}(?:/[0-9A-Za-z_-]{1,64})*/[0-9]{1,20}")
 _Value = TypeVar("_Value")
+FORGE_JWKS = "https://forge.cdn.prod.atlassian-dev.net/.well-known/jwks.json"
+INSTALL_KEYS = "https://asap-distribution.us-west-2.prod.atl-asap.net,https://connect-install-keys.atlassian.com"
+HOST_SCRIPT = "https://connect-cdn.atl-paas.net/all.js"
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -36,161 +55,38 @@ class Setting:
     """How the README says it, where the value alone says too little."""
 
 
-def _words(value: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in value.split(",") if word.strip())
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        if value not in allowed:
-            raise ValueError(f"is {value!r}; use one of {', '.join(allowed)}")
-        return value
-
-    return read
-
-
-def _count(value: str) -> int:
-    if not value.isascii() or not value.isdigit():
-        raise ValueError(f"is {value!r}; give a whole number, 0 or more")
-    return int(value)
-
-
-def _days(value: str) -> int:
-    days = _count(value)
-    if days > 3650:
-        raise ValueError(f"is {value!r}; give at most ten years, 3650")
-    return days
-
-
-def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"is {value!r}; give a URL such as https://app.example.com, without query or fragment")
-    return value.rstrip("/")
-
-
-def _database_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        is_good = parts.scheme in {"postgresql", "postgres", "postgresql+psycopg"} and (
-            parts.port is None or parts.port > 0
-        )
-    except ValueError:
-        is_good = False
-    if not is_good:
-        # Without the value: it may hold a password.
-        raise ValueError("is no PostgreSQL URL; give postgresql://role:password@host:5432/database")
-    return "postgresql" + value.removeprefix(parts.scheme)
-
-
-def _dsn(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        is_good = bool(_DSN.fullmatch(value)) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        is_good = False
-    if not is_good:
-        # Without the value: whoever has it can send reports in our name.
-        raise ValueError("is no DSN; give https://key@host/project, as Sentry's project settings show it")
-    return value
-
-
-def _redis_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        is_good = (
-            bool(parts.hostname) and re.fullmatch(r"(/[0-9]*)?", parts.path) is not None and parts.port != 0
-            if parts.scheme in {"redis", "rediss"}
-            else parts.scheme == "unix" and len(parts.path) > 1
-        )
-    except ValueError:
-        is_good = False
-    if not is_good:
-        # Without the value: it may hold a password.
-        raise ValueError("is no Redis URL; give redis://, rediss://:password@host:6379/0 or unix:///path/to/socket")
-    return value
-
-
-def _limits(value: str) -> tuple[tuple[str, int], ...]:
-    pairs = [re.fullmatch(r"([a-z_]+\.[a-z]+)=([1-9][0-9]{0,8})", word) for word in _words(value)]
-    if not pairs or None in pairs:
-        raise ValueError(f"is {value!r}; give requests per minute, such as reads.tenant=30000,events.tenant=20000")
-    return tuple((pair[1], int(pair[2])) for pair in pairs if pair is not None)
-
-
-def _urls(value: str) -> tuple[str, ...]:
-    return tuple(_base_url(word) for word in _words(value))
-
-
-def _host_suffixes(value: str) -> tuple[str, ...]:
-    suffixes = tuple(word.lower().removeprefix("*").lstrip(".") for word in _words(value))
-    if not suffixes or "" in suffixes:
-        raise ValueError(f"is {value!r}; give host suffixes such as atlassian.net,jira.com")
-    return suffixes
-
-
-def _regions(value: str) -> tuple[tuple[str, str], ...]:
-    pairs = [word.partition("=") for word in _words(value)]
-    if not all(region and url for region, _, url in pairs):
-        raise ValueError(f"is {value!r}; give regions such as global=https://app.example.com,EU=https://eu.example.com")
-    return tuple((region, _base_url(url)) for region, _, url in pairs)
-
-
-def _app_ari(value: str) -> str:
-    if not re.fullmatch(r"ari:cloud:ecosystem::app/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value):
-        raise ValueError(f"is {value!r}; give the app's ARI, ari:cloud:ecosystem::app/… (`forge register` prints it)")
-    return value
-
-
-def _environments(value: str) -> tuple[str, ...]:
-    found = _words(value)
-    if not found or not set(found) <= {"PRODUCTION", "STAGING", "DEVELOPMENT"}:
-        raise ValueError(f"is {value!r}; use some of PRODUCTION,STAGING,DEVELOPMENT")
-    return found
-
-
-def _anchor(value: str) -> Path:
-    if not value.startswith("file:") or value == "file:":
-        raise ValueError(f"is {value!r}; give file: and a path, such as file:/srv/anchor/pledge.jsonl")
-    return Path(value.removeprefix("file:"))
-
-
-FORGE_JWKS = "https://forge.cdn.prod.atlassian-dev.net/.well-known/jwks.json"
-INSTALL_KEYS = "https://asap-distribution.us-west-2.prod.atl-asap.net,https://connect-install-keys.atlassian.com"
-HOST_SCRIPT = "https://connect-cdn.atl-paas.net/all.js"
-
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "PROFILE",
-        _one_of("production", "development"),
+        one_of("production", "development"),
         "`production` refuses every unsafe default; `development` allows loopback http hosts and the embedded database",
         "production",
         shown_default="`production` (`make run` and `make test` set `development`)",
     ),
     Setting(
         "BASE_URL",
-        _base_url,
+        base_url,
         "this cell's public URL, may have a path; what a token's `aud` must equal",
         development="http://127.0.0.1:8000",
     ),
     Setting("REGION", str, "the region that this cell serves", "global"),
     Setting(
         "CELLS",
-        _regions,
+        regions,
         "where the app runs, `global=https://app.example.com,EU=https://eu.example.com`; for descriptor and manifest",
         shown_default="one: `global` at `BASE_URL`",
     ),
-    Setting("TRUSTED_PROXIES", _count, "number of proxies in front, whose `X-Forwarded-For` is believed", "0"),
-    Setting("DATABASE_URL", _database_url, "PostgreSQL as the web role", shown_default="none; development: embedded"),
+    Setting("TRUSTED_PROXIES", count, "number of proxies in front, whose `X-Forwarded-For` is believed", "0"),
+    Setting("DATABASE_URL", database_url, "PostgreSQL as the web role", shown_default="none; development: embedded"),
     Setting(
         "DATABASE_WORKER_URL",
-        _database_url,
+        database_url,
         "PostgreSQL as the worker role",
         shown_default="none; development: embedded",
     ),
     Setting(
         "DATABASE_OWNER_URL",
-        _database_url,
+        database_url,
         "PostgreSQL as the owner, for migrations only",
         shown_default="none; development: embedded",
     ),
@@ -208,7 +104,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "AUDIT_ANCHOR",
-        _anchor,
+        anchor,
         "where checkpoints are anchored, `file:/path`: out of reach of the database's administrator; for the worker",
         development=f"file:{DEVELOPMENT_FOLDER / 'audit-anchor.jsonl'}",
     ),
@@ -220,65 +116,63 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "CONNECT_INSTALL_KEYS_URLS",
-        _urls,
+        urls,
         "where the keys of signed installs are, tried in this order; a key is at `{base}/{kid}`",
         INSTALL_KEYS,
         shown_default="Atlassian's two",
     ),
     Setting(
         "CONNECT_ALLOWED_HOSTS",
-        _host_suffixes,
+        host_suffixes,
         "host suffixes, matched at a label boundary, that may install",
         "atlassian.net,jira.com",
         shown_default="`atlassian.net,jira.com`",
     ),
     Setting(
         "CONNECT_HOST_SCRIPT_URL",
-        _base_url,
+        base_url,
         "the host's script in pages; anything but Atlassian's only in development",
         HOST_SCRIPT,
         shown_default="Atlassian's `all.js`",
     ),
     Setting(
         "CONNECT_SECRET_GRACE_SECONDS",
-        _count,
+        count,
         "how long the previous shared secret is accepted after a rotation",
         "0",
     ),
     Setting(
         "CONNECT_RETIREMENT_DAYS",
-        _days,
+        days,
         "how long after the move to Forge, and after Connect's last lifecycle event, a shared secret is kept",
         "30",
     ),
+    Setting("FORGE_APP_ID", app_ari, "app ARI, what a Forge token's `aud` must equal; unset = Forge routes answer 404"),
+    Setting("FORGE_JWKS_URL", base_url, "key set of Forge tokens", FORGE_JWKS, shown_default="Atlassian's"),
+    Setting("FORGE_ENVIRONMENTS", environments, "accepted `app.environment.type`", "PRODUCTION"),
     Setting(
-        "FORGE_APP_ID", _app_ari, "app ARI, what a Forge token's `aud` must equal; unset = Forge routes answer 404"
-    ),
-    Setting("FORGE_JWKS_URL", _base_url, "key set of Forge tokens", FORGE_JWKS, shown_default="Atlassian's"),
-    Setting("FORGE_ENVIRONMENTS", _environments, "accepted `app.environment.type`", "PRODUCTION"),
-    Setting(
-        "ATLASSIAN_API_URL", _base_url, "Jira by cloud id, personal data reports, tokens", "https://api.atlassian.com"
+        "ATLASSIAN_API_URL", base_url, "Jira by cloud id, personal data reports, tokens", "https://api.atlassian.com"
     ),
     Setting("POLICY", str, "default policy of a new tenant", "atlassian-marketplace"),
     Setting(
         "FIXED_RESOLUTIONS",
-        _words,
+        words,
         "resolutions that count as fixed; with any other a clock is cancelled, never met",
         "Done,Fixed,Resolved",
     ),
     Setting(
         "REDIS_URL",
-        _redis_url,
+        redis_url,
         "shared rate-limit store (Redis or Valkey); production with more than one web process refuses to start without",
     ),
     Setting(
         "RATE_LIMITS",
-        _limits,
+        limits,
         "limits other than those of `app/edge/limits.py`, per minute: `reads.tenant=30000,events.tenant=20000`",
     ),
     Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
-    Setting("SENTRY_DSN", _dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
-    Setting("LOG_FORMAT", _one_of("console", "json"), "how logs are written", "json", "console"),
+    Setting("SENTRY_DSN", dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
+    Setting("LOG_FORMAT", one_of("console", "json"), "how logs are written", "json", "console"),
 )
 
 

@@ -4,41 +4,18 @@ import json
 import logging
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.domain.access.administration import CONFIRMED_FOR, SiteRoles
-from app.domain.access.decisions import Confirmations, IssueAccess
-from app.domain.alerts.counting import SignalCounts
-from app.domain.alerts.operations import Watch
-from app.domain.alerts.rules import UNFIT
-from app.domain.audit.log import AuditLog
-from app.domain.installations.admission import Admission
-from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
-from app.domain.installations.moving import Moving, Retirement
-from app.domain.installations.operations import Lifecycle, LifecycleRules
-from app.domain.installations.site import site_access
-from app.domain.installations.standing import Standings
-from app.domain.keys.operations import KeyStillNeeded, Openings
-from app.domain.keys.queries import NO_DATABASE, Readiness
-from app.domain.ports import DatabaseUnavailable
-from app.domain.promises.shelf import PolicyShelf
-from app.domain.secrets import KeyFault
+from app.domain.keys.operations import KeyStillNeeded
 from app.domain.services import Services
-from app.domain.tracking.operations import Following
-from app.domain.tracking.queries import IssueViews
-from app.domain.tracking.rule import TrackingRule
 from app.edge import limits, mounts, problems, shields
 from app.edge.assets import assets_at
 from app.edge.caller import EdgeConfig, ForgeModules
@@ -47,23 +24,17 @@ from app.jobs import commands, logs, server
 from app.jobs.recorder import Recorder
 from app.jobs.runner import Worker
 from app.outbound import error_reports
-from app.outbound.anchor_file import AnchorFile
-from app.outbound.forge_keys import ForgeKeys
-from app.outbound.forge_sites import ForgeSiteQuestions
-from app.outbound.jira import RestJira
-from app.outbound.key_directories import InstallKeys
 from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, check_processes, read_settings, required
 from app.store import administration, windows
-from app.store.database import Engines, SqlDatabase, open_engines
+from app.store.database import open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyringChangeRefused, KeyringUnusable
-from app.vault.checkpoint_key import CheckpointKeyFile, CheckpointKeyUnusable, create_checkpoint_key
-from app.vault.door import Door
-from app.wiring_keys import KeyDesk, needed_purposes, refuse_unfit_keyring
+from app.vault.checkpoint_key import CheckpointKeyUnusable, create_checkpoint_key
+from app.wiring_keys import KeyDesk, refuse_unfit_keyring
+from app.wiring_services import POLICIES, checkpoint_key, now, policy_text, services_of
 from descriptor import connect, forge, forge_check, forge_modules, forge_package
 from descriptor.cells import Cell, CellsWrong
 
-POLICIES = Path(__file__).parent / "policies"
 STATIC = Path(__file__).parent / "edge" / "static"
 THREADS = 8
 log = logging.getLogger("pledge")
@@ -74,11 +45,6 @@ FORGE_MODULES = ForgeModules(
     removal=forge_modules.REMOVAL_KEYS,
     cron=forge_modules.SYSTEM_ROUTES["/forge/cron"],
 )
-
-
-def now() -> datetime:
-    """The instant; read here and handed down."""
-    return datetime.now(UTC)
 
 
 def web_app() -> Flask:
@@ -106,100 +72,6 @@ def web_app() -> Flask:
     return app
 
 
-def services_of(settings: Settings, engines: Engines, *, process: str) -> Services:
-    """The use cases on that database, for a process of that kind."""
-    database = SqlDatabase(engines, clock=now)
-    signals = SignalCounts(database)
-    vault = Door.from_keyring_file(settings.keyring_file)
-    shelf = PolicyShelf(policy_text)
-    shelf.in_force(settings.policy)
-    audiences = frozenset({settings.base_url})
-    admission = Admission(
-        database=database,
-        vault=vault,
-        install_keys=InstallKeys(settings.connect_install_keys_urls),
-        audiences=audiences,
-        region=settings.region,
-    )
-    jira = RestJira(elapsed=time.monotonic)
-    site_of = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
-    rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
-    forge_sites = ForgeSiteQuestions(settings.atlassian_api_url)
-    retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
-    return Services(
-        admission=admission,
-        lifecycle=Lifecycle(
-            database=database, vault=vault, jira=jira, site_of=site_of, rules=lifecycle_rules(settings)
-        ),
-        following=Following(database=database, jira=jira, site_of=site_of, rule=rule, in_force=shelf.in_force),
-        forge=ForgeAdmission(
-            database=database,
-            keys=ForgeKeys(settings.forge_jwks_url),
-            sites=forge_sites,
-            vault=vault,
-            rules=forge_rules(settings),
-        ),
-        forge_upkeep=ForgeUpkeep(database=database),
-        moving=Moving(database, forge_sites, site_of, settings.connect_app_key, retirement),
-        standings=Standings(database, retirement),
-        access=IssueAccess(jira=jira, site_of=site_of, confirmations=Confirmations()),
-        roles=SiteRoles(jira=jira, site_of=site_of, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
-        views=IssueViews(database=database, in_force=shelf.in_force),
-        audit=AuditLog(
-            database=database,
-            key=partial(_checkpoint_key, settings),
-            anchor=lambda: AnchorFile(required("AUDIT_ANCHOR", settings.audit_anchor)),
-        ),
-        watch=Watch(database=database, tell=logs.log_alert),
-        signals=signals,
-        database=database,
-        openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
-        is_ready=partial(
-            _is_ready, Readiness(database, vault, needed_purposes(settings)), database=database, signals=signals
-        ),
-    )
-
-
-def _is_ready(readiness: Readiness, *, database: SqlDatabase, signals: SignalCounts) -> bool:
-    faults = readiness.faults() or _broken_rules(database)
-    for fault in faults:
-        log.warning(f"not ready: {fault.text}", extra={"code": fault.code})
-        if fault != NO_DATABASE:
-            signals.count(UNFIT, endpoint="public.ready")
-    return not faults
-
-
-def _broken_rules(database: SqlDatabase) -> tuple[KeyFault, ...]:
-    try:
-        return tuple(KeyFault(rule, "`pledge db check` says more") for rule in database.broken_rules())
-    except DatabaseUnavailable:
-        return (NO_DATABASE,)
-
-
-def lifecycle_rules(settings: Settings) -> LifecycleRules:
-    """What an installation must satisfy."""
-    return LifecycleRules(
-        app_key=settings.connect_app_key or "",
-        allowed_hosts=settings.connect_allowed_hosts,
-        allow_http_loopback=settings.is_development,
-        secret_grace_seconds=settings.connect_secret_grace_seconds,
-        region=settings.region,
-        policy=settings.policy,
-    )
-
-
-def forge_rules(settings: Settings) -> ForgeRules:
-    """Which invocations are for us."""
-    return ForgeRules(
-        app_id=settings.forge_app_id or "",
-        environments=frozenset(settings.forge_environments),
-        api_url=settings.atlassian_api_url,
-        connect_app_key=settings.connect_app_key,
-        region=settings.region,
-        policy=settings.policy,
-    )
-
-
 def edge_config(settings: Settings) -> EdgeConfig:
     """What the edge shows or compares."""
     return EdgeConfig(
@@ -218,14 +90,6 @@ def edge_config(settings: Settings) -> EdgeConfig:
 def descriptor_bytes(settings: Settings) -> bytes:
     """The Connect descriptor as it is served; empty where Connect is off."""
     return json.dumps(_descriptor(settings)).encode() if settings.connect_app_key is not None else b""
-
-
-def policy_text(name: str) -> str:
-    """The text of a policy file; raises `LookupError`."""
-    path = POLICIES / f"{name}.toml"
-    if not name.replace("-", "").isalnum() or not path.is_file():
-        raise LookupError(name)
-    return path.read_text()
 
 
 class Operations:
@@ -275,7 +139,7 @@ class Operations:
         """Whether the checkpoint key, where one is named, can be used."""
         settings = read_settings(os.environ)
         if settings.audit_signing_key_file is not None:
-            _checkpoint_key(settings)
+            checkpoint_key(settings)
 
     def connect_descriptor(self) -> Mapping[str, object]:
         """The Connect descriptor of this cell."""
@@ -405,11 +269,6 @@ def _database(settings: Settings) -> Iterator[Settings]:
                 database_owner_url=urls["database_owner_url"],
             )
         yield settings
-
-
-def _checkpoint_key(settings: Settings) -> CheckpointKeyFile:
-    """Read where it is needed, which is in the worker and in commands, never in a web process."""
-    return CheckpointKeyFile(required("AUDIT_SIGNING_KEY_FILE", settings.audit_signing_key_file))
 
 
 def _url(settings: Settings, name: str) -> str:

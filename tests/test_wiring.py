@@ -9,7 +9,7 @@ import pytest
 from flask import Flask, request
 
 import app as package
-from app import wiring
+from app import wiring, wiring_services
 from app.settings import SettingsRefused, read_settings
 from app.vault.checkpoint_key import CheckpointKeyUnusable
 from app.vault.door import KeyringUnusable
@@ -99,9 +99,9 @@ def test_every_shipped_policy_is_found():
 
 def test_a_lifecycle_allows_loopback_only_in_development(environment):
     development = read_settings(dict(wiring.os.environ))
-    assert wiring.lifecycle_rules(development).allow_http_loopback
+    assert wiring_services.lifecycle_rules(development).allow_http_loopback
     environment(PROFILE="production", BASE_URL="https://app.example.com")
-    assert not wiring.lifecycle_rules(read_settings(dict(wiring.os.environ))).allow_http_loopback
+    assert not wiring_services.lifecycle_rules(read_settings(dict(wiring.os.environ))).allow_http_loopback
 
 
 def test_where_connect_is_off_there_is_no_descriptor(environment):

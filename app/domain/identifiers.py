@@ -22,3 +22,6 @@ ProjectId = NewType("ProjectId", int)
 
 IssueId = NewType("IssueId", int)
 """Jira's numeric id of an issue; unlike the key it survives a move between projects."""
+
+HOUSE = TenantId(0)
+"""Our own audit log: for what concerns no tenant, or all of them. It has no installation and no data."""

@@ -16,9 +16,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from app.domain.access.decisions import NotConfirmed
 from app.domain.access.licence import LicenceLapsed
 from app.domain.access.roles import NotPermitted
+from app.domain.identifiers import HOUSE
 from app.domain.installations.admission import KeysUnavailable
 from app.domain.installations.operations import SecretTooShort
-from app.domain.ports import HOUSE, DatabaseRefused, DatabaseUnavailable, JiraUnavailable
+from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
 from app.edge.bodies import BodyMalformed
 from app.edge.caller import services

@@ -9,7 +9,8 @@ from app.domain.audit.merkle import CompactRange
 from app.domain.audit.model import AnchorLeaf
 from app.domain.identifiers import TenantId
 from app.store.audit_log import restored
-from app.store.tables import AnchorHeadRow, AnchorLeafRow, AuditWaitingRow, RegistryTenant
+from app.store.audit_tables import AnchorHeadRow, AnchorLeafRow, AuditWaitingRow
+from app.store.tables import RegistryTenant
 
 _FETCHED = 2000
 _LEAD = text("SELECT pg_try_advisory_xact_lock(hashtextextended('pledge.audit', 0))")

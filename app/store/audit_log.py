@@ -13,7 +13,7 @@ from app.domain.audit.entry import AuditEvent, PersonalPart, commitment_to, leaf
 from app.domain.audit.merkle import CompactRange
 from app.domain.audit.model import Leaf, LogBroken, LoggedEntry, StoredCheckpoint, StoredEntry, StoredPerson, Waiting
 from app.domain.identifiers import TenantId
-from app.store.tables import (
+from app.store.audit_tables import (
     AnchorLeafRow,
     AuditCheckpointRow,
     AuditLeafRow,

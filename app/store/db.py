@@ -1,8 +1,8 @@
 """The SQLAlchemy object and the naming convention; tables are in `app.store.tables`."""
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import MetaData
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy import BigInteger, DateTime, MetaData
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -20,3 +20,10 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base)
+
+UTC = DateTime(timezone=True)
+
+
+def tenant_key() -> Mapped[int]:
+    """The column that every primary key of schema `app` begins with."""
+    return mapped_column(BigInteger, primary_key=True, autoincrement=False)

@@ -7,9 +7,9 @@ from typing import Literal
 from sqlalchemy import Connection, delete, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from app.domain.alerts.ports import Signal
 from app.domain.identifiers import TenantId
-from app.domain.ports import Signal
-from app.store.tables import AlertRow, AuditWaitingRow, SignalRow
+from app.store.audit_tables import AlertRow, AuditWaitingRow, SignalRow
 
 _SUBJECTS = {"endpoint": SignalRow.endpoint, "tenant": SignalRow.tenant_id}
 

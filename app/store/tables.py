@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    DateTime,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -20,9 +19,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.store.db import Base
+from app.store import audit_tables as _audit_tables  # noqa: F401  who imports this module has every table
+from app.store.db import UTC, Base, tenant_key
 
-UTC = DateTime(timezone=True)
 INSTALLATION_IDS = Sequence("installation_ids", schema="registry", metadata=Base.metadata)
 
 
@@ -62,35 +61,6 @@ class RegistryConnect(Base):
     forge_installation: Mapped[str | None] = mapped_column(Text, index=True)
     linked_at: Mapped[datetime | None] = mapped_column(UTC)
     retired_at: Mapped[datetime | None] = mapped_column(UTC)
-
-
-class SignalRow(Base):
-    """How often something happened in a few seconds, later in an hour; codes and ids only."""
-
-    __tablename__ = "signals"
-    __table_args__ = (Index("ix_signals_code_at", "code", "at"), {"schema": "registry"})
-
-    signal_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    at: Mapped[datetime] = mapped_column(UTC)
-    code: Mapped[str] = mapped_column(Text)
-    endpoint: Mapped[str] = mapped_column(Text)
-    tenant_id: Mapped[int] = mapped_column(BigInteger)
-    count: Mapped[int] = mapped_column(BigInteger)
-
-
-class AlertRow(Base):
-    """When an alert about a subject was raised last; the alerts themselves are audit entries."""
-
-    __tablename__ = "alerts"
-    __table_args__ = ({"schema": "registry"},)
-
-    rule: Mapped[str] = mapped_column(Text, primary_key=True)
-    subject: Mapped[str] = mapped_column(Text, primary_key=True)
-    raised_at: Mapped[datetime] = mapped_column(UTC)
-
-
-def _tenant() -> Mapped[int]:
-    return mapped_column(BigInteger, primary_key=True, autoincrement=False)
 
 
 class RegistryForge(Base):
@@ -148,7 +118,7 @@ class TenantRow(Base):
     __tablename__ = "tenants"
     __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["registry.tenants.tenant_id"]), {"schema": "app"})
 
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = tenant_key()
     cloud_id: Mapped[str | None] = mapped_column(Text)
     region: Mapped[str] = mapped_column(Text)
     policy: Mapped[str] = mapped_column(Text)
@@ -162,7 +132,7 @@ class InstallationRow(Base):
     __tablename__ = "installations"
     __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
 
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = tenant_key()
     installation_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     client_key: Mapped[str | None] = mapped_column(Text)
     base_url: Mapped[str] = mapped_column(Text)
@@ -179,7 +149,7 @@ class DataKeyRow(Base):
     __tablename__ = "data_keys"
     __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
 
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = tenant_key()
     purpose: Mapped[str] = mapped_column(Text, primary_key=True)
     key_id: Mapped[UUID] = mapped_column(primary_key=True)
     kek_id: Mapped[str] = mapped_column(Text)
@@ -199,7 +169,7 @@ class SealedRow(Base):
         {"schema": "app"},
     )
 
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = tenant_key()
     purpose: Mapped[str] = mapped_column(Text, primary_key=True)
     row_id: Mapped[str] = mapped_column(Text, primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -218,112 +188,11 @@ class ForgeTokenRow(Base):
         {"schema": "app"},
     )
 
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = tenant_key()
     installation_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     version: Mapped[int]
     received_at: Mapped[datetime] = mapped_column(UTC)
     expires_at: Mapped[datetime] = mapped_column(UTC)
-
-
-class AuditRow(Base):
-    """One audit entry; insert only."""
-
-    __tablename__ = "audit_entries"
-    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
-
-    tenant_id: Mapped[int] = _tenant()
-    entry_id: Mapped[UUID] = mapped_column(primary_key=True)
-    at: Mapped[datetime] = mapped_column(UTC)
-    action: Mapped[str] = mapped_column(Text)
-    actor: Mapped[str] = mapped_column(Text)
-    target: Mapped[str] = mapped_column(Text)
-    detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    leaf_hash: Mapped[bytes]
-    commitment: Mapped[bytes | None]
-
-
-class AuditPersonRow(Base):
-    """The personal part of an audit entry; deleting it changes no proof."""
-
-    __tablename__ = "audit_persons"
-    __table_args__ = (
-        ForeignKeyConstraint(["tenant_id", "entry_id"], ["app.audit_entries.tenant_id", "app.audit_entries.entry_id"]),
-        Index("ix_audit_persons_subject", "tenant_id", "subject"),
-        {"schema": "app"},
-    )
-
-    tenant_id: Mapped[int] = _tenant()
-    entry_id: Mapped[UUID] = mapped_column(primary_key=True)
-    subject: Mapped[UUID]
-    salt: Mapped[bytes]
-    sealed: Mapped[bytes]
-
-
-class AuditWaitingRow(Base):
-    """An entry that has no place in the log yet. Global, so that the sequencer finds them without a walk over tenants.
-
-    With the hash, so that an entry that is deleted before it has its place is found missing nevertheless.
-    """
-
-    __tablename__ = "audit_waiting"
-    __table_args__ = ({"schema": "registry"},)
-
-    tenant_id: Mapped[int] = _tenant()
-    at: Mapped[datetime] = mapped_column(UTC, primary_key=True)
-    entry_id: Mapped[UUID] = mapped_column(primary_key=True)
-    leaf_hash: Mapped[bytes]
-
-
-class AuditLeafRow(Base):
-    """A leaf of the tenant's Merkle log; insert only."""
-
-    __tablename__ = "audit_leaves"
-    __table_args__ = (
-        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
-        # not unique: an entry that is there twice is a finding, and must not stop the log
-        Index("ix_audit_leaves_entry", "tenant_id", "entry_id"),
-        {"schema": "app"},
-    )
-
-    tenant_id: Mapped[int] = _tenant()
-    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    entry_id: Mapped[UUID]
-    leaf_hash: Mapped[bytes]
-
-
-class AuditCheckpointRow(Base):
-    """A signed checkpoint, and the roots of complete subtrees from which the log is continued; insert only."""
-
-    __tablename__ = "audit_checkpoints"
-    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
-
-    tenant_id: Mapped[int] = _tenant()
-    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    note: Mapped[str] = mapped_column(Text)
-    frontier: Mapped[bytes]
-
-
-class AnchorLeafRow(Base):
-    """A tenant's checkpoint as a leaf of the tree of all of them, whose checkpoints go outside; insert only."""
-
-    __tablename__ = "audit_anchor_leaves"
-    __table_args__ = (Index("ix_audit_anchor_leaves_tenant", "tenant_id", "size"), {"schema": "registry"})
-
-    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    tenant_id: Mapped[int] = mapped_column(BigInteger)
-    size: Mapped[int] = mapped_column(BigInteger)
-    leaf_hash: Mapped[bytes]
-    at: Mapped[datetime] = mapped_column(UTC)
-
-
-class AnchorHeadRow(Base):
-    """How far that tree was anchored, and from what it is continued; insert only."""
-
-    __tablename__ = "audit_anchor_heads"
-    __table_args__ = ({"schema": "registry"},)
-
-    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    frontier: Mapped[bytes]
 
 
 class IssueRow(Base):
@@ -337,7 +206,7 @@ class IssueRow(Base):
         {"schema": "app"},
     )
 
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = tenant_key()
     issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     issue_key: Mapped[str] = mapped_column(Text)
     project_id: Mapped[int] = mapped_column(BigInteger)
@@ -359,7 +228,7 @@ class ClockEventRow(Base):
         {"schema": "app"},
     )
 
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = tenant_key()
     issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     source: Mapped[str] = mapped_column(Text, primary_key=True)
     kind: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -378,7 +247,7 @@ class ClockBoundsRow(Base):
         {"schema": "app"},
     )
 
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = tenant_key()
     issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     promise: Mapped[str] = mapped_column(Text, primary_key=True)
     cycle: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -408,7 +277,7 @@ class DeliveryRow(Base):
         {"schema": "app"},
     )
 
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = tenant_key()
     delivery_id: Mapped[str] = mapped_column(Text, primary_key=True)
     issue_id: Mapped[int] = mapped_column(BigInteger)
     received_at: Mapped[datetime] = mapped_column(UTC)
@@ -424,7 +293,7 @@ class PendingReadRow(Base):
         {"schema": "app"},
     )
 
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = tenant_key()
     issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     asked_at: Mapped[datetime] = mapped_column(UTC)
     due_at: Mapped[datetime] = mapped_column(UTC)

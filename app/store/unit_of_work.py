@@ -4,10 +4,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from app.domain.alerts.ports import Signal
 from app.domain.alerts.rules import WATCHED
 from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.identifiers import TenantId
-from app.domain.ports import JobKind, Signal
+from app.domain.ports import JobKind
 from app.store.anchor_tree import SqlAnchorTree
 from app.store.audit_log import SqlAuditLog
 from app.store.issues import SqlIssues

@@ -4,10 +4,11 @@ import threading
 from collections import Counter
 from datetime import datetime
 
+from app.domain.alerts.ports import Signal
 from app.domain.alerts.rules import WATCHED
 from app.domain.audit.entry import Bookkeeping
-from app.domain.identifiers import TenantId
-from app.domain.ports import HOUSE, Database, Signal
+from app.domain.identifiers import HOUSE, TenantId
+from app.domain.ports import Database
 
 
 class SignalCounts:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from app.domain.alerts.ports import SignalRows
 from app.domain.alerts.rules import AUDIT_BACKLOG, AUDIT_LATE, RULES, Rule
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
-from app.domain.identifiers import TenantId
-from app.domain.ports import HOUSE, Database, SignalRows
+from app.domain.identifiers import HOUSE, TenantId
+from app.domain.ports import Database
 
 QUIET = timedelta(minutes=30)
 """The same alert about the same subject is raised once in this time."""

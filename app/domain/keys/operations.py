@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from app.domain.alerts.ports import Signal
 from app.domain.alerts.rules import OPENED
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.identifiers import TenantId
 from app.domain.keys.queries import KeyUse, each_tenant
-from app.domain.ports import Database, DatabaseUnavailable, Signal, UnitOfWork, Vault
+from app.domain.ports import Database, DatabaseUnavailable, UnitOfWork, Vault
 from app.domain.secrets import Purpose, VaultCannotAnswer, WrappedKey
 
 _PAGE = 200

@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 
 from app.domain.alerts.operations import Watch
+from app.domain.alerts.ports import Signal
 from app.domain.audit.entry import Bookkeeping
-from app.domain.identifiers import TenantId
-from app.domain.ports import HOUSE, Signal
+from app.domain.identifiers import HOUSE, TenantId
 from app.store.database import SqlDatabase, open_engines
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)

@@ -1,0 +1,143 @@
+"""The tables of the audit log, of its anchor, and of what alert rules count."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.store.db import UTC, Base, tenant_key
+
+
+class SignalRow(Base):
+    """How often something happened in a few seconds, later in an hour; codes and ids only."""
+
+    __tablename__ = "signals"
+    __table_args__ = (Index("ix_signals_code_at", "code", "at"), {"schema": "registry"})
+
+    signal_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTC)
+    code: Mapped[str] = mapped_column(Text)
+    endpoint: Mapped[str] = mapped_column(Text)
+    tenant_id: Mapped[int] = mapped_column(BigInteger)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+
+class AlertRow(Base):
+    """When an alert about a subject was raised last; the alerts themselves are audit entries."""
+
+    __tablename__ = "alerts"
+    __table_args__ = ({"schema": "registry"},)
+
+    rule: Mapped[str] = mapped_column(Text, primary_key=True)
+    subject: Mapped[str] = mapped_column(Text, primary_key=True)
+    raised_at: Mapped[datetime] = mapped_column(UTC)
+
+
+class AuditRow(Base):
+    """One audit entry; insert only."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+
+    tenant_id: Mapped[int] = tenant_key()
+    entry_id: Mapped[UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTC)
+    action: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    target: Mapped[str] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    leaf_hash: Mapped[bytes]
+    commitment: Mapped[bytes | None]
+
+
+class AuditPersonRow(Base):
+    """The personal part of an audit entry; deleting it changes no proof."""
+
+    __tablename__ = "audit_persons"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "entry_id"], ["app.audit_entries.tenant_id", "app.audit_entries.entry_id"]),
+        Index("ix_audit_persons_subject", "tenant_id", "subject"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = tenant_key()
+    entry_id: Mapped[UUID] = mapped_column(primary_key=True)
+    subject: Mapped[UUID]
+    salt: Mapped[bytes]
+    sealed: Mapped[bytes]
+
+
+class AuditWaitingRow(Base):
+    """An entry that has no place in the log yet. Global, so that the sequencer finds them without a walk over tenants.
+
+    With the hash, so that an entry that is deleted before it has its place is found missing nevertheless.
+    """
+
+    __tablename__ = "audit_waiting"
+    __table_args__ = ({"schema": "registry"},)
+
+    tenant_id: Mapped[int] = tenant_key()
+    at: Mapped[datetime] = mapped_column(UTC, primary_key=True)
+    entry_id: Mapped[UUID] = mapped_column(primary_key=True)
+    leaf_hash: Mapped[bytes]
+
+
+class AuditLeafRow(Base):
+    """A leaf of the tenant's Merkle log; insert only."""
+
+    __tablename__ = "audit_leaves"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        # not unique: an entry that is there twice is a finding, and must not stop the log
+        Index("ix_audit_leaves_entry", "tenant_id", "entry_id"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = tenant_key()
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry_id: Mapped[UUID]
+    leaf_hash: Mapped[bytes]
+
+
+class AuditCheckpointRow(Base):
+    """A signed checkpoint, and the roots of complete subtrees from which the log is continued; insert only."""
+
+    __tablename__ = "audit_checkpoints"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+
+    tenant_id: Mapped[int] = tenant_key()
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    note: Mapped[str] = mapped_column(Text)
+    frontier: Mapped[bytes]
+
+
+class AnchorLeafRow(Base):
+    """A tenant's checkpoint as a leaf of the tree of all of them, whose checkpoints go outside; insert only."""
+
+    __tablename__ = "audit_anchor_leaves"
+    __table_args__ = (Index("ix_audit_anchor_leaves_tenant", "tenant_id", "size"), {"schema": "registry"})
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    tenant_id: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int] = mapped_column(BigInteger)
+    leaf_hash: Mapped[bytes]
+    at: Mapped[datetime] = mapped_column(UTC)
+
+
+class AnchorHeadRow(Base):
+    """How far that tree was anchored, and from what it is continued; insert only."""
+
+    __tablename__ = "audit_anchor_heads"
+    __table_args__ = ({"schema": "registry"},)
+
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    frontier: Mapped[bytes]
