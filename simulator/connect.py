@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlencode, urlsplit
@@ -127,7 +128,9 @@ def send_lifecycle(site: Site, event: str, *, installation: Installation, key: I
     body = lifecycle_payload(site, event, installation=installation)
     claims = claims_for("POST", path, issuer=installation.client_key, context={})
     if event in {"installed", "uninstalled"}:
-        claims |= {"aud": [descriptor.base_url], "sub": site.people["admin"].account_id}
+        # Two installs of one second are two calls; their tokens would else be the same, byte by byte.
+        unique = {"jti": str(uuid.uuid4())}
+        claims |= {"aud": [descriptor.base_url], "sub": site.people["admin"].account_id} | unique
         token = sign(claims, key.private, algorithm="RS256", header={"kid": key.kid})
     else:
         token = sign(claims, installation.secret)

@@ -66,7 +66,7 @@ class Registry(Protocol):
         """The id of a new installation, of that tenant or, without one, of a new tenant."""
 
     def list_tenants(self) -> tuple[TenantId, ...]:
-        """Every tenant that ever was, in order of id."""
+        """Every tenant that ever was, in order of id; our own house is none."""
 
     def list_connect(self) -> tuple[Registered, ...]:
         """Every Connect installation, in order of tenant."""

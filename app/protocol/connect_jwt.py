@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
 from types import MappingProxyType
 from typing import NewType
 
@@ -67,6 +68,8 @@ class InstallClaims:
     issued_at: datetime
     """Orders lifecycle calls, so that an old genuine one is not played again."""
     expires_at: datetime
+    token_sha256: bytes = field(repr=False)
+    """Tells a call from the same one played again: the token signs neither the secret nor the URL in the body."""
 
 
 def unverified_issuer(token: str) -> UnverifiedIssuer:
@@ -174,7 +177,7 @@ def verify_signed_install(
     _check_audience(claims["aud"], audiences)
     account_id = tokens.optional_text_claim(claims, "sub", form=tokens.ACCOUNT_ID)  # 6
     _check_computed_qsh(tokens.text_claim(claims, "qsh"), request)  # 7
-    return InstallClaims(client_key, account_id, issued_at, expires_at)
+    return InstallClaims(client_key, account_id, issued_at, expires_at, sha256(request.token.encode()).digest())
 
 
 def sign_app_request(

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, text, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.domain.identifiers import ClientKey, CloudId, InstallationId, TenantId
+from app.domain.identifiers import HOUSE, ClientKey, CloudId, InstallationId, TenantId
 from app.domain.installations.model import ForgeContact, ForgeRegistered, InstallationState, Registered
 from app.domain.secrets import KeyProof, Purpose
 from app.store.tables import (
@@ -34,6 +34,7 @@ FIND_CONNECT = select(
     RegistryConnect.forge_installation,
     RegistryConnect.linked_at,
     RegistryConnect.retired_at,
+    RegistryConnect.applied_token_sha256,
 )
 FIND_FORGE = select(
     RegistryForge.forge_installation,
@@ -90,6 +91,7 @@ class SqlRegistry:
             "secret_version": registered.secret_version,
             "previous_accepted_until": registered.previous_accepted_until,
             "applied_at": registered.applied_at,
+            "applied_token_sha256": registered.applied_token_sha256,
             "retired_at": registered.retired_at,
         }
         is_row = RegistryConnect.client_key == registered.client_key
@@ -99,8 +101,9 @@ class SqlRegistry:
             self._connection.execute(insert(RegistryConnect).values(client_key=registered.client_key, **values))
 
     def list_tenants(self) -> tuple[TenantId, ...]:
-        """Every tenant that ever was, in order of id."""
-        query = select(RegistryTenant.tenant_id).order_by(RegistryTenant.tenant_id)
+        """Every tenant that ever was, in order of id; our own house is none."""
+        query = select(RegistryTenant.tenant_id).where(RegistryTenant.tenant_id != HOUSE)
+        query = query.order_by(RegistryTenant.tenant_id)
         return tuple(TenantId(tenant) for tenant in self._connection.execute(query).scalars())
 
     def list_connect(self) -> tuple[Registered, ...]:
@@ -276,6 +279,7 @@ def registered_of(row: Row[*tuple[Any, ...]]) -> Registered:
         forge_installation=row.forge_installation,
         linked_at=row.linked_at,
         retired_at=row.retired_at,
+        applied_token_sha256=row.applied_token_sha256,
     )
 
 

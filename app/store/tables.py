@@ -61,6 +61,7 @@ class RegistryConnect(Base):
     forge_installation: Mapped[str | None] = mapped_column(Text, index=True)
     linked_at: Mapped[datetime | None] = mapped_column(UTC)
     retired_at: Mapped[datetime | None] = mapped_column(UTC)
+    applied_token_sha256: Mapped[bytes | None]
 
 
 class RegistryForge(Base):

@@ -26,6 +26,16 @@ def changed(own):
     return {table for table, rows in own.rows.items() if rows != before[table]}
 
 
+def test_the_install_that_was_applied_last_is_not_played_again_with_a_secret_of_the_attacker_s_choice(own):
+    token = own.token("installed", iat=int(time.time()))
+    assert own.send(own.call("installed", token=token, body=own.body())).status == 204
+    assert "app.sealed_secrets" in changed(own)
+    for stolen in ({"sharedSecret": "o" * 40}, {"sharedSecret": "o" * 40, "baseUrl": own.site("kencha").url}):
+        assert own.send(own.call("installed", token=token, body=own.body(**stolen))).status < 500
+        own.is_untouched()
+    own.is_honest("clocks")
+
+
 def test_nothing_of_the_past_is_accepted_again(own):
     old_body = own.body(sharedSecret="o" * 40)
     old_secret, first = own.secret(), int(time.time())

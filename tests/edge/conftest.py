@@ -124,7 +124,7 @@ def make_web(make_database, keyring_file, atlassian):
                     product_type="jira",
                     shared_secret=Secret(SECRET),
                 ),
-                InstallClaims(made.client_key, None, now, now),
+                InstallClaims(made.client_key, None, now, now, b"t" * 32),
                 now=now,
             )
             yield made

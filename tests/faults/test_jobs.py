@@ -64,7 +64,7 @@ def test_a_poisoned_issue_holds_up_no_other_and_ends_in_sight(stack, weather):
     stack.eventually(lambda: weather.stored(last) == weather.oracle(last))
     assert weather.stored(poisoned) != weather.oracle(poisoned)
 
-    database.execute("DROP TRIGGER poison ON app.clock_events")
+    database.execute("DROP FUNCTION poison() CASCADE")
     stack.database.let_time_pass()
     assert pledge(stack, "jobs", "retry", str(job["id"])).returncode == 0
     stack.eventually(lambda: weather.stored(poisoned) == weather.oracle(poisoned))

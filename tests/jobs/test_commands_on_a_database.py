@@ -102,7 +102,7 @@ def install(monkeypatch):
         product_type="jira",
         shared_secret=Secret("a-made-up-shared-secret-of-forty-chars!!"),
     )
-    claims = InstallClaims("client-key-1", None, NOW, NOW + timedelta(minutes=3))
+    claims = InstallClaims("client-key-1", None, NOW, NOW + timedelta(minutes=3), b"t" * 32)
     monkeypatch.setattr(wiring.logs, "configure", lambda _: None)
     app = wiring.web_app()
     services = app.extensions["pledge.services"]

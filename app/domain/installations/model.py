@@ -43,6 +43,8 @@ class Registered:
     """When it moved; None also for a link that was made before this was kept, until it is dated."""
     retired_at: datetime | None = None
     """When its shared secret was destroyed because the tenant is reached through Forge."""
+    applied_token_sha256: bytes | None = None
+    """Of the token of the last `installed` that was applied; None for one that was applied before this was kept."""
 
     def live_versions(self, now: datetime) -> tuple[int, ...]:
         """Secret versions that are accepted at `now`, newest first."""

@@ -80,8 +80,8 @@ class Lifecycle:
     def installed(self, body: ConnectInstallBody, claims: InstallClaims, *, now: datetime) -> None:
         """A site installs, upgrades, renames itself, rotates its secret or comes back after an import.
 
-        Applying it twice is applying it once; one that is older (`iat`) than the last applied is ignored, which is
-        also what defeats the replay of an old `installed` with an old secret.
+        Applying it twice is applying it once; one that is older (`iat`) than the last applied is ignored, and so is
+        the one applied last: whoever saw its token could play it again with a secret and a URL of his own.
         Raises `BodyOfAnother`, `AppOfAnother`, `HostNotAllowed`, `SecretTooShort`.
         """
         self._check_body(body, claims)
@@ -89,7 +89,7 @@ class Lifecycle:
         self._check_site(body)
         with self.database.begin() as uow:
             known = uow.registry.lock_connect(body.client_key, body.base_url)
-            if known is not None and claims.issued_at < known.applied_at:
+            if known is not None and _is_past(claims, known):
                 return
             if known is not None and known.retired_at is not None and uow.registry.is_active(known.tenant):
                 # Its tenant is reached through Forge: no secret is taken for it any more. Not refused, because a
@@ -212,6 +212,7 @@ class Lifecycle:
                 secret_version=1,
                 previous_accepted_until=None,
                 applied_at=claims.issued_at,
+                applied_token_sha256=claims.token_sha256,
             )
         grace = None
         if known.state is InstallationState.ACTIVE and self.rules.secret_grace_seconds:
@@ -223,6 +224,7 @@ class Lifecycle:
             secret_version=known.secret_version + 1,
             previous_accepted_until=grace,
             applied_at=claims.issued_at,
+            applied_token_sha256=claims.token_sha256,
             retired_at=None,
         )
 
@@ -232,6 +234,10 @@ class Lifecycle:
         uow.tenants.add_sealed(self.vault.seal(secret, place=place, data_key=data_key))
         kept = registered.live_versions(now)[-1]
         uow.tenants.forget_sealed(connect_place(registered, kept))
+
+
+def _is_past(claims: InstallClaims, known: Registered) -> bool:
+    return claims.issued_at < known.applied_at or claims.token_sha256 == known.applied_token_sha256
 
 
 def _long_enough(secret: Secret | None) -> Secret:

@@ -30,7 +30,13 @@ def test_whoever_proves_nothing_sees_what_is_public_and_no_more():
 
 def test_a_person_is_let_through_to_what_jira_has_to_confirm_and_never_to_what_the_host_does():
     refused = {each for each in Permission if not let_in(each, PERSON)}
-    assert refused == {Permission.INSTALL, Permission.REPORT, Permission.FOLLOW}
+    assert refused == {
+        Permission.INSTALL,
+        Permission.REPORT,
+        Permission.FOLLOW,
+        Permission.KEEP_WATCH,
+        Permission.KEEP_WATCH,
+    }
 
 
 def test_the_host_is_never_let_through_to_what_is_for_persons():

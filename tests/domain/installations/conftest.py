@@ -1,5 +1,6 @@
 """The lifecycle and the gates on the real database and a real vault; the claims are those that a gate hands on."""
 
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,8 +113,8 @@ def body():
 
 @pytest.fixture
 def claims():
-    def claims(client_key, at=NOW):
-        return InstallClaims(client_key, None, at, at)
+    def claims(client_key, at=NOW, *, token=None):
+        return InstallClaims(client_key, None, at, at, token or os.urandom(32))
 
     return claims
 

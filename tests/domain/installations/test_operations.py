@@ -128,6 +128,21 @@ def test_the_replay_of_an_older_install_is_ignored(lifecycle, database, body, cl
     assert (database.find_connect(ClientKey(name)), rows()) == (known, before)
 
 
+def test_the_install_that_was_applied_last_is_not_applied_again_with_another_body(
+    lifecycle, database, body, claims, name, now, rows
+):
+    token = claims(name, now)
+    lifecycle.installed(body(name), token, now=now)
+    known, before = database.find_connect(ClientKey(name)), rows()
+    moved = body(name, shared_secret=Secret("o" * 40), base_url="https://thief.atlassian.net")
+    lifecycle.installed(moved, token, now=now)
+    assert (database.find_connect(ClientKey(name)), rows()) == (known, before)
+    lifecycle.installed(
+        body(name, shared_secret=Secret("n" * 40)), claims(name, now), now=now
+    )  # another of that second
+    assert database.find_connect(ClientKey(name)).secret_version == 2
+
+
 def test_uninstalling_ends_access_deletes_the_secret_and_is_done_once(
     lifecycle, database, body, claims, name, now, shared, actions
 ):
