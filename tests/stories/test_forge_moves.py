@@ -17,7 +17,9 @@ GROWS_BY_ONE = {"app.installations", "app.data_keys", "app.sealed_secrets", "app
 TABLES = """
     SELECT oid::regclass::text FROM pg_class JOIN pg_attribute ON attrelid = oid AND attname = 'tenant_id'
     WHERE relkind = 'r' AND relnamespace IN ('app'::regnamespace, 'registry'::regnamespace)
+    AND relname !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals|alerts)'
 """
+"""What a worker writes by itself is left out: the log's own tables, which follow the entries, and counts."""
 
 
 def everything(stack, tenant):
@@ -25,9 +27,10 @@ def everything(stack, tenant):
     found = {}
     for (name,) in stack.database.rows(TABLES):
         query = f"""
-            SELECT (to_jsonb(t) - '{{{HOW_REACHED}}}'::text[])::text FROM {name} t WHERE tenant_id = %s
+            SELECT (to_jsonb(t) - '{{{HOW_REACHED}}}'::text[])::text FROM {name} t
+            WHERE tenant_id = %s AND t::text !~ %s
         """  # noqa: S608  the catalogue's own names
-        found[name] = {row for (row,) in stack.database.rows(query, tenant)}
+        found[name] = {row for (row,) in stack.database.rows(query, tenant, "secrets.opened")}
     return found
 
 
@@ -73,8 +76,8 @@ def assert_moved(site, before):
     assert {name: before[name] - after[name] for name in before if before[name] - after[name]} == {}
     added = {name: len(after[name] - before[name]) for name in after if after[name] - before[name]}
     assert added == dict.fromkeys(GROWS_BY_ONE, 1)
-    query = "SELECT action FROM app.audit_entries WHERE tenant_id = %s ORDER BY at DESC LIMIT 1"
-    assert stack.database.rows(query, tenant) == [("installation.moved",)]
+    query = "SELECT action FROM app.audit_entries WHERE tenant_id = %s AND action <> %s ORDER BY at DESC LIMIT 1"
+    assert stack.database.rows(query, tenant, "secrets.opened") == [("installation.moved",)]
 
 
 def assert_used_through_forge(site, issue):
