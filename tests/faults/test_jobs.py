@@ -105,7 +105,7 @@ def services(stack, monkeypatch):
     for name, value in stack.env.items():
         monkeypatch.setenv(name, value)
     engine = open_engines(Flask("app"), stack.database.worker, connections=4)
-    yield wiring.services_of(read_settings(stack.env), engine), SqlDatabase(engine, clock=wiring.now)
+    yield wiring.services_of(read_settings(stack.env), engine, process="test"), SqlDatabase(engine, clock=wiring.now)
     engine.dispose()
 
 

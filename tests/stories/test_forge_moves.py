@@ -172,7 +172,7 @@ def moves_in_bad_weather(stack, site):
     # Nothing is decided in between, and no second tenant is made for want of an answer.
     assert stack.invoke(f"/api/v1/issues/{issues[1]}/clocks", issue=issues[1], site="kencha").status_code == 503
     assert everything(stack, site.tenant) == before
-    assert stack.database.rows("SELECT count(*) FROM registry.tenants") == [(1,)]
+    assert stack.database.rows("SELECT count(*) FROM registry.tenants WHERE tenant_id > 0") == [(1,)]
     [(waits_for, cloud)] = stack.database.rows("SELECT waits_for, cloud_id FROM registry.forge_contacts")
     assert (waits_for, cloud) == ("jira", site.seeded.cloud_id)  # an operator sees that somebody waits
     site.weather(reset=True)
