@@ -47,12 +47,14 @@ class Recorder:
         self.stop()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        is_last = False
+        while not is_last:
             since = self._clock()
             rest_seconds = 60 - since.second - since.microsecond / 1e6 + _AFTER_THE_MINUTE_SECONDS
-            self._stopping.wait(min(FLUSH_SECONDS, rest_seconds))
+            # Asked before the writing: what is counted while it is written has one more turn.
+            is_last = self._stopping.wait(min(FLUSH_SECONDS, rest_seconds))
             self._write(self._signals.flush, self._clock())
-            if self._stopping.is_set() or rest_seconds <= FLUSH_SECONDS:
+            if is_last or rest_seconds <= FLUSH_SECONDS:
                 self._write(self._openings.record, since)
 
     def _write(self, what: Callable[[datetime], object], at: datetime) -> None:
@@ -60,4 +62,4 @@ class Recorder:
         with ThreadPoolExecutor(1) as alone:
             error = alone.submit(what, at).exception()
         if error is not None:
-            log.error("counts could not be recorded", extra={"code": type(error).__name__})
+            log.error("counts could not be recorded", extra={"code": type(error).__name__}, exc_info=error)

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -38,6 +39,8 @@ logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
 RETRY_DELAYS_SECONDS = (5, 30, 120, 600, 1800)
 """After each failure in a row; after the last the job stays as failed."""
 CONCURRENCY = 4
+_THREADS = 2 * (CONCURRENCY + len(STEADY))
+"""For all jobs at once, and for those from before a lost connection that have not ended yet."""
 GRACE_SECONDS = 25
 FETCH_SECONDS = 0.5
 """Work that is asked for while the tenant's job runs is announced too early to be taken: this is how long it waits."""
@@ -76,6 +79,8 @@ class Worker:
 
     async def _guard(self) -> None:
         loop = asyncio.get_running_loop()
+        # asyncio's own has four more than there are processors: slow reads could leave none for what is steady.
+        loop.set_default_executor(ThreadPoolExecutor(_THREADS))
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._stopping.set)
         while not self._stopping.is_set():
@@ -138,11 +143,10 @@ class Worker:
         while True:
             try:
                 done = await asyncio.to_thread(job.run, self._services, self._clock())
-            except Exception as error:  # noqa: BLE001  as below: any failure is tried again
+            except Exception as error:  # as below: any failure is tried again
                 done = 0
-                log.warning(
-                    "steady job failed, will be tried again", extra={"job": job.name, "code": type(error).__name__}
-                )
+                fields = {"job": job.name, "code": type(error).__name__}
+                log.log(_level(error), "steady job failed, will be tried again", extra=fields, exc_info=error)
             if not done:
                 await asyncio.sleep(job.pause_seconds)
 
@@ -191,8 +195,7 @@ class Worker:
         if attempt >= len(RETRY_DELAYS_SECONDS):
             log.error("job failed for good", extra=fields, exc_info=error)
             raise error
-        level = logging.WARNING if isinstance(error, _WEATHER) else logging.ERROR
-        log.log(level, "job failed, will be tried again", extra=fields, exc_info=error)
+        log.log(_level(error), "job failed, will be tried again", extra=fields, exc_info=error)
         asked = getattr(error, "retry_after_seconds", 0)
         at = self._clock() + timedelta(seconds=max(RETRY_DELAYS_SECONDS[attempt], asked))
         with suppress(AlreadyEnqueued):
@@ -207,9 +210,13 @@ class Worker:
             try:
                 await asyncio.to_thread(job.run, self._services, self._clock())
             except Exception as error:
-                level = logging.WARNING if isinstance(error, _WEATHER) else logging.ERROR
-                log.log(level, "periodic job failed", extra=fields | {"code": type(error).__name__}, exc_info=error)
+                code = {"code": type(error).__name__}
+                log.log(_level(error), "periodic job failed", extra=fields | code, exc_info=error)
                 raise
 
         task = self._app.task(name=job.name, retry=3)(run)
         self._app.periodic(cron=job.cron)(task)
+
+
+def _level(error: Exception) -> int:
+    return logging.WARNING if isinstance(error, _WEATHER) else logging.ERROR

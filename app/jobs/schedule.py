@@ -71,13 +71,6 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         "an issue that Jira hid may be shown again without any event",
     ),
     PeriodicJob(
-        "raise-alerts",
-        "* * * * * */15",
-        lambda services, now: services.watch.evaluate(now=now),
-        Permission.KEEP_WATCH,
-        "who attacks or breaks something is to be known within a minute",
-    ),
-    PeriodicJob(
         "tidy-signals",
         "37 2 * * *",
         lambda services, now: services.watch.tidy(now=now),
@@ -113,5 +106,11 @@ STEADY: tuple[SteadyJob, ...] = (
         lambda services, now: services.audit.sequencing.advance(now=now),
         1.0,
         "an entry is not proven before it is in its log, signed and anchored; no change waits for that",
+    ),
+    SteadyJob(
+        "raise-alerts",
+        lambda services, now: len(services.watch.evaluate(now=now)),
+        15.0,
+        "who attacks or breaks something is to be known within a minute, also while slow reads hold every job slot",
     ),
 )

@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.alerts.ports import Signal
 from app.domain.identifiers import TenantId
-from app.store.audit_tables import AlertRow, AuditWaitingRow, SignalRow
+from app.store.audit_tables import AlertRow, AnchorHeadRow, AnchorLeafRow, AuditWaitingRow, SignalRow
+from app.store.tables import RegistryTenant
 
 _SUBJECTS = {"endpoint": SignalRow.endpoint, "tenant": SignalRow.tenant_id}
 
@@ -39,7 +40,7 @@ class SqlSignals:
         since: datetime,
         until: datetime,
     ) -> Sequence[tuple[str, int]]:
-        """How often, by route or by tenant, after `since` and up to `until`."""
+        """How often, by route or by tenant that there is, after `since` and up to `until`."""
         subject = _SUBJECTS[by]
         query = select(subject, func.sum(SignalRow.count)).where(
             SignalRow.code.in_(sorted(codes)), SignalRow.at > since, SignalRow.at <= until
@@ -47,12 +48,20 @@ class SqlSignals:
         if endpoints:
             query = query.where(SignalRow.endpoint.in_(sorted(endpoints)))
         if by == "tenant":
+            query = query.join(RegistryTenant, RegistryTenant.tenant_id == SignalRow.tenant_id)
             query = query.where(SignalRow.tenant_id != TenantId(0))
         return [(str(name), int(count)) for name, count in self._connection.execute(query.group_by(subject))]
 
     def audit_backlog(self) -> tuple[int, datetime | None]:
         """How many audit entries have no place in their log yet, and since when the oldest waits."""
         waiting, oldest = self._connection.execute(select(func.count(), func.min(AuditWaitingRow.at))).one()
+        return waiting, oldest
+
+    def anchor_backlog(self) -> tuple[int, datetime | None]:
+        """How many checkpoints are beyond the newest head of the anchor, and since when the oldest waits."""
+        anchored = select(func.coalesce(func.max(AnchorHeadRow.size), 0)).scalar_subquery()
+        query = select(func.count(), func.min(AnchorLeafRow.at)).where(AnchorLeafRow.position >= anchored)
+        waiting, oldest = self._connection.execute(query).one()
         return waiting, oldest
 
     def claim_alert(self, rule: str, subject: str, *, now: datetime, quiet: timedelta) -> bool:

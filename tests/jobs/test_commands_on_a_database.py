@@ -181,3 +181,28 @@ def test_a_failed_job_whose_work_waits_again_already_stays_failed(on_database, d
     assert outcome.code == 1
     assert "waiting already" in outcome.err
     assert on_database("jobs", "failed").code == 1
+
+
+TAMPERING = "SELECT code, sum(count)::int FROM registry.signals WHERE code = 'audit_verify_failed' GROUP BY 1"
+
+
+@pytest.fixture
+def tampered(on_database, database, monkeypatch):
+    """An installation whose entry somebody changed."""
+    install(monkeypatch)
+    database.execute("UPDATE app.audit_entries SET actor = 'nobody'")
+    return on_database
+
+
+def test_tampering_that_is_found_is_shown_and_counted(tampered, database):
+    assert tampered("audit", "verify").code == 2
+    assert database.rows(TAMPERING) == [("audit_verify_failed", 1)]
+
+
+def test_tampering_that_cannot_be_counted_is_shown_all_the_same(tampered, database):
+    """Who changes entries can also take away the right to count."""
+    database.execute("REVOKE INSERT ON registry.signals FROM pledge_worker")
+    outcome = tampered("audit", "verify")
+    assert outcome.code == 2
+    assert "entry altered" in outcome.out
+    assert database.rows(TAMPERING) == []

@@ -69,3 +69,28 @@ def test_a_failure_is_logged_and_ends_no_later_recording(caplog):
         assert all(openings.asked.acquire(timeout=30) for _ in range(3))
     [line] = caplog.records
     assert (line.message, line.code) == ("counts could not be recorded", "ZeroDivisionError")
+    assert line.exc_info[0] is ZeroDivisionError
+
+
+def test_what_is_counted_while_the_counts_are_written_is_not_lost_when_the_process_ends(monkeypatch):
+    """A command counts what it found and ends at once; the counts of before may just be on their way."""
+    monkeypatch.setattr(recorder, "FLUSH_SECONDS", 0.01)
+    counted, stored, is_writing, may_end = [], [], threading.Event(), threading.Event()
+
+    class Slow:
+        def flush(self, now):
+            stored.extend(counted)
+            counted.clear()
+            is_writing.set()
+            assert may_end.wait(30)
+
+    def let_it_end():
+        while not recording._stopping.is_set():
+            time.sleep(0.001)
+        may_end.set()
+
+    with Recorder(Openings(), Slow(), clock=lambda: EARLY) as recording:
+        assert is_writing.wait(30)
+        counted.append("found")
+        threading.Thread(target=let_it_end).start()
+    assert (stored, counted) == (["found"], [])

@@ -1,6 +1,8 @@
 """The worker's table of tasks and its numbers; that it survives faults is shown on real processes elsewhere."""
 
 import asyncio
+import os
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -12,7 +14,7 @@ from app.domain.access.roles import NotPermitted, Permission
 from app.domain.ports import DatabaseUnavailable, JiraUnavailable
 from app.jobs import runner
 from app.jobs.runner import RETRY_DELAYS_SECONDS, Worker
-from app.jobs.schedule import SCHEDULE, TENANT_JOBS, SteadyJob
+from app.jobs.schedule import SCHEDULE, STEADY, TENANT_JOBS, SteadyJob
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
@@ -102,6 +104,40 @@ def test_a_fault_is_an_error_from_its_first_time_and_weather_is_not(worker, capl
     fail(worker, 0, error)
     (record,) = [record for record in caplog.records if record.name == "pledge.jobs"]
     assert (record.levelname, record.exc_info[1]) == (level, error)
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(DatabaseUnavailable(), "WARNING"), (OSError("the disk is full"), "ERROR")],
+    ids=["the database is away", "the anchor cannot be written"],
+)
+def test_a_fault_of_a_steady_job_is_an_error_and_weather_is_not(worker, caplog, monkeypatch, error, level):
+    def run(services, now):
+        raise error
+
+    async def pause(seconds):
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(runner.asyncio, "sleep", pause)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(worker._keep_on(SteadyJob("count", run, 7.0, "a test")))
+    (record,) = [record for record in caplog.records if record.name == "pledge.jobs"]
+    assert (record.levelname, record.job, record.exc_info[1]) == (level, "count", error)
+
+
+def test_slow_jobs_in_every_slot_leave_threads_to_steady_ones(worker, monkeypatch):
+    """asyncio's own threads are as few as there are processors, and four."""
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 1, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    everyone = threading.Barrier(runner.CONCURRENCY + len(STEADY), timeout=20)
+
+    async def connect_and_work():
+        await asyncio.gather(*(asyncio.to_thread(everyone.wait) for _ in range(everyone.parties)))
+        worker._stopping.set()
+
+    monkeypatch.setattr(worker, "_connect_and_work", connect_and_work)
+    asyncio.run(worker._guard())
+    assert not everyone.broken
 
 
 @pytest.mark.parametrize("rows", ["TENANT_JOBS", "SCHEDULE"])

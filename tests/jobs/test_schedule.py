@@ -18,9 +18,14 @@ class Recorder:
         self.following = self
         self.audit = self
         self.sequencing = self
+        self.watch = self
 
     def __getattr__(self, name):
-        return lambda *args, **kwargs: self.calls.append((name, args, kwargs))
+        def called(*args, **kwargs):
+            self.calls.append((name, args, kwargs))
+            return ()
+
+        return called
 
 
 @pytest.mark.parametrize(("name", "operation"), [("wake-tenants", "wake"), ("purge-deliveries", "purge_deliveries")])
@@ -39,12 +44,21 @@ def test_reading_issues_is_for_one_tenant():
 
 
 def test_the_audit_logs_move_on_within_seconds():
-    (row,) = STEADY
+    (row,) = [row for row in STEADY if row.name == "advance-audit-logs"]
     services = Recorder()
     row.run(services, NOW)
     assert services.calls == [("advance", (), {"now": NOW})]
     assert row.pause_seconds <= 1
     assert row.why
+
+
+def test_alerts_are_looked_for_all_the_time_and_wait_for_no_job_slot():
+    (row,) = [row for row in STEADY if row.name == "raise-alerts"]
+    services = Recorder()
+    assert row.run(services, NOW) == 0
+    assert services.calls == [("evaluate", (), {"now": NOW})]
+    assert row.pause_seconds <= 15
+    assert "raise-alerts" not in {row.name for row in SCHEDULE}
 
 
 def test_the_net_is_cast_more_often_than_a_person_would_notice():

@@ -1,6 +1,7 @@
 """Looking at the counts, and raising alerts. Each is an audit entry before it is anything else."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -53,14 +54,19 @@ class Watch:
     tell: Herald
 
     def evaluate(self, *, now: datetime) -> tuple[Alert, ...]:
-        """Raise every alert that holds at that instant and was not raised within `QUIET`; returns those raised."""
+        """Raise every alert that holds at that instant and was not raised within `QUIET`; returns those raised.
+
+        One that cannot be raised holds up no other; its failure is raised at the end.
+        """
         with self.database.begin() as uow:
             holding = [alert for rule in RULES for alert in _holding(uow.signals, rule, now=now)]
             holding += _behind(uow.signals, now=now)
-        raised = tuple(alert for alert in holding if self._raise(alert, now=now))
-        for alert in raised:
-            self.tell(alert)
-        return raised
+        raised: list[Alert] = []
+        # A stack calls all of them, whatever one of them raises, and in reverse.
+        with ExitStack() as each:
+            for alert in reversed(holding):
+                each.callback(self._raise, alert, raised, now=now)
+        return tuple(raised)
 
     def tidy(self, *, now: datetime) -> None:
         """Sum up old counts by the hour, and forget what no baseline needs."""
@@ -69,17 +75,18 @@ class Watch:
             uow.signals.forget(before=now - _KEPT)
             uow.commit(because=Bookkeeping.SIGNALS_TIDIED)
 
-    def _raise(self, alert: Alert, *, now: datetime) -> bool:
+    def _raise(self, alert: Alert, raised: list[Alert], *, now: datetime) -> None:
         with self.database.begin(alert.tenant) as uow:
             if not uow.signals.claim_alert(alert.rule.rule_id, alert.subject, now=now, quiet=QUIET):
-                return False
+                return
             detail: Mapping[str, str | int | None] = {
                 "rule": alert.rule.rule_id,
                 "severity": alert.rule.severity,
                 "count": alert.count,
             }
             uow.commit(because=AuditEvent(Action.ALERT_RAISED, "system", alert.subject, detail))
-        return True
+        raised.append(alert)
+        self.tell(alert)
 
 
 def _holding(signals: SignalRows, rule: Rule, *, now: datetime) -> Iterator[Alert]:
@@ -92,11 +99,12 @@ def _holding(signals: SignalRows, rule: Rule, *, now: datetime) -> Iterator[Aler
 
 
 def _behind(signals: SignalRows, *, now: datetime) -> Iterator[Alert]:
-    waiting, oldest = signals.audit_backlog()
-    if oldest is not None and now - oldest > timedelta(seconds=AUDIT_LATE.window_seconds):
-        yield Alert(AUDIT_LATE, "house/audit-log", waiting)
-    if waiting >= AUDIT_BACKLOG.threshold:
-        yield Alert(AUDIT_BACKLOG, "house/audit-log", waiting)
+    entries, checkpoints = signals.audit_backlog(), signals.anchor_backlog()
+    for subject, (waiting, oldest) in (("house/audit-log", entries), ("house/audit-anchor", checkpoints)):
+        if oldest is not None and now - oldest > timedelta(seconds=AUDIT_LATE.window_seconds):
+            yield Alert(AUDIT_LATE, subject, waiting)
+    if entries[0] >= AUDIT_BACKLOG.threshold:
+        yield Alert(AUDIT_BACKLOG, "house/audit-log", entries[0])
 
 
 def _usual(signals: SignalRows, rule: Rule, subject: str, *, now: datetime) -> float:

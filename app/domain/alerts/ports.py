@@ -34,10 +34,16 @@ class SignalRows(Protocol):
         since: datetime,
         until: datetime,
     ) -> Sequence[tuple[str, int]]:
-        """How often, by route or by tenant, after `since` and up to `until`; no endpoints = all of them."""
+        """How often, by route or by tenant, after `since` and up to `until`; no endpoints = all of them.
+
+        By tenant only of those that there are: whoever takes over a web process can store any number.
+        """
 
     def audit_backlog(self) -> tuple[int, datetime | None]:
         """How many audit entries of all tenants have no place in their log yet, and since when the oldest waits."""
+
+    def anchor_backlog(self) -> tuple[int, datetime | None]:
+        """How many checkpoints of all tenants are not anchored yet, and since when the oldest waits."""
 
     def claim_alert(self, rule: str, subject: str, *, now: datetime, quiet: timedelta) -> bool:
         """Whether this alert is to be raised now, because nobody raised it within `quiet`."""

@@ -8,6 +8,10 @@ from typing import Literal
 
 from app.domain.audit.entry import Action
 
+ONCE_SECONDS = 1770
+"""The window of what is an alert when it happens once: a late look, or a clock that is behind, still finds it. Less
+than the half hour in which an alert is raised once: it is out of the window before it could be raised again."""
+
 LIFECYCLE = frozenset({"connect_lifecycle.installed", "connect_lifecycle.uninstalled", "forge_remote.lifecycle"})
 WEBHOOKS = frozenset({"connect_webhooks.issue_changed", "forge_remote.events"})
 EVERYWHERE: frozenset[str] = frozenset()
@@ -46,7 +50,7 @@ class Rule:
 
 RULES: tuple[Rule, ...] = (
     Rule("AUTH-01", "lifecycle events that nobody signed", "high", _UNSIGNED, 600, 3, LIFECYCLE),
-    Rule("AUTH-02", "a forged lifecycle token", "critical", _FORGED, 60, 1, LIFECYCLE),
+    Rule("AUTH-02", "a forged lifecycle token", "critical", _FORGED, ONCE_SECONDS, 1, LIFECYCLE),
     Rule("AUTH-03", "tokens of one tenant sent for another", "critical", _CROSS_TENANT, 300, 3),
     Rule("AUTH-04", "page tokens sent where only Jira calls", "high", frozenset({"qsh_context_refused"}), 600, 5),
     Rule(
@@ -55,7 +59,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "INST-01", "an installation says that it moved to another site URL", "critical", frozenset({IDENTITY_CHANGED}),
-        window_seconds=60, threshold=1, by="tenant",
+        window_seconds=ONCE_SECONDS, threshold=1, by="tenant",
     ),
     Rule(
         "INST-03", "an app is installed again and again", "medium", frozenset({Action.INSTALLATION_RENEWED}),
@@ -67,13 +71,16 @@ RULES: tuple[Rule, ...] = (
         window_seconds=3600, threshold=1000, factor=5, by="tenant",
     ),
     Rule("KEY-04", "stored secrets do not open", "critical", frozenset({"vault_unavailable"}), 300, 3),
-    Rule("RLS-01", "the database refused a row or a right", "critical", frozenset({"database_refused"}), 60, 1),
-    Rule("AUD-01", "the audit log is not what it was", "critical", frozenset({TAMPERING}), 60, 1),
-    Rule("WH-01", "webhooks that nobody signed", "medium", _UNSIGNED, 60, 10, WEBHOOKS),
-    Rule("CFG-01", "a process must not serve as it is set up", "critical", frozenset({UNFIT}), 60, 1),
+    Rule(
+        "RLS-01", "the database refused a row or a right", "critical", frozenset({"database_refused"}),
+        window_seconds=ONCE_SECONDS, threshold=1,
+    ),
+    Rule("AUD-01", "the audit log is not what it was", "critical", frozenset({TAMPERING}), ONCE_SECONDS, 1),
+    Rule("WH-01", "webhooks that nobody signed", "medium", _UNSIGNED, 300, 10, WEBHOOKS),
+    Rule("CFG-01", "a process must not serve as it is set up", "critical", frozenset({UNFIT}), ONCE_SECONDS, 1),
 )  # fmt: skip
 
-AUDIT_LATE = Rule("AUD-02", "audit entries wait for their place in the log", "high", frozenset(), 900, 1)
+AUDIT_LATE = Rule("AUD-02", "the audit log waits for its worker or for its anchor", "high", frozenset(), 900, 1)
 AUDIT_BACKLOG = Rule("AUD-03", "many audit entries wait for their place in the log", "high", frozenset(), 0, 10_000)
 """Not counted but looked at: nobody counts anything when the worker that should place them is gone."""
 

@@ -132,16 +132,20 @@ class Verification:
             return 0
 
     def _compare(self, report: Report, notes: Iterable[str], *, key: CheckpointKey) -> int:
-        """Each note against the tree as it is now; returns the size of the largest."""
+        """Each note against the tree as it is now; returns the size of the largest.
+
+        In order of size: a note that came late stands after larger ones, and is as good as they are.
+        """
+        told_by: list[tuple[int, Checkpoint]] = []
+        for number, note in enumerate(notes, start=1):
+            try:
+                told_by.append((number, opened(note, origin=anchor_origin(key.name), trusted=key.trusted)))
+            except NoteRefused:
+                report.add(Kind.ANCHOR_NOT_OURS, None, f"note {number}")
         tree = CompactRange()
         with self.database.snapshot() as uow:
             leaves = uow.anchors.leaves(0)
-            for number, note in enumerate(notes, start=1):
-                try:
-                    told = opened(note, origin=anchor_origin(key.name), trusted=key.trusted)
-                except NoteRefused:
-                    report.add(Kind.ANCHOR_NOT_OURS, None, f"note {number}")
-                    continue
+            for number, told in sorted(told_by, key=lambda each: each[1].size):
                 while tree.size < told.size and (leaf := next(leaves, None)) is not None:
                     tree.append(leaf.leaf)
                 if tree.size < told.size:

@@ -16,7 +16,7 @@ from app.domain.alerts.rules import OPENED
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.identifiers import TenantId
 from app.domain.keys.queries import KeyUse, each_tenant
-from app.domain.ports import Database, DatabaseUnavailable, UnitOfWork, Vault
+from app.domain.ports import Database, UnitOfWork, Vault
 from app.domain.secrets import Purpose, VaultCannotAnswer, WrappedKey
 
 _PAGE = 200
@@ -163,8 +163,9 @@ class Openings:
                 self._waiting[tenant, purpose, minute] += opens
             written = 0
             while self._waiting:
-                key, opens = self._waiting.popitem()
-                self._write(key, opens)
+                # The oldest first; one that fails comes after all others the next time, and so holds up none for ever.
+                key = next(iter(self._waiting))
+                self._write(key, self._waiting.pop(key))
                 written += 1
             return written
 
@@ -175,6 +176,6 @@ class Openings:
             with self._database.begin(tenant) as uow:
                 uow.signals.add({Signal(OPENED, "audit", tenant): opens}, at=minute)
                 uow.commit(because=AuditEvent(Action.SECRETS_OPENED, "system", f"purpose/{purpose}", detail))
-        except DatabaseUnavailable:
+        except BaseException:
             self._waiting[key] += opens
             raise

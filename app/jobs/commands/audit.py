@@ -50,7 +50,6 @@ def audit_verify(operations: Operations, *, tenant: int | None, as_json: bool) -
         now = datetime.now(UTC)
         if report.findings:
             services.signals.count(TAMPERING, endpoint="audit verify")
-            services.signals.flush(now)
     progress.end()
     stale = report.is_stale(now)
     document = {

@@ -36,6 +36,7 @@ class Scene:
         self.database.execute("DELETE FROM registry.signals")
         self.database.execute("DELETE FROM registry.alerts")
         self.database.execute("DELETE FROM registry.audit_waiting")
+        self.database.execute("TRUNCATE registry.audit_anchor_leaves, registry.audit_anchor_heads")
 
     def entries(self, tenant=HOUSE):
         return self.database.rows(
@@ -68,3 +69,15 @@ def scene(shared, stores):
     scene = Scene(shared, *stores)
     scene.forget()
     return scene
+
+
+@pytest.fixture
+def tenant(scene):
+    rows = "INSERT INTO registry.tenants (created_at) VALUES (now()) RETURNING tenant_id"
+    ((tenant,),) = scene.database.rows(rows)
+    scene.database.execute(
+        "INSERT INTO app.tenants (tenant_id, region, policy, current_installation, created_at)"
+        " VALUES (%s, 'global', 'genchi', 0, now())",
+        tenant,
+    )
+    return tenant

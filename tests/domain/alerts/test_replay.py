@@ -29,18 +29,6 @@ ATTACKS = {
 """Per rule what its attack leaves behind: code, route, seconds before it is complete."""
 
 
-@pytest.fixture
-def tenant(scene):
-    rows = "INSERT INTO registry.tenants (created_at) VALUES (now()) RETURNING tenant_id"
-    ((tenant,),) = scene.database.rows(rows)
-    scene.database.execute(
-        "INSERT INTO app.tenants (tenant_id, region, policy, current_installation, created_at)"
-        " VALUES (%s, 'global', 'genchi', 0, now())",
-        tenant,
-    )
-    return tenant
-
-
 def test_every_rule_has_its_labelled_attack():
     assert list(ATTACKS) == [rule.rule_id for rule in RULES]
 

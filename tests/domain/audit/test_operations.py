@@ -146,6 +146,13 @@ def test_a_note_that_was_anchored_and_forgotten_is_no_finding(kept):
     assert kept.kinds() == set()
 
 
+def test_a_note_that_comes_into_the_anchor_late_is_no_finding(kept, logged):
+    """Its writer hung, and another one went on; it stands after larger ones for ever."""
+    early, *later = kept.anchor_file.read_text().splitlines(keepends=True)
+    kept.anchor_file.write_text("".join([*later, early]))
+    assert kept.kinds() == set()
+
+
 def test_a_broken_log_holds_up_no_other(kept):
     broken, other = kept.tenant(), kept.tenant()
     kept.sequence()

@@ -9,12 +9,14 @@ import psycopg
 import pytest
 
 from app.domain.audit.entry import Action, AuditEvent, PersonalPart, leaf_hash
+from app.domain.audit.merkle import CompactRange
 from app.domain.audit.model import StoredEntry
-from app.domain.audit.operations import SLICE
+from app.domain.audit.note import Checkpoint
+from app.domain.audit.operations import SLICE, anchor_origin
 from app.domain.audit.verification import SHOWN, Kind
 from app.domain.secrets import Purpose, Secret, SecretPlace
 from app.outbound.anchor_file import AnchorFile
-from app.vault.checkpoint_key import create_checkpoint_key
+from app.vault.checkpoint_key import CheckpointKeyFile, create_checkpoint_key
 from app.vault.door import Door
 
 NTH = "entry_id = (SELECT entry_id FROM app.audit_leaves WHERE tenant_id = %s AND position = %s)"
@@ -343,6 +345,14 @@ def test_cut_the_anchor(kept, logged):
 def test_remove_the_anchor(kept, logged):
     kept.anchor_file.unlink()
     assert kept.kinds() == {Kind.ANCHOR_LOST}
+
+
+def test_a_small_note_of_another_tree_behind_larger_ones(kept, logged):
+    key = CheckpointKeyFile(kept.key_file)
+    other = CompactRange()
+    other.append(bytes(32))
+    AnchorFile(kept.anchor_file).append(key.sign(Checkpoint(anchor_origin(key.name), other.size, other.root())))
+    assert kept.kinds() == {Kind.ANCHOR_DIFFERS}
 
 
 def test_edit_the_anchor(kept, logged):

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from app.domain.keys.operations import KeyStillNeeded, KeyUpkeep, Openings, Rewrapped
-from app.domain.ports import DatabaseUnavailable
+from app.domain.ports import DatabaseRefused, DatabaseUnavailable
 from app.domain.secrets import Purpose
 from app.protocol.refusals import SignatureWrong
 from app.vault.administration import create_keyring, retire, rotate
@@ -249,3 +249,23 @@ def test_what_cannot_be_written_now_is_written_later_under_its_own_minute(databa
     assert {(tenant, detail["minute"]) for tenant, _, _, detail in entries(database)} == {
         (site.tenant, "2026-11-22T09:00:00+00:00") for site in sites
     }
+
+
+def test_what_is_refused_now_is_written_later_and_holds_up_no_other_site(database, install, web, opens, door, now):
+    """Whatever the reason: a right that is missing is given back, and nothing was forgotten meanwhile."""
+    refused, other = install(), install()
+    openings = Openings(web, door, process="web-1-00")
+    for site in (refused, other):
+        opens(door, site)
+    name = f"refuse_{refused.tenant}"
+    check = f"AS RESTRICTIVE FOR INSERT WITH CHECK (tenant_id <> {refused.tenant})"
+    database.execute(f"CREATE POLICY {name} ON app.audit_entries {check}")
+    for minute in range(2):
+        with pytest.raises(DatabaseRefused):
+            openings.record(now.replace(minute=minute))
+    assert [tenant for tenant, *_ in entries(database)] == [other.tenant]
+    database.execute(f"DROP POLICY {name} ON app.audit_entries")
+    assert openings.record(now.replace(minute=7)) == 1
+    assert [(tenant, detail["opens"], detail["minute"]) for tenant, _, _, detail in entries(database)] == [
+        (site.tenant, 1, "2026-11-22T09:00:00+00:00") for site in (refused, other)
+    ]
