@@ -30,7 +30,7 @@ def test_what_happens_on_a_site_is_in_its_log_within_seconds(stack, anchored):
 
     document = stack.eventually(is_in_the_log)
     assert (document["findings"], document["ok"]) == ([], True)
-    assert "entries of 1 tenants checked" in pledge(stack, "verify").stdout
+    assert "entries of 2 tenants checked" in pledge(stack, "verify").stdout
 
 
 def test_a_site_takes_its_log_home_and_checks_it_there(stack, anchored, tmp_path):
