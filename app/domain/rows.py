@@ -114,8 +114,8 @@ class TenantRows(Protocol):
     def mark_uninstalled(self, installation: InstallationId, now: datetime) -> None:
         """Access has ended; the sealed secrets of the installation are deleted."""
 
-    def hint_enabled(self, installation: InstallationId, *, enabled: bool) -> None:
-        """Remember what Jira said; nothing is decided by it."""
+    def hint_enabled(self, *, enabled: bool) -> None:
+        """Remember what Jira said of the tenant's Connect installation; nothing is decided by it."""
 
     def forge_token(self, installation: InstallationId) -> tuple[int, datetime] | None:
         """Version and arrival of the newest system token of that installation."""

@@ -169,6 +169,12 @@ class SqlRegistry:
 
     def save_contact(self, contact: ForgeContact) -> None:
         """Remember that call, if there was none within ten minutes."""
+        # Read first: also an upsert that changes nothing locks the row, and a flood of calls would be one of writes.
+        is_recent = (RegistryContact.forge_installation == contact.forge_installation) & (
+            RegistryContact.last_at >= contact.last_at - _CONTACT_EVERY
+        )
+        if self._connection.execute(select(RegistryContact.last_at).where(is_recent)).first() is not None:
+            return
         adding = upsert(RegistryContact).values(asdict(contact))
         new = adding.excluded
         self._connection.execute(

@@ -184,11 +184,11 @@ class SqlTenants:
             .values(current_installation=func.coalesce(other, installation))
         )
 
-    def hint_enabled(self, installation: InstallationId, *, enabled: bool) -> None:
-        """Remember what Jira said."""
+    def hint_enabled(self, *, enabled: bool) -> None:
+        """Remember what Jira said of the Connect installation: a tenant has one, current or not."""
         self._connection.execute(
             update(InstallationRow)
-            .where(InstallationRow.tenant_id == self._tenant, InstallationRow.installation_id == installation)
+            .where(InstallationRow.tenant_id == self._tenant, InstallationRow.client_key.is_not(None))
             .values(enabled_hint=enabled)
         )
 

@@ -65,7 +65,7 @@ def test_uninstalling_deletes_the_secrets_and_installing_again_clears_the_mark(
 def test_a_hint_is_remembered(web, registered, shared, added):
     for enabled in (True, False):
         with web.begin(registered.tenant) as uow:
-            uow.tenants.hint_enabled(registered.installation, enabled=enabled)
+            uow.tenants.hint_enabled(enabled=enabled)
             uow.commit(because=added)
         query = "SELECT enabled_hint FROM app.installations WHERE tenant_id = %s"
         assert shared.rows(query, registered.tenant) == [(enabled,)]

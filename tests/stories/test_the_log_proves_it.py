@@ -71,6 +71,17 @@ def test_without_a_worker_the_log_is_stale_and_an_operator_can_sign_what_waits(s
 def test_a_tenant_that_does_not_exist_is_an_error_and_not_a_clean_log(stack, anchored):
     assert pledge(stack, "verify", "--tenant", 999_999).returncode == 1
     assert pledge(stack, "checkpoint", 999_999).returncode == 3
+    run = pledge(stack, "adopt", 999_999)
+    assert (run.returncode, run.stderr) == (1, "error: there is no tenant 999999\n")
+
+
+@pytest.mark.parametrize("text", ["[]", '{"format": "x"}', '{"format": "pledge-audit-proof-1"}'])
+def test_what_is_no_proof_is_an_error_and_not_a_proof_that_does_not_hold(stack, tmp_path, text):
+    path = tmp_path / "proof.json"
+    path.write_text(text)
+    run = pledge(stack, "check", path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith(f"error: {path} is not ")
 
 
 def test_what_an_administrator_of_the_database_changes_is_found(stack, anchored):

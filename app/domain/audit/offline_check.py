@@ -23,6 +23,8 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+EXPORT, PROOF = "pledge-audit-export-1", "pledge-audit-proof-1"
+
 
 class DoesNotHold(Exception):
     """What was exported is not what was signed."""
@@ -119,9 +121,18 @@ def lines_of(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+def document_of(path: Path, *, form: str) -> dict[str, Any]:
+    """The JSON object of that format."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    found = document.get("format") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or found != form:
+        raise ValueError(f"{path} is not of the format {form}, but {'of none' if found is None else repr(found)}")
+    return document
+
+
 def check_export(folder: Path, *, key: str | None, earlier: str | None) -> str:
     """Every entry, every checkpoint, and that the log ends where the newest checkpoint says."""
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest = document_of(folder / "manifest.json", form=EXPORT)
     keys, origin = [key] if key else manifest["keys"], manifest["origin"]
     notes = [line["note"] for line in lines_of(folder / "checkpoints.jsonl")]
     wanted: dict[int, bytes] = {}
@@ -159,13 +170,16 @@ def _trust(key: str | None) -> str:
 
 
 def check(path: Path, *, key: str | None = None, earlier: Path | None = None) -> str:
-    """What was checked; raises `DoesNotHold`, and `ValueError`, `LookupError`, `TypeError` or `OSError` on nonsense."""
+    """What was checked; raises `DoesNotHold`, and `ValueError` or `OSError` on nonsense."""
     note = earlier.read_text(encoding="utf-8") if earlier else None
-    if path.is_dir():
-        return check_export(path, key=key, earlier=note)
-    if note is not None:
+    if note is not None and not path.is_dir():
         raise ValueError("--earlier needs a whole export")
-    return check_proof(json.loads(path.read_text(encoding="utf-8")), key=key)
+    try:
+        if path.is_dir():
+            return check_export(path, key=key, earlier=note)
+        return check_proof(document_of(path, form=PROOF), key=key)
+    except (LookupError, TypeError, AttributeError, RecursionError) as fault:
+        raise ValueError(f"{path} is not whole, or not of this form: {fault!r}") from fault
 
 
 def main() -> int:
@@ -180,8 +194,8 @@ def main() -> int:
     except DoesNotHold as fault:
         sys.stdout.write(f"DOES NOT HOLD: {fault}\n")
         return 2
-    except (ValueError, LookupError, TypeError, OSError) as fault:
-        sys.stderr.write(f"cannot be read: {fault!r}\n")
+    except (ValueError, OSError) as fault:
+        sys.stderr.write(f"cannot be read: {fault}\n")
         return 1
     sys.stdout.write(f"{said}\n")
     return 0

@@ -104,7 +104,7 @@ class ForgeAdmission:
         invocation = self._verify(token, now)
         require_system_call(invocation, module_keys=module_keys)
         registered = self._registered(invocation, system_token, now=now)
-        SystemTokens(self.database, self.vault).keep(registered, invocation, system_token=system_token)
+        SystemTokens(self.database, self.vault).keep(registered, invocation, system_token=system_token, now=now)
         return self._caller(registered, invocation, account=None), invocation
 
     def removed(self, caller: Caller, invocation: ForgeInvocation, *, now: datetime) -> None:
@@ -198,11 +198,12 @@ class ForgeAdmission:
             uow.registry.forget_contact(invocation.installation_id)
             if former is not None and former.state is InstallationState.ACTIVE:
                 uow.registry.save_forge(replace(former, state=InstallationState.SUSPENDED))
-                if former.tenant == tenant:
-                    uow.tenants.mark_uninstalled(former.installation, now)
             uow.registry.save_forge(registered)
             if connect is not None:
+                # Before the tenant's row, as a Connect `installed` writes them: else the two could wait for each other.
                 uow.registry.link_forge(connect.client_key, invocation.installation_id, now=now)
+            if former is not None and former.state is InstallationState.ACTIVE and former.tenant == tenant:
+                uow.tenants.mark_uninstalled(former.installation, now)
             uow.tenants.save_install(
                 _install(registered, invocation), region=self.rules.region, policy=self.rules.policy, now=now
             )

@@ -34,20 +34,25 @@ class SystemTokens:
     database: Database
     vault: Vault
 
-    def keep(self, registered: ForgeRegistered, invocation: ForgeInvocation, *, system_token: Secret | None) -> None:
+    def keep(
+        self, registered: ForgeRegistered, invocation: ForgeInvocation, *, system_token: Secret | None, now: datetime
+    ) -> None:
         """Seal the system token if it is newer by enough than ours, and remember that the app lives and its version.
 
         What is newer is told by when the invocation was issued, never by when it came: nothing binds the headers to
         it, and whoever repeats one with a token of their own would else plant that. So a call that comes again, under
-        whatever headers, changes nothing, however much time has passed. Raises `InstallationUnknown` where the app
-        was removed, or linked to another tenant, since the call was admitted.
+        whatever headers, changes nothing, however much time has passed, also where it brought no token at first: where
+        one is wanted, only a call that was issued after all those seen before it may bring it. Raises
+        `InstallationUnknown` where the app was removed, or linked to another tenant, since the call was admitted.
         """
         at = invocation.issued_at
+        # A row that was made or brought back at this very instant is this call's doing, which so is its first.
+        seen_before = None if registered.seen_at == now else registered.seen_at
         is_known = at - registered.seen_at < _SEEN_EVERY and not is_later(
             invocation.app_version, registered.app_version
         )
         with self.database.begin(registered.tenant) as uow:
-            if is_known and (system_token is None or _is_fresh(uow.tenants.forge_token(registered.installation), at)):
+            if is_known and not _is_wanted(uow.tenants.forge_token(registered.installation), at, seen_before):
                 return
         with self.database.begin(registered.tenant) as uow:
             # Calls come at once, and one of them may be the removal: what is written is decided again, alone.
@@ -56,12 +61,14 @@ class SystemTokens:
             )
             if current is None or current.state is not InstallationState.ACTIVE or current.tenant != registered.tenant:
                 raise InstallationUnknown
+            if seen_before is not None:
+                seen_before = current.seen_at
             is_news = is_later(invocation.app_version, current.app_version)
             version = invocation.app_version if is_news else current.app_version
             uow.registry.save_forge(replace(current, seen_at=max(at, current.seen_at), app_version=version))
             known = uow.tenants.forge_token(registered.installation)
             # With a later version it always is taken: only that token carries what an administrator just agreed to.
-            if system_token is not None and (is_news or not _is_fresh(known, at)):
+            if system_token is not None and (is_news or _is_wanted(known, at, seen_before)):
                 self._seal(uow, registered, system_token, version=1 if known is None else known[0] + 1, at=at)
                 if uow.issues.next_pending() is not None:
                     uow.enqueue("read-issues", registered.tenant)
@@ -94,5 +101,6 @@ def _upgrade(current: ForgeRegistered, version: str | None) -> AuditEvent | Book
     )
 
 
-def _is_fresh(token: tuple[int, datetime] | None, at: datetime) -> bool:
-    return token is not None and at - token[1] < _TOKEN_RENEWED_AFTER
+def _is_wanted(token: tuple[int, datetime] | None, at: datetime, seen_before: datetime | None) -> bool:
+    is_fresh = token is not None and at - token[1] < _TOKEN_RENEWED_AFTER
+    return not is_fresh and (seen_before is None or at > seen_before)

@@ -145,7 +145,7 @@ class Lifecycle:
     def hinted(self, caller: Caller, *, enabled: bool) -> None:
         """Jira says that the app was enabled or disabled: remembered, never an authority (AC-2561)."""
         with self.database.begin(caller.tenant) as uow:
-            uow.tenants.hint_enabled(uow.tenants.tenant().installation, enabled=enabled)
+            uow.tenants.hint_enabled(enabled=enabled)
             uow.commit(because=Bookkeeping.HINT_STORED)
 
     def _check_body(self, body: ConnectInstallBody, claims: InstallClaims, *, needs_host: bool = True) -> None:

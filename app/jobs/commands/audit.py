@@ -129,9 +129,9 @@ def audit_checkpoint(operations: Operations, *, tenant: int | None, sign: bool, 
 @click.pass_obj
 def audit_export(operations: Operations, *, tenant: int, folder: Path, as_json: bool) -> None:
     """Write the log of TENANT to the new FOLDER, with a program that checks it: python FOLDER/check.py FOLDER."""
-    folder.mkdir(mode=0o700, parents=True)
     progress = _Progress()
     with operations.services() as services, services.audit.queries.export(TenantId(tenant)) as export:
+        folder.mkdir(mode=0o700, parents=True)
         for name, lines in (("entries", export.entries), ("checkpoints", export.checkpoints)):
             with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
                 for number, line in enumerate(lines, start=1):
@@ -145,13 +145,27 @@ def audit_export(operations: Operations, *, tenant: int, folder: Path, as_json: 
 
 
 @audit.command("adopt")
-@click.argument("tenant", type=int)
+@click.argument("tenant", type=int, required=False)
+@click.option("--all", "every", is_flag=True, help="Of every tenant.")
+@json_option
 @click.pass_obj
-def audit_adopt(operations: Operations, *, tenant: int) -> None:
+def audit_adopt(operations: Operations, *, tenant: int | None, every: bool, as_json: bool) -> None:
     """Let entries of TENANT into its log that were written before there was one; the log says that it was done."""
+    if (tenant is None) is not every:
+        raise click.UsageError("name one TENANT, or give --all")
+    progress, adopted = _Progress(), {}
     with operations.services() as services:
-        adopted = services.audit.sequencing.adopt(TenantId(tenant))
-    click.echo(f"tenant {tenant}: {adopted} entries")
+        tenants = services.audit.queries.tenants()
+        if tenant is not None:
+            if tenant not in tenants:
+                raise LookupError(f"there is no tenant {tenant}")
+            tenants = (TenantId(tenant),)
+        for number, each in enumerate(tenants, start=1):
+            adopted[each] = services.audit.sequencing.adopt(each)
+            progress.tell(f"{number} of {len(tenants)} tenants")
+    progress.end()
+    rows = [{"tenant": each, "entries": count} for each, count in adopted.items()]
+    show(rows, [f"tenant {each}: {count} entries" for each, count in adopted.items()], as_json=as_json)
 
 
 class _Progress:

@@ -7,6 +7,12 @@ TOKEN = """
     SELECT tenant_id, version, received_at FROM app.forge_tokens JOIN registry.forge_installations
     USING (tenant_id, installation_id) WHERE forge_installation = %s
 """
+STALE = """
+    WITH seen AS (
+        UPDATE registry.forge_installations SET seen_at = seen_at - interval '31 minutes' WHERE tenant_id = %s
+    )
+    UPDATE app.forge_tokens SET received_at = received_at - interval '31 minutes' WHERE tenant_id = %s
+"""
 AGED = """
     UPDATE app.forge_tokens SET received_at = to_timestamp(%s) - interval '29 minutes 59.999 seconds'
     WHERE tenant_id = %s
@@ -37,6 +43,20 @@ def test_attack_by_replay_with_a_system_token_of_the_attackers_own(forge, route)
     planted = forge.lines(fit, **{"x-forge-oauth-system": "planted.by.an.attacker"})
     assert forge.arena.send(forge.call(route, *planted)).status == 200
     assert [row[1] for row in database.execute(TOKEN, by_installation)] == [version]
+    database.execute("UPDATE app.forge_tokens SET received_at = %s WHERE tenant_id = %s", [received_at, tenant])
+    forge.arena.rows = forge.arena.digest()
+
+
+@pytest.mark.parametrize("route", SYSTEM)
+def test_attack_by_replay_with_a_system_token_of_a_call_that_first_came_without_one(forge, route):
+    """While a newer token is awaited, whoever saw such a call could else bring the token that it lacked."""
+    fit, database = forge.fit(route), forge.arena.database
+    by_installation = [fit["claims"]["app"]["installationId"]]
+    [(tenant, version, received_at)] = database.execute(TOKEN, by_installation).fetchall()
+    database.execute(STALE, [tenant, tenant])
+    for token in (None, "planted.by.an.attacker", "planted.by.an.attacker"):
+        assert forge.arena.send(forge.call(route, *forge.lines(fit, **{"x-forge-oauth-system": token}))).status == 200
+        assert [row[1] for row in database.execute(TOKEN, by_installation)] == [version]
     database.execute("UPDATE app.forge_tokens SET received_at = %s WHERE tenant_id = %s", [received_at, tenant])
     forge.arena.rows = forge.arena.digest()
 

@@ -1,12 +1,14 @@
 """What a tenant takes home and checks without us: in a clean process, from one file that needs only `cryptography`."""
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 from uuid import uuid4
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -186,6 +188,52 @@ def test_every_entry_can_be_proven_alone(kept, logged, proven):
     assert check(proven[4]).returncode == 0
     run = CliRunner().invoke(pledge, ["audit", "check", str(proven[4]), "--json"], standalone_mode=False)
     assert (run.return_value, json.loads(run.output)["ok"]) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("[]", "not of the format pledge-audit-proof-1, but of none"), ("7", "of none"), ('{"format": "x"}', "but 'x'"),
+     ('{"format": "pledge-audit-proof-1"}', "not whole"), ('{"format": ["a"]}', "but ['a']"), ("{", "Expecting"),
+     ('{"format": "pledge-audit-proof-1", "keys": [1], "entry": [], "checkpoint": "a", "origin": ""}', "unpack"),
+     ('{"format": "pledge-audit-proof-1", "keys": [1], "entry": 1, "checkpoint": "a\\n1\\nc\\n\\nd", "origin": ""}',
+      "not whole")],
+)  # fmt: skip
+def test_what_is_no_proof_is_refused_with_the_reason(tmp_path, text, said):
+    path = tmp_path / "proof.json"
+    path.write_text(text)
+    run = check(path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+    with pytest.raises(ValueError, match=re.escape(said)):
+        offline_check.check(path)
+
+
+def test_an_export_that_could_not_begin_can_be_tried_again(kept, tmp_path):
+    tenant, folder = kept.tenant(), tmp_path / "export"
+    command = ["audit", "export", str(tenant), str(folder)]
+    run = CliRunner().invoke(pledge, command, obj=Outside(kept))
+    assert "no checkpoint yet" in str(run.exception)
+    assert not folder.exists()
+    kept.sequence()
+    assert CliRunner().invoke(pledge, command, obj=Outside(kept)).exit_code == 0
+    assert offline_check.check(folder).startswith("1 entries")
+
+
+def test_entries_from_before_the_log_are_let_in_for_one_tenant_or_for_all(kept):
+    tenants = [kept.tenant() for _ in range(3)]
+    kept.database.execute("DELETE FROM registry.audit_waiting")
+
+    def adopt(*arguments):
+        return CliRunner().invoke(pledge, ["audit", "adopt", *arguments], obj=Outside(kept), standalone_mode=False)
+
+    assert isinstance(adopt("999999").exception, LookupError)
+    assert isinstance(adopt().exception, click.UsageError)
+    assert isinstance(adopt("--all", str(tenants[0])).exception, click.UsageError)
+    assert adopt(str(tenants[0])).output == f"tenant {tenants[0]}: 1 entries\n"
+    adopted = {row["tenant"]: row["entries"] for row in json.loads(adopt("--all", "--json").output)}
+    assert [adopted[tenant] for tenant in tenants] == [0, 1, 1]
+    assert {row["entries"] for row in json.loads(adopt("--all", "--json").output)} == {0}
 
 
 @pytest.mark.parametrize("change", ["proof", "entry", "index", "checkpoint"])

@@ -10,6 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from sqlalchemy import event
 
 from app.domain.identifiers import ClientKey
 from app.domain.installations.forge import (
@@ -206,12 +207,12 @@ def test_a_token_is_replaced_by_one_that_is_newer_by_half_an_hour(call, one, now
     assert tokens(tenant) == ([(2, now + 30 * MINUTE)], [2])
 
 
-def test_a_call_is_a_sign_of_life_once_an_hour(call, one, now, database):
+def test_a_call_is_a_sign_of_life_as_soon_as_it_might_bring_a_new_token(call, one, now, database):
     call(one)
-    call(one, at=now + 59 * MINUTE, token=None)
+    call(one, at=now + 29 * MINUTE, token=None)
     assert database.find_forge(ari(one)).seen_at == now
-    call(one, at=now + 60 * MINUTE, token=None)
-    assert database.find_forge(ari(one)).seen_at == now + 60 * MINUTE
+    call(one, at=now + 30 * MINUTE, token=None)
+    assert database.find_forge(ari(one)).seen_at == now + 30 * MINUTE
 
 
 def test_an_installation_without_its_hourly_call_for_three_days_has_vanished(call, one, now, database, tokens, audited):
@@ -274,7 +275,7 @@ def test_a_call_that_was_admitted_just_before_the_removal_seals_nothing_after_it
     forge.removed(caller, invocation, now=now)
     late = replace(invocation, issued_at=now + timedelta(hours=2))
     with pytest.raises(InstallationUnknown):
-        SystemTokens(forge.database, forge.vault).keep(admitted, late, system_token=Secret("late"))
+        SystemTokens(forge.database, forge.vault).keep(admitted, late, system_token=Secret("late"), now=late.issued_at)
     assert tokens(caller.tenant) == ([], [])
     assert forge.database.find_forge(ari(one)).state is UNINSTALLED
 
@@ -334,6 +335,33 @@ def test_a_connect_tenant_is_found_by_the_key_that_jira_keeps(
     assert len(sites.asked) == 1
 
 
+def test_a_first_contact_writes_connects_row_before_the_tenants_as_an_installed_does(
+    call, one, another, name, cloud, sites, connect, lifecycle, body, claims, now, database
+):
+    """In two orders they could wait for each other, and one of the two calls would fail."""
+    rows = ("UPDATE registry.connect_installations", "app.tenants SET", "INTO app.tenants")
+    written = []
+
+    def remember(_connection, _cursor, statement, *_):
+        written.extend(row for row in rows if row in statement)
+
+    connect()
+    sites.client_keys[cloud] = ClientKey(name)
+    call(one)
+    engine = database._engines.writing
+    event.listen(engine, "before_cursor_execute", remember)
+    try:
+        call(another, at=now + SECOND)
+        moved = written.copy()
+        written.clear()
+        lifecycle.installed(body(name), claims(name), now=now)
+    finally:
+        event.remove(engine, "before_cursor_execute", remember)
+    assert len(moved) > 1
+    assert {moved[0], written[0]} == {rows[0]}
+    assert rows[0] not in moved[1:]
+
+
 @pytest.mark.parametrize("answer", [None, ClientKey("never-installed-here")])
 def test_a_site_without_a_connect_tenant_of_ours_gets_one_of_its_own(call, one, cloud, sites, connect, answer):
     tenant = connect().tenant
@@ -363,6 +391,17 @@ def test_while_jira_cannot_say_whose_the_site_is_nothing_is_decided(
     assert call(one)[0].tenant
     assert tenants() == before
     assert waiting() == []
+
+
+def test_a_flood_of_calls_that_wait_writes_nothing(open_page, one, now, shared):
+    """Not even a lock of the row: nothing limits these calls yet, because nobody knows whose they are."""
+    row = "SELECT ctid::text, xmin::text, xmax::text FROM registry.forge_contacts WHERE forge_installation = %s"
+    seen = []
+    for at in (now, now, now + 10 * MINUTE, now + 11 * MINUTE):
+        with pytest.raises(TokenAwaited):
+            open_page(one, at=at)
+        seen.append(shared.rows(row, ari(one)))
+    assert seen[0] == seen[1] == seen[2] != seen[3]
 
 
 def test_who_waits_and_calls_no_more_is_forgotten(open_page, one, now, database):
@@ -411,6 +450,21 @@ def test_a_call_that_is_repeated_with_another_token_seals_nothing_however_late(c
         forge.admit_system(signed, module_keys=EVENTS, system_token=Secret(token), now=issued + 29 * SECOND)
     sealed = (1, now) if minutes < 30 else (2, issued)
     assert tokens(tenant) == ([sealed], [sealed[0]])
+
+
+def test_attack_by_replay_with_a_token_of_a_first_call_that_brought_none(
+    call, forge, forge_rules, one, cloud, now, tokens
+):
+    plain = replace(forge, rules=replace(forge_rules, connect_app_key=None))
+    signed = fit(cloud, one, at=now)
+    for seconds, token in enumerate((None, Secret("planted"), Secret("planted")), start=1):
+        caller, _ = plain.admit_system(
+            signed, module_keys=EVENTS, system_token=token, now=now + timedelta(seconds=seconds)
+        )
+    assert tokens(caller.tenant) == ([], [])
+    later = now + 2 * SECOND
+    call(one, at=later)
+    assert tokens(caller.tenant) == ([(1, later)], [1])
 
 
 def forge_cloud(forge, installation):

@@ -86,7 +86,7 @@ def call(database, vault):
             license_active=None, context={}, token_id=uuid.uuid4().hex, issued_at=at, expires_at=at + 25 * SECOND,
         )  # fmt: skip
         current = known if as_admitted else database.find_forge(known.forge_installation)
-        SystemTokens(database, vault).keep(current, invocation, system_token=Secret("system"))
+        SystemTokens(database, vault).keep(current, invocation, system_token=Secret("system"), now=at)
 
     return call
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.domain.audit.entry import Bookkeeping
 from app.domain.identifiers import ClientKey
-from app.domain.installations.model import Caller, CallerKind, InstallationState
+from app.domain.installations.model import Caller, CallerKind, Install, InstallationState
 from app.domain.installations.operations import (
     AppOfAnother,
     BodyOfAnother,
@@ -244,6 +245,25 @@ def test_a_hint_decides_nothing(lifecycle, database, body, claims, name, now, sh
     lifecycle.hinted(caller, enabled=False)
     assert shared.rows("SELECT enabled_hint FROM app.installations WHERE tenant_id = %s", tenant) == [(False,)]
     assert admit(name)
+
+
+def test_a_hint_is_about_the_connect_installation_also_when_the_tenant_is_reached_through_forge(
+    lifecycle, database, body, claims, name, now, shared
+):
+    lifecycle.installed(body(name), claims(name), now=now)
+    known = database.find_connect(ClientKey(name))
+    with database.begin() as uow:
+        _, moved_to = uow.registry.next_ids(known.tenant, now)
+        uow.enter(known.tenant)
+        url = known.site_url
+        uow.tenants.save_install(
+            Install(known.tenant, moved_to, None, url, url, "cloud", "jira"), region="global", policy="genchi", now=now
+        )
+        uow.commit(because=Bookkeeping.HINT_STORED)
+    assert database.view_tenant(known.tenant).installation == moved_to
+    lifecycle.hinted(Caller(known.tenant, None, CallerKind.HOST, "production", "global", None), enabled=False)
+    query = "SELECT installation_id, enabled_hint FROM app.installations WHERE tenant_id = %s"
+    assert dict(shared.rows(query, known.tenant)) == {known.installation: False, moved_to: None}
 
 
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
