@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     ForeignKeyConstraint,
     Identity,
     Index,
@@ -21,7 +22,12 @@ class SignalRow(Base):
     """How often something happened in a few seconds, later in an hour; codes and ids only."""
 
     __tablename__ = "signals"
-    __table_args__ = (Index("ix_signals_code_at", "code", "at"), {"schema": "registry"})
+    __table_args__ = (
+        # Otherwise whoever takes over a web process could unsay counts by adding negative ones.
+        CheckConstraint("count > 0", name="count"),
+        Index("ix_signals_code_at", "code", "at"),
+        {"schema": "registry"},
+    )
 
     signal_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     at: Mapped[datetime] = mapped_column(UTC)

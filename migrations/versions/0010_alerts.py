@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("endpoint", sa.Text(), nullable=False),
         sa.Column("tenant_id", sa.BigInteger(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("count > 0", name="count"),
         sa.PrimaryKeyConstraint("signal_id", name="pk_signals"),
         schema="registry",
     )

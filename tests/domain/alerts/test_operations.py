@@ -139,6 +139,8 @@ def test_the_web_role_can_add_counts_and_neither_read_nor_unsay_them(scene):
         if scene.database.rows("SELECT has_table_privilege('pledge_web', 'registry.signals', %s)", privilege)[0][0]
     }
     assert held == {"INSERT"}
+    with pytest.raises(IntegrityError):
+        scene.count("token_expired", NOW, times=-1)
 
 
 @pytest.mark.parametrize(
