@@ -29,6 +29,13 @@ class Peer(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(HTTPServer):
+    """One whose handshakes may fail without a word."""
+
+    def handle_error(self, request, client_address):
+        """That a handshake fails is what is tested."""
+
+
 def certificate(folder, name):
     """Key and self-signed certificate for that name, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -66,7 +73,7 @@ def peer(tmp_path):
             warnings.simplefilter("ignore", DeprecationWarning)  # that it is old is the point
             context.minimum_version = context.maximum_version = version
         context.load_cert_chain(path)
-        server = HTTPServer(("127.0.0.1", 0), Peer)
+        server = Server(("127.0.0.1", 0), Peer)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         running.append(server)
