@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 def create_app() -> Flask:
     """The WSGI application, made from the environment (see `app.settings`); raises `SettingsRefused`."""
     # Imported here, and only here, so that `import app.protocol.x` loads neither Flask nor SQLAlchemy.
-    from app.wiring import web_app
+    from app.wiring import serving_app
 
-    return web_app()
+    return serving_app()

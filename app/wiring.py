@@ -57,7 +57,7 @@ def web_app() -> Flask:
     app.jinja_env.filters.update(FILTERS)
     app.extensions["pledge.config"] = edge_config(settings)
     services = app.extensions["pledge.services"] = services_of(settings, engines, process="web")
-    app.extensions["pledge.recorder"] = Recorder(services.openings, services.signals, clock=now).start()
+    app.extensions["pledge.recorder"] = Recorder(services.openings, services.signals, clock=now)
     limited = limits.Limits(
         app, storage_url=windows.storage_url(settings.redis_url), overrides=settings.rate_limits or ()
     )
@@ -69,6 +69,13 @@ def web_app() -> Flask:
     if settings.trusted_proxies:
         proxied = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0)
         app.wsgi_app = proxied  # type: ignore[method-assign]  # how Flask's documentation adds it
+    return app
+
+
+def serving_app() -> Flask:
+    """The same in a process that serves: what it counts is recorded from now on."""
+    app = web_app()
+    app.extensions["pledge.recorder"].start()
     return app
 
 
@@ -199,7 +206,7 @@ class Operations:
             check_processes(settings, processes=processes)
             limits.rates(settings.rate_limits or ())
             refuse_unfit_keyring(settings)
-            server.serve(web_app, host=host, port=port, processes=processes, threads=THREADS)
+            server.serve(serving_app, host=host, port=port, processes=processes, threads=THREADS)
 
     def run_worker(self) -> None:
         """Run jobs until told to stop."""

@@ -189,7 +189,7 @@ def test_a_keyring_that_is_gone_makes_the_process_not_ready_and_is_not_made_anew
     keyring.rename(keyring.with_name("elsewhere.json"))
     stack.eventually(lambda: not is_ready(stack))
     assert stack.clocks(10001).status_code == 200  # what it holds stays good
-    assert f"not ready: PLEDGE_KEYRING_FILE: {keyring} does not exist" in stack.web.output
+    stack.eventually(lambda: f"not ready: PLEDGE_KEYRING_FILE: {keyring} does not exist" in stack.web.output)
     assert f"{keyring} does not exist" in pledge(stack, "doctor", code=1).stdout
     for arguments in (["web"], ["worker"]):
         assert "does not exist" in pledge(stack, *arguments, code=1).stderr
@@ -207,7 +207,7 @@ def test_another_key_under_the_same_id_is_named_and_nothing_is_overwritten(stack
     replace(keyring, json.dumps(document).encode())
     stack.eventually(lambda: not is_ready(stack))
     said = f"has under the id {kek_id} another key than the one that wrapped stored data keys"
-    assert said in stack.web.output
+    stack.eventually(lambda: said in stack.web.output)
     assert said in pledge(stack, "doctor", code=1).stdout
     assert stack.database.rows(sealed) == before
 
@@ -218,7 +218,7 @@ def test_a_process_without_a_purpose_that_it_needs_does_not_start_and_says_which
     assert "PLEDGE_KEYRING_FILE has no key for forge-token, which this process needs" in refused.stderr
     replace(keyring, keyring.with_name("connect.json").read_bytes())
     stack.eventually(lambda: not is_ready(stack))
-    assert "not ready: PLEDGE_KEYRING_FILE has no key for forge-token" in stack.web.output
+    stack.eventually(lambda: "not ready: PLEDGE_KEYRING_FILE has no key for forge-token" in stack.web.output)
 
 
 MOVES = {
