@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 import requests
@@ -38,10 +39,13 @@ def state(genchi):
 
 @pytest.fixture
 def install_of(genchi):
-    """`install_of(secret, iat=…)` sends an `installed` of the site's client key; the answer's status."""
+    """`install_of(secret, iat=…)` sends an `installed` of the site's client key; the answer's status.
+
+    Each call has a token of its own, also within one second: the token applied last has no effect a second time.
+    """
 
     def send(secret, *, client_key=None, iat=None, event="installed"):
-        overrides = {} if iat is None else {"iat": iat, "exp": iat + 900}
+        overrides = {"jti": str(uuid4())} | ({} if iat is None else {"iat": iat, "exp": iat + 900})
         if client_key:
             overrides["iss"] = client_key
         token = genchi.token(kind="install", method="POST", path=f"/connect/{event}", overrides=overrides)
