@@ -173,8 +173,19 @@ class IssueRows(Protocol):
     def hold(self, issue: IssueId) -> None:
         """Nobody else changes that issue until this transaction ends."""
 
-    def save_bounds(self, issue: IssueId, promise: str, bounds: Sequence[Bounds], *, policy: str) -> None:
-        """Make the stored bounds of that promise equal to these; equal ones are not written."""
+    def save_bounds(
+        self,
+        issue: IssueId,
+        promise: str,
+        bounds: Sequence[Bounds],
+        *,
+        policy: str,
+        silent_before: datetime | None = None,
+    ) -> None:
+        """Make the stored bounds of that promise equal to these; equal ones are not written.
+
+        `silent_before`: nobody is told of what an import or a recomputation moved into the time before it.
+        """
 
     def list_hidden(self) -> tuple[IssueId, ...]:
         """Tracked issues that Jira hides from us, some hundreds at most."""

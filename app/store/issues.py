@@ -113,19 +113,31 @@ class SqlIssues:
             for row in self._connection.execute(query)
         )
 
-    def save_bounds(self, issue: IssueId, promise: str, bounds: Sequence[Bounds], *, policy: str) -> None:
-        """Make the stored bounds of that promise equal to these; equal ones are not written."""
+    def save_bounds(
+        self,
+        issue: IssueId,
+        promise: str,
+        bounds: Sequence[Bounds],
+        *,
+        policy: str,
+        silent_before: datetime | None = None,
+    ) -> None:
+        """Make the stored bounds of that promise equal to these; equal ones are not written.
+
+        `silent_before`: nobody is told of what an import or a recomputation moved into the time before it.
+        """
+        silence = {} if silent_before is None else {"silent_before": silent_before}
         for cycle in bounds:
             values = _columns(cycle) | {"policy": policy}
             inserting = upsert(ClockBoundsRow).values(
-                tenant_id=self._tenant, issue_id=issue, promise=promise, cycle=cycle.cycle, **values
+                tenant_id=self._tenant, issue_id=issue, promise=promise, cycle=cycle.cycle, **values, **silence
             )
             stored = tuple_(*(getattr(ClockBoundsRow, name) for name in values))
             offered = tuple_(*(inserting.excluded[name] for name in values))
             self._connection.execute(
                 inserting.on_conflict_do_update(
                     index_elements=["tenant_id", "issue_id", "promise", "cycle"],
-                    set_={name: inserting.excluded[name] for name in values},
+                    set_={name: inserting.excluded[name] for name in values | silence},
                     where=stored.is_distinct_from(offered),
                 )
             )

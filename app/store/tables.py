@@ -266,6 +266,7 @@ class ClockBoundsRow(Base):
     cancelled_reason: Mapped[str | None] = mapped_column(Text)
     cancelled_by: Mapped[str | None] = mapped_column(Text)
     calendar_sha256: Mapped[str | None] = mapped_column(Text)
+    silent_before: Mapped[datetime | None] = mapped_column(UTC)
 
 
 class DeliveryRow(Base):

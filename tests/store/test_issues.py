@@ -144,6 +144,17 @@ def test_each_field_of_a_bound_is_written_when_it_changes_to_or_from_nothing(sha
     assert len(seen) == 3
 
 
+def test_what_a_recomputation_moved_is_silent_until_then_and_what_it_did_not_stays_loud(
+    shared, tenant, keep, record, now
+):
+    moved, same = full_bounds(now), Bounds(cycle=2)
+    keep(lambda issues: issues.save(record(), now))
+    keep(lambda issues: issues.save_bounds(ISSUE, "fix", [replace(moved, due_at=None), same], policy="p"))
+    keep(lambda issues: issues.save_bounds(ISSUE, "fix", [moved, same], policy="p", silent_before=now))
+    query = "SELECT cycle, silent_before FROM app.clock_bounds WHERE tenant_id = %s ORDER BY 1"
+    assert shared.rows(query, tenant) == [(1, now), (2, None)]
+
+
 def test_a_cycle_that_is_no_more_is_deleted_and_other_promises_stay(shared, tenant, keep, record, now):
     keep(lambda issues: issues.save(record(), now))
     keep(lambda issues: issues.save_bounds(ISSUE, "fix", [Bounds(cycle=1), Bounds(cycle=2)], policy="p"))

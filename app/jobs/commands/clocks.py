@@ -92,7 +92,7 @@ def clocks_recompute(operations: Operations, *, tenant: int | None, as_json: boo
     rows = []
     with operations.services() as services:
         for each in services.following.tenants() if tenant is None else [TenantId(tenant)]:
-            issues = services.following.recompute(each)
+            issues = services.following.recompute(each, now=datetime.now(UTC))
             rows.append({"tenant": each, "issues": issues})
             if not as_json:
                 click.echo(f"tenant {each}: {issues} issues")
