@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
 from types import MappingProxyType
 from typing import NewType
@@ -32,9 +33,9 @@ APP_REQUEST_LIFE_SECONDS = 180
 _KID = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127}){0,2}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SignedRequest:
-    """A request as it came over the wire, and the token that came with it."""
+    """A request as it came over the wire, and the token that came with it, which is taken apart once."""
 
     method: str
     raw_target: str = field(repr=False)
@@ -42,6 +43,16 @@ class SignedRequest:
     base_path: str
     """The path of our public base URL, "" for none."""
     token: str = field(repr=False)
+
+    @cached_property
+    def hs256(self) -> tokens.UnverifiedToken:
+        """The token as one of a shared secret: anybody's word. Raises `TokenRefused`."""
+        return tokens.read_plausible(self.token, algorithm="HS256")
+
+    @cached_property
+    def rs256(self) -> tokens.UnverifiedToken:
+        """The token as one of a published key: anybody's word. Raises `TokenRefused`."""
+        return tokens.read_plausible(self.token, algorithm="RS256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +83,14 @@ class InstallClaims:
     """Tells a call from the same one played again: the token signs neither the secret nor the URL in the body."""
 
 
-def unverified_issuer(token: str) -> UnverifiedIssuer:
+def unverified_issuer(request: SignedRequest) -> UnverifiedIssuer:
     """The client key that an HS256 token claims; raises `TokenRefused`."""
-    return UnverifiedIssuer(tokens.issuer(tokens.read_plausible(token, algorithm="HS256").claims))
+    return UnverifiedIssuer(tokens.issuer(request.hs256.claims))
 
 
-def unverified_kid(token: str) -> str:
+def unverified_kid(request: SignedRequest) -> str:
     """The key id that an RS256 token names, safe as one to three path segments; raises `TokenRefused`."""
-    return _kid(tokens.read_plausible(token, algorithm="RS256").header)
+    return _kid(request.rs256.header)
 
 
 def verify_signed_request(
@@ -93,7 +104,7 @@ def verify_signed_request(
 
     Raises `TokenRefused`.
     """
-    claims, qsh = _verify_hs256(request.token, key=key, audiences=audiences, now=now)
+    claims, qsh = _verify_hs256(request, key=key, audiences=audiences, now=now)
     _check_computed_qsh(qsh, request)  # 7
     if claims.license_active is None:
         return replace(claims, license_active=_license_in(request.raw_target))
@@ -111,13 +122,15 @@ def verify_context_token(
     The token names no request and no permission: whatever the URL asks for must be checked against the
     account. Raises `TokenRefused`.
     """
-    claims, qsh = _verify_hs256(request.token, key=key, audiences=audiences, now=now)
+    claims, qsh = _verify_hs256(request, key=key, audiences=audiences, now=now)
     if not hmac.compare_digest(qsh.encode(), CONTEXT_QSH.encode()):  # 7
         raise refusals.ContextTokenRequired
     return claims
 
 
-def _verify_hs256(token: str, *, key: bytes, audiences: frozenset[str], now: datetime) -> tuple[ConnectClaims, str]:
+def _verify_hs256(
+    request: SignedRequest, *, key: bytes, audiences: frozenset[str], now: datetime
+) -> tuple[ConnectClaims, str]:
     """The proven claims and `qsh`, which the caller compares.
 
     1. Form, header, issuer and stated life (`tokens.read_plausible`), algorithm HS256. 2. Signature under a secret
@@ -128,7 +141,7 @@ def _verify_hs256(token: str, *, key: bytes, audiences: frozenset[str], now: dat
     Optional: sub, context.license.active, aud (Jira leaves it out), nbf. Knowingly unchecked: the rest of
     context. Knowingly ignored: every other claim.
     """
-    unverified = tokens.read_plausible(token, algorithm="HS256")  # 1
+    unverified = request.hs256  # 1
     signatures.check_hs256(unverified.envelope, key=key)  # 2
     claims = unverified.claims
     client_key = tokens.issuer(claims)
@@ -166,7 +179,7 @@ def verify_signed_install(
     Ledger. Verified: iss (by Atlassian's signature), iat, exp, nbf, aud, qsh. Optional: sub, nbf. Knowingly
     ignored: context and every other claim.
     """
-    unverified = tokens.read_plausible(request.token, algorithm="RS256")  # 1
+    unverified = request.rs256  # 1
     _kid(unverified.header)  # 2
     signatures.check_rs256(unverified.envelope, public_key_pem=public_key_pem)  # 3
     claims = unverified.claims

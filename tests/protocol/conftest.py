@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from app.protocol.connect_jwt import (
     SignedRequest,
+    unverified_issuer,
+    unverified_kid,
     verify_context_token,
     verify_signed_install,
     verify_signed_request,
@@ -124,6 +126,12 @@ class Gates:
 
     def __init__(self, other_side):
         self.other_side = other_side
+
+    def issuer(self, token):
+        return unverified_issuer(SignedRequest("GET", PANEL, "", token))
+
+    def kid(self, token):
+        return unverified_kid(SignedRequest("POST", INSTALLED, "", token))
 
     def page(self, token, *, target=PANEL, method="GET", base_path="", **changes):
         return self._hs256(verify_signed_request, SignedRequest(method, target, base_path, token), changes)

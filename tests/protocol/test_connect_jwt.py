@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocol import refusals
-from app.protocol.connect_jwt import sign_app_request, unverified_issuer, unverified_kid
+from app.protocol.connect_jwt import sign_app_request
 
 PANEL = "/connect/issue?issueId=10042&lic=active&jwt=x.y.z"
 HS256 = {"typ": "JWT", "alg": "HS256"}
@@ -28,7 +28,7 @@ def test_a_page_request_signed_by_the_other_library_is_proven(other_side, gates)
         other_side.secret.decode(),
         payload_kwargs=claims | {"aud": "https://app.example.com"},
     )
-    assert unverified_issuer(token) == other_side.client_key
+    assert gates.issuer(token) == other_side.client_key
     proven = gates.page(token)
     assert (proven.client_key, proven.account_id) == (other_side.client_key, other_side.account_id)
     assert (proven.issued_at, proven.expires_at) == (other_side.now, other_side.now + timedelta(seconds=180))
@@ -104,7 +104,7 @@ def test_a_proven_context_cannot_be_changed(other_side, gates):
 
 def test_an_install_is_proven(other_side, gates, install_claims):
     token = other_side.rs256(install_claims())
-    assert unverified_kid(token) == "key-1"
+    assert gates.kid(token) == "key-1"
     proven = gates.install(token)
     assert (proven.client_key, proven.account_id) == (other_side.client_key, other_side.account_id)
     assert (proven.issued_at, proven.expires_at) == (other_side.now, other_side.now + timedelta(seconds=180))
@@ -159,8 +159,8 @@ def test_nothing_but_a_refusal_is_raised_for_any_signed_claims(other_side, gates
         lambda: gates.script(token),
         lambda: gates.page(token, target=target),
         lambda: gates.install(install, target=target),
-        lambda: unverified_issuer(token),
-        lambda: unverified_kid(install),
+        lambda: gates.issuer(token),
+        lambda: gates.kid(install),
     ):
         with contextlib.suppress(refusals.TokenRefused):
             call()

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocol import refusals
-from app.protocol.connect_jwt import unverified_issuer, unverified_kid
 from app.protocol.forge_fit import unverified_fit_kid
 from tests.protocol.conftest import INSTALLED, PANEL
 
@@ -82,8 +81,8 @@ def test_of_two_faults_the_one_that_is_checked_first_is_the_reason(gates, faulty
 
 
 @pytest.mark.parametrize("fault", WITHOUT_A_KEY)
-def test_a_fault_that_needs_no_key_is_found_before_anything_is_looked_up_or_fetched(faulty, fault):
-    for peek, kind in ((unverified_issuer, "request"), (unverified_kid, "install"), (unverified_fit_kid, "install")):
+def test_a_fault_that_needs_no_key_is_found_before_anything_is_looked_up_or_fetched(gates, faulty, fault):
+    for peek, kind in ((gates.issuer, "request"), (gates.kid, "install"), (unverified_fit_kid, "install")):
         with pytest.raises(ORDER[fault]):
             peek(faulty(kind, fault))
 
@@ -112,8 +111,8 @@ def mutated(token, changes):
 @pytest.fixture(scope="module")
 def readers(gates, forge):
     return (
-        unverified_issuer,
-        unverified_kid,
+        gates.issuer,
+        gates.kid,
         unverified_fit_kid,
         gates.page,
         gates.script,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocol import refusals
-from app.protocol.signatures import check_hs256, check_rs256, read_key_set, read_public_key
+from app.protocol.signatures import check_hs256, check_rs256, read_key_set, read_public_key, usable_secret
 from app.protocol.tokens import read_envelope
 
 WYCHEPROOF = Path(__file__).parents[1] / "vectors" / "wycheproof"
@@ -225,3 +225,26 @@ def test_nothing_but_a_refusal_is_raised_for_any_published_document(jwk, documen
     ):
         with contextlib.suppress(refusals.PublicKeyUnfit, refusals.KeySetUnfit):
             call()
+
+
+KEY_FILES = (
+    b"ssh-rsa",
+    b"ssh-ed25519",
+    b"ecdsa-sha2-nistp256",
+    b"-----BEGIN PUBLIC KEY-----",
+    b'{"kty":',
+    b"\x30\x82\x01",
+)
+
+
+@given(st.tuples(st.sampled_from((b"", *KEY_FILES)), st.from_regex(rb"[A-Za-z0-9_.~+/= \n-]{32,80}", fullmatch=True)))
+def test_a_secret_is_taken_exactly_if_the_library_takes_it(parts):
+    """Most secrets are known to be no key file by their letters alone; what that saves must change no answer."""
+    secret = b"".join(parts)
+    try:
+        jwt.get_algorithm_by_name("HS256").prepare_key(secret)
+    except jwt.InvalidKeyError:
+        with pytest.raises(refusals.SecretUnfit):
+            usable_secret(secret)
+    else:
+        assert usable_secret(secret) == secret

@@ -124,6 +124,6 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 
 def test_no_text_about_a_key_shows_it(path):
     create_checkpoint_key(path, name=NAME)
-    raw = path.read_text().split("+")[-1].strip()
+    raw = path.read_text().split("+", 4)[-1].strip()  # base64 may hold more of them
     key = CheckpointKeyFile(path)
     assert raw not in repr(key) + str(vars(key))

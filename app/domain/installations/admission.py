@@ -53,7 +53,7 @@ class Admission:
 
         Raises a protocol `TokenRefused`, always the same to the outside.
         """
-        registered = self.database.find_connect(ClientKey(unverified_issuer(request.token)))
+        registered = self.database.find_connect(ClientKey(unverified_issuer(request)))
         if registered is None or registered.state is not InstallationState.ACTIVE:
             raise IssuerUnknown
         claims = self.vault.check_connect_token(
@@ -71,7 +71,7 @@ class Admission:
 
         Raises `TokenRefused` or `KeysUnavailable`.
         """
-        key = self.install_keys.key(unverified_kid(request.token))
+        key = self.install_keys.key(unverified_kid(request))
         return verify_signed_install(request, public_key_pem=key, audiences=self.audiences, now=now)
 
     def _sealed(self, tenant: TenantId, place: SecretPlace) -> Sealed:
