@@ -58,17 +58,19 @@ class Engines:
 
 def open_engines(app: Flask, url: str, *, connections: int) -> Engines:
     """Configure Flask-SQLAlchemy for one database, with so many connections per pool; opens none yet."""
+    connecting = {"options": _SESSION, "connect_timeout": 5, "application_name": app.name, **_HALF_OPEN}
     options = {
         "url": url,
         "pool_size": connections,
         "max_overflow": 0,
         "pool_timeout": 5,
         "pool_recycle": 1800,
-        "connect_args": {"options": _SESSION, "connect_timeout": 5, "application_name": app.name, **_HALF_OPEN},
+        "connect_args": connecting,
     }
     writing = {**options, "pool_pre_ping": True}
     # A ping would be a second round trip for every request: a dead connection is noticed when it is read from.
     reading = {**options, "isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+    reading["connect_args"] = {**connecting, "options": f"{_SESSION} -c default_transaction_read_only=on"}
     app.config["SQLALCHEMY_BINDS"] = {None: writing, "reading": reading}
     db.init_app(app)
     with app.app_context():

@@ -1,15 +1,21 @@
 """What every request asks of the database: few statements, prepared once per connection, one round trip each.
 
 Building a statement costs more than running it, and each wait for PostgreSQL hands the interpreter to another thread:
-so a view is one message that begins a transaction, names the tenant, reads and commits. Measured by
-`benchmarks/clocks_json.py`.
+so a view is one message that names the tenant and reads, in the one transaction that PostgreSQL makes of a message
+(https://www.postgresql.org/docs/current/protocol-flow.html, multiple statements in a simple query), and libpq itself
+waits for the answer, with no step of Python in between. Measured by `benchmarks/clocks_json.py`.
 """
 
-from collections.abc import Callable
+import re
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, cast
 
 import psycopg
-from psycopg.rows import namedtuple_row
+from psycopg.adapt import Transformer
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
 from psycopg.sql import Literal
 from sqlalchemy import Engine, Select, bindparam, literal_column, true
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -22,14 +28,12 @@ from app.store.registry import FIND_CONNECT, FIND_FORGE, forge_registered_of, re
 from app.store.tables import IssueRow, RegistryConnect, RegistryForge, TenantRow
 from app.store.tenants import VIEW_TENANT, tenant_of
 
-
-def _written(query: Select[*tuple[Any, ...]]) -> str:
-    dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types there
-    return str(query.compile(dialect=dialect))
+_PLACES = {"tenant": "$1", "issue": "$2", "name": "$1"}
 
 
 def _prepared(name: str, query: Select[*tuple[Any, ...]], *, types: str) -> str:
-    text = _written(query).replace("%(tenant)s", "$1").replace("%(issue)s", "$2")
+    dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types there
+    text = re.sub(r"%\((\w+)\)s", lambda named: _PLACES[named[1]], str(query.compile(dialect=dialect)))
     return f"PREPARE {name} ({types}) AS {text}"
 
 
@@ -40,13 +44,13 @@ def _view(issue: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
 
 
 _IS_TENANT = TenantRow.tenant_id == bindparam("tenant")
-_CONNECT = _written(FIND_CONNECT.where(RegistryConnect.client_key == bindparam("client_key")))
-_FORGE = _written(FIND_FORGE.where(RegistryForge.forge_installation == bindparam("forge_installation")))
 _BY_ID = FIND_ISSUE.where(IssueRow.issue_id == bindparam("issue"))
 # A key is reused when its issue is deleted or moved away: what was read last is what Jira means by it.
 _BY_KEY = FIND_ISSUE.where(IssueRow.issue_key == bindparam("issue")).order_by(IssueRow.read_at.desc())
 _PREPARE = ";".join(
     (
+        _prepared("find_connect", FIND_CONNECT.where(RegistryConnect.client_key == bindparam("name")), types="text"),
+        _prepared("find_forge", FIND_FORGE.where(RegistryForge.forge_installation == bindparam("name")), types="text"),
         _prepared("view_tenant", VIEW_TENANT.where(_IS_TENANT), types="bigint"),
         _prepared("view_issue_by_id", _view(_BY_ID), types="bigint, bigint"),
         _prepared("view_issue_by_key", _view(_BY_KEY), types="bigint, text"),
@@ -66,12 +70,12 @@ class Reading:
 
     def find_connect(self, client_key: ClientKey) -> Registered | None:
         """The Connect installation of that client key."""
-        row = self._find(_CONNECT, client_key=client_key)
+        row = self._find("find_connect", client_key)
         return None if row is None else registered_of(row)
 
     def find_forge(self, forge_installation: str) -> ForgeRegistered | None:
         """The Forge installation of that id."""
-        row = self._find(_FORGE, forge_installation=forge_installation)
+        row = self._find("find_forge", forge_installation)
         return None if row is None else forge_registered_of(row)
 
     def view_tenant(self, tenant: TenantId) -> Tenant:
@@ -84,30 +88,24 @@ class Reading:
         row = self._view(name, tenant, id_or_key)
         return tenant_of(row), None if row.issue_id is None else record_of(row)
 
-    def _find(self, statement: str, **values: str) -> Any:  # noqa: ANN401  a named row, or None
-
-        def ask(connection: psycopg.Connection) -> Any:  # noqa: ANN401  a named row, or None
-            return connection.cursor(row_factory=namedtuple_row).execute(statement.encode(), values).fetchone()
-
-        return self._read(ask)
+    def _find(self, statement: str, name: str) -> Any:  # noqa: ANN401  a named row, or None
+        if "\0" in name:
+            # libpq would read no further than that, and find whoever the rest names.
+            return None
+        return self._read(lambda driver: driver.pgconn.exec_prepared(statement.encode(), [name.encode()]))
 
     def _view(self, name: str, tenant: TenantId, *values: int | str) -> Any:  # noqa: ANN401  a named row
 
-        def ask(connection: psycopg.Connection) -> Any:  # noqa: ANN401  a named row, or None
-            quoted = b", ".join(Literal(value).as_bytes(connection) for value in (int(tenant), *values))
-            parts = (b"BEGIN READ ONLY", b"SET LOCAL app.tenant = '%d'" % tenant, b"EXECUTE %s(%s)", b"COMMIT")
-            message = b"; ".join(parts) % (name.encode(), quoted)
-            cursor = connection.cursor(row_factory=namedtuple_row).execute(message)
-            cursor.nextset()
-            cursor.nextset()
-            return cursor.fetchone()
+        def ask(driver: psycopg.Connection) -> PGresult:
+            quoted = b", ".join(Literal(value).as_bytes(driver) for value in (int(tenant), *values))
+            return driver.pgconn.exec_(b"SET LOCAL app.tenant = '%d'; EXECUTE %s(%s)" % (tenant, name.encode(), quoted))
 
         row = self._read(ask)
         if row is None:
             raise LookupError("there is no such tenant")
         return row
 
-    def _read(self, ask: Callable[[psycopg.Connection], Any]) -> Any:  # noqa: ANN401  what `ask` returns
+    def _read(self, ask: Callable[[psycopg.Connection], PGresult]) -> Any:  # noqa: ANN401  a named row, or None
         try:
             return self._ask_pooled(ask)
         except _ConnectionLost:
@@ -115,14 +113,14 @@ class Reading:
             self._engine.dispose()
             return self._ask_pooled(ask)
 
-    def _ask_pooled(self, ask: Callable[[psycopg.Connection], Any]) -> Any:  # noqa: ANN401  what `ask` returns
+    def _ask_pooled(self, ask: Callable[[psycopg.Connection], PGresult]) -> Any:  # noqa: ANN401  a named row, or None
         pooled = self._engine.raw_connection()
         driver = cast("psycopg.Connection", pooled.driver_connection)
         try:
             if not pooled.info.get(_PREPARE):
                 driver.execute(_PREPARE.encode())
                 pooled.info[_PREPARE] = True
-            return ask(driver)
+            return _row(ask(driver), driver)
         except BaseException as failure:
             was_lost = driver.closed
             # What state it is in is anybody's guess; a new one costs less than a wrong one.
@@ -132,3 +130,21 @@ class Reading:
             raise
         finally:
             pooled.close()
+
+
+def _row(result: PGresult, driver: psycopg.Connection) -> Any:  # noqa: ANN401  a named row, or None
+    """The first row of what PostgreSQL answered; raises the driver's own errors."""
+    if result.status != ExecStatus.TUPLES_OK:
+        raise psycopg.errors.error_from_result(result)
+    if not result.ntuples:
+        return None
+    reader = Transformer(driver)
+    reader.set_pgresult(result)
+    return reader.load_row(0, _named(tuple(result.fname(column) for column in range(result.nfields))))
+
+
+@cache
+def _named(columns: tuple[bytes | None, ...]) -> Callable[[Sequence[Any]], Any]:
+    names = [name.decode() for name in columns if name is not None]
+    row = namedtuple("Row", names)  # type: ignore[misc]  # the names come with the answer
+    return cast("Callable[[Sequence[Any]], Any]", row._make)

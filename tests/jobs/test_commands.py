@@ -242,7 +242,7 @@ def test_audit_init_makes_a_key_once_and_prints_its_public_part(pledge, empty_pl
     assert made.out.startswith("127.0.0.1:8000/audit+")
     file = empty_place / ".pledge" / "audit-signing.key"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert file.read_text().split("+")[-1].strip() not in made.out
+    assert file.read_text().split("+", 4)[-1].strip() not in made.out
     again = pledge("audit", "init", "--name", "other.example.com/audit")
     assert again.code == 1
     assert "left as it is" in again.err
