@@ -27,6 +27,13 @@ def count(value: str) -> int:
     return int(value)
 
 
+def points(value: str) -> int:
+    points = count(value)
+    if points < 1000:
+        raise ValueError(f"is {value!r}; give at least 1000, or too little is left to read one issue")
+    return points
+
+
 def days(value: str) -> int:
     days = count(value)
     if days > 3650:

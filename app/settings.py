@@ -21,6 +21,7 @@ from app.setting_values import (
     host_suffixes,
     limits,
     one_of,
+    points,
     redis_url,
     regions,
     urls,
@@ -170,6 +171,12 @@ SETTINGS: tuple[Setting, ...] = (
         limits,
         "limits other than those of `app/edge/limits.py`, per minute: `reads.tenant=30000,events.tenant=20000`",
     ),
+    Setting(
+        "JIRA_POINTS_PER_HOUR",
+        points,
+        "what may be spent an hour over all tenants; Jira gives the app one quota, which several cells have to share",
+        "65000",
+    ),
     Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
     Setting("SENTRY_DSN", dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
     Setting("LOG_FORMAT", one_of("console", "json"), "how logs are written", "json", "console"),
@@ -205,6 +212,7 @@ class Settings:
     fixed_resolutions: tuple[str, ...]
     redis_url: str | None
     rate_limits: tuple[tuple[str, int], ...] | None
+    jira_points_per_hour: int
     security_contact: str | None
     sentry_dsn: str | None
     log_format: str

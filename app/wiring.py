@@ -15,6 +15,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.domain.keys.operations import KeyStillNeeded
+from app.domain.quota.queries import Standing
 from app.domain.services import Services
 from app.edge import limits, mounts, problems, shields
 from app.edge.assets import assets_at
@@ -57,7 +58,7 @@ def web_app() -> Flask:
     app.jinja_env.filters.update(FILTERS)
     app.extensions["pledge.config"] = edge_config(settings)
     services = app.extensions["pledge.services"] = services_of(settings, engines, process="web")
-    app.extensions["pledge.recorder"] = Recorder(services.openings, services.signals, clock=now)
+    app.extensions["pledge.recorder"] = _recorder(services)
     limited = limits.Limits(
         app, storage_url=windows.storage_url(settings.redis_url), overrides=settings.rate_limits or ()
     )
@@ -234,6 +235,11 @@ class Operations:
         with _database(read_settings(os.environ)) as settings:
             administration.retry_job(_url(settings, "database_worker_url"), job)
 
+    def quota(self) -> Standing:
+        """How Jira's quota stands."""
+        with self.services() as services:
+            return services.quota.at(now())
+
     @contextmanager
     def services(self) -> Iterator[Services]:
         """The use cases, on the worker's database."""
@@ -246,10 +252,14 @@ class Operations:
         engines = open_engines(app, _url(settings, "database_worker_url"), connections=THREADS)
         try:
             services = services_of(settings, engines, process=process)
-            with Recorder(services.openings, services.signals, clock=now):
+            with _recorder(services):
                 yield services
         finally:
             engines.dispose()
+
+
+def _recorder(services: Services) -> Recorder:
+    return Recorder(services.openings, services.signals, clock=now, others=[services.share_quota])
 
 
 def pledge() -> None:

@@ -18,12 +18,14 @@ from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
 from app.domain.installations.moving import Moving, Retirement
 from app.domain.installations.operations import Lifecycle, LifecycleRules
-from app.domain.installations.site import site_access
+from app.domain.installations.site import site_access, site_in_turn
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
 from app.domain.keys.queries import NO_DATABASE, Readiness
 from app.domain.ports import DatabaseUnavailable
 from app.domain.promises.shelf import PolicyShelf
+from app.domain.quota.operations import Quota
+from app.domain.quota.queries import QuotaStanding
 from app.domain.secrets import KeyFault
 from app.domain.services import Services
 from app.domain.tracking.operations import Following
@@ -31,6 +33,7 @@ from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.rule import TrackingRule
 from app.jobs import logs
 from app.outbound.anchor_file import AnchorFile
+from app.outbound.budget import Budget
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira import RestJira
@@ -65,15 +68,17 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         audiences=audiences,
         region=settings.region,
     )
-    jira = RestJira(elapsed=time.monotonic)
-    site_of = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
+    budget = Budget(Quota(database, settings.jira_points_per_hour), clock=now)
+    jira = RestJira(budget=budget, elapsed=time.monotonic)
+    site_for_people = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
+    site_of = partial(site_in_turn, site_for_people, budget.await_turn)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
-    forge_sites = ForgeSiteQuestions(settings.atlassian_api_url)
+    forge_sites = ForgeSiteQuestions(settings.atlassian_api_url, budget=budget)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     return Services(
         admission=admission,
         lifecycle=Lifecycle(
-            database=database, vault=vault, jira=jira, site_of=site_of, rules=lifecycle_rules(settings)
+            database=database, vault=vault, jira=jira, site_of=site_for_people, rules=lifecycle_rules(settings)
         ),
         following=Following(database=database, jira=jira, site_of=site_of, rule=rule, in_force=shelf.in_force),
         forge=ForgeAdmission(
@@ -84,10 +89,10 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
             rules=forge_rules(settings),
         ),
         forge_upkeep=ForgeUpkeep(database=database),
-        moving=Moving(database, forge_sites, site_of, settings.connect_app_key, retirement),
+        moving=Moving(database, forge_sites, site_for_people, settings.connect_app_key, retirement),
         standings=Standings(database, retirement),
-        access=IssueAccess(jira=jira, site_of=site_of, confirmations=Confirmations()),
-        roles=SiteRoles(jira=jira, site_of=site_of, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
+        access=IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations()),
+        roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database=database, in_force=shelf.in_force),
         audit=AuditLog(
             database=database,
@@ -98,6 +103,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         signals=signals,
         database=database,
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
+        quota=QuotaStanding(database, settings.jira_points_per_hour),
+        share_quota=budget.share,
         is_ready=partial(
             _is_ready, Readiness(database, vault, needed_purposes(settings)), database=database, signals=signals
         ),

@@ -9,7 +9,16 @@ from email.utils import format_datetime
 
 from simulator.people import Json
 
-RETRY_AFTER = ("seconds", "date", "absent", "absurd")
+RETRY_AFTER = ("seconds", "date", "absent", "absurd", "fraction", "negative", "garbage", "past", "bare")
+"""Forms of `Retry-After`; `bare` is a gateway that says 429 and no more."""
+REASONS = (
+    "jira-quota-global-based",
+    "jira-quota-tenant-based",
+    "jira-burst-based",
+    "jira-per-issue-on-write",
+    "jira-cost-based",
+)
+_QUOTAS = {"jira-quota-global-based": "global-app-quota", "jira-quota-tenant-based": "tenant-app-quota"}
 
 
 class FaultUnknown(ValueError):
@@ -32,28 +41,38 @@ class Storm:
     def __post_init__(self) -> None:
         if self.status not in {401, 403, 429, 500, 502, 503, 504} or self.retry_after not in RETRY_AFTER:
             raise FaultUnknown(f"a storm is 401, 403, 429 or 5xx, with retry_after one of {', '.join(RETRY_AFTER)}")
+        if self.reason not in REASONS:
+            raise FaultUnknown(f"the reason of a storm is one of {', '.join(REASONS)}")
 
     def headers(self) -> dict[str, str]:
         """Return the headers of the answer, as Jira's rate limiting sends them."""
-        if self.status < 429:
+        if self.status < 429 or self.retry_after == "bare":
             return {}
         reset = datetime.now(UTC) + timedelta(seconds=self.seconds)
         after = {
             "seconds": str(self.seconds),
             "date": format_datetime(reset, usegmt=True),
+            "past": format_datetime(reset - timedelta(days=1), usegmt=True),
             "absurd": "99999999",
+            "fraction": f"{self.seconds}.25",
+            "negative": f"-{self.seconds}",
+            "garbage": "in a while",
         }
         headers = {"Retry-After": after[self.retry_after]} if self.retry_after in after else {}
         if self.status != 429:
             return headers
+        quota = _QUOTAS.get(self.reason)
+        if quota is not None:
+            headers |= {
+                "Beta-RateLimit-Policy": f'"{quota}";q=65000;w=3600',
+                "Beta-RateLimit": f'"{quota}";r=0;t={self.seconds}',
+            }
         return headers | {
             "X-RateLimit-Limit": "100",
             "X-RateLimit-Remaining": "0",
             "X-RateLimit-Reset": f"{reset:%Y-%m-%dT%H:%MZ}",
             "X-RateLimit-NearLimit": "true",
             "RateLimit-Reason": self.reason,
-            "Beta-RateLimit-Policy": '"global-app-quota";q=65000;w=3600',
-            "Beta-RateLimit": f'"global-app-quota";r=0;t={self.seconds}',
         }
 
 
@@ -92,11 +111,14 @@ class Faults:
     storm: Storm | None = None
     webhooks: Deliveries = field(default_factory=Deliveries)
     events: Deliveries = field(default_factory=_events)
+    asked: int = 0
+    """REST requests so far, those in storms included."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def next_storm(self) -> Storm | None:
         """Return the storm that this request is in, if any, and use up one of its answers."""
         with self._lock:
+            self.asked += 1
             storm = self.storm
             if storm is None or storm.count < 1:
                 return None

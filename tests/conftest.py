@@ -80,6 +80,7 @@ class TestDatabase:
     def let_time_pass(self):
         """What waits for later is due now: time is data here, and no test waits for half an hour."""
         self.execute("UPDATE app.pending_reads SET due_at = now()")
+        self.execute("UPDATE registry.jira_quota SET background_until = NULL, people_until = NULL, refused_at = NULL")
         self.execute("UPDATE jobs.procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo'")
 
 

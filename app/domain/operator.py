@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from app.domain.keys.operations import KeyUpkeep
+from app.domain.quota.queries import Standing
 from app.domain.secrets import Purpose
 from app.domain.services import Services
 
@@ -112,6 +113,9 @@ class Operations(Protocol):
 
     def retry_job(self, job: int) -> None:
         """Give a failed job back to the queue; raises `LookupError`."""
+
+    def quota(self) -> Standing:
+        """How Jira's quota stands; raises `DatabaseUnavailable`, `SettingsRefused`."""
 
     def services(self) -> AbstractContextManager[Services]:
         """The use cases, on the worker's database."""

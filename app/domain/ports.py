@@ -12,8 +12,9 @@ from typing import Literal, Protocol
 from app.domain.alerts.ports import SignalRows
 from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.audit.ports import AnchorTree, TenantLog
-from app.domain.identifiers import AccountId, ClientKey, IssueId, ProjectId, TenantId
+from app.domain.identifiers import HOUSE, AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
+from app.domain.quota.ports import QuotaRows
 from app.domain.rows import IssueRows, Registry, TenantRows
 from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.model import IssueRecord, IssueSnapshot
@@ -33,6 +34,10 @@ class JiraUnavailable(Exception):
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(self.__doc__)
         self.retry_after_seconds = retry_after_seconds
+
+
+class TurnAwaited(JiraUnavailable):
+    """Jira is not asked now: it said when to come back, or the points of this hour are others'. No failure."""
 
 
 class JiraRefused(JiraUnavailable):
@@ -73,6 +78,10 @@ class UnitOfWork(Protocol):
     @property
     def signals(self) -> SignalRows:
         """Counts for alert rules."""
+
+    @property
+    def quota(self) -> QuotaRows:
+        """What was spent and may be spent of Jira's points."""
 
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant of this transaction; once, because row security would follow a change silently."""
@@ -213,6 +222,8 @@ class SiteAccess:
 
     base_url: str
     authorize: Authorize
+    tenant: TenantId = HOUSE
+    """Whose calls these are; `HOUSE` where that is not known yet."""
 
 
 class JiraSites(Protocol):

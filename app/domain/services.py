@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.domain.access.administration import SiteRoles
 from app.domain.access.decisions import IssueAccess
@@ -15,6 +16,7 @@ from app.domain.installations.operations import Lifecycle
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
 from app.domain.ports import Database
+from app.domain.quota.queries import QuotaStanding
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
 
@@ -38,5 +40,8 @@ class Services:
     signals: SignalCounts
     database: Database
     openings: Openings
+    quota: QuotaStanding
+    share_quota: Callable[[datetime], None]
+    """Tell the other processes what people's calls to Jira have cost, and learn whom it told to wait."""
     is_ready: Callable[[], bool]
     """Whether the database is there, migrated and in order, and the keyring opens; the log says what is not."""

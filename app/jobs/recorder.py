@@ -1,8 +1,8 @@
-"""Writes what a process has counted, beside its work: signals every few seconds, opened secrets by the minute."""
+"""Writes what a process has counted, beside its work: every few seconds what was seen, by the minute opened secrets."""
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from types import TracebackType
@@ -21,9 +21,16 @@ FLUSH_SECONDS = 5.0
 class Recorder:
     """One per process, and started in it: a thread does not come along when a process forks."""
 
-    def __init__(self, openings: Openings, signals: SignalCounts, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        openings: Openings,
+        signals: SignalCounts,
+        *,
+        clock: Callable[[], datetime],
+        others: Sequence[Callable[[datetime], object]] = (),
+    ) -> None:
         self._openings = openings
-        self._signals = signals
+        self._often = (signals.flush, *others)
         self._clock = clock
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -53,7 +60,8 @@ class Recorder:
             rest_seconds = 60 - since.second - since.microsecond / 1e6 + _AFTER_THE_MINUTE_SECONDS
             # Asked before the writing: what is counted while it is written has one more turn.
             is_last = self._stopping.wait(min(FLUSH_SECONDS, rest_seconds))
-            self._write(self._signals.flush, self._clock())
+            for what in self._often:
+                self._write(what, self._clock())
             if is_last or rest_seconds <= FLUSH_SECONDS:
                 self._write(self._openings.record, since)
 

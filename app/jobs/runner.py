@@ -26,7 +26,7 @@ from procrastinate.jobs import Job, Status
 
 from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.identifiers import TenantId
-from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable
+from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable, TurnAwaited
 from app.domain.secrets import VaultCannotAnswer
 from app.domain.services import Services
 from app.jobs.queue_connection import QueueConnection
@@ -173,6 +173,9 @@ class Worker:
         async def run(*, tenant: int, attempt: int = 0) -> None:
             try:
                 await asyncio.to_thread(job.run, self._services, TenantId(tenant), self._clock())
+            except TurnAwaited as wait:
+                log.info("job waits for its turn", extra={"job": job.kind, "attempt": attempt})
+                await self._ask_again(job, tenant, seconds=wait.retry_after_seconds, attempt=attempt)
             except Exception as error:  # noqa: BLE001  the other broad handler: any failure is asked for again
                 await self._after_failure(job, tenant, attempt=attempt, error=error)
 
@@ -197,11 +200,14 @@ class Worker:
             raise error
         log.log(_level(error), "job failed, will be tried again", extra=fields, exc_info=error)
         asked = getattr(error, "retry_after_seconds", 0)
-        at = self._clock() + timedelta(seconds=max(RETRY_DELAYS_SECONDS[attempt], asked))
+        await self._ask_again(job, tenant, seconds=max(RETRY_DELAYS_SECONDS[attempt], asked), attempt=attempt + 1)
+
+    async def _ask_again(self, job: TenantJob, tenant: int, *, seconds: int, attempt: int) -> None:
+        at = self._clock() + timedelta(seconds=seconds)
         with suppress(AlreadyEnqueued):
             await self._app.configure_task(
                 f"wake:{job.kind}", queueing_lock=f"wake:{job.kind}:{tenant}", schedule_at=at
-            ).defer_async(tenant=tenant, attempt=attempt + 1)
+            ).defer_async(tenant=tenant, attempt=attempt)
 
     def _add_periodic_job(self, job: PeriodicJob) -> None:
         async def run(timestamp: int) -> None:

@@ -1,12 +1,15 @@
 """What is asked of a site through Forge before its tenant is known."""
 
 from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
 
 import requests
 
-from app.domain.identifiers import ClientKey
+from app.domain.identifiers import HOUSE, ClientKey
 from app.domain.ports import JiraUnavailable
-from app.outbound.session import GuardedSession, retry_after_seconds
+from app.outbound.advice import advice_of, whole_seconds
+from app.outbound.budget import Budget
+from app.outbound.session import GuardedSession
 
 CLIENT_KEY_PROPERTY = "connect_client_key_019cdff3-8bfb-71fe-9628-875b700aebb8"
 """Atlassian's reserved, read-only app property; works until the end of Connect support (CHANGE-3115)."""
@@ -16,10 +19,14 @@ _COME_BACK_SECONDS = 60
 
 
 class ForgeSiteQuestions:
-    """See `app.domain.ports.ForgeSites`. `api_url` is where Jira is reached by cloud id."""
+    """See `app.domain.ports.ForgeSites`. `api_url` is where Jira is reached by cloud id.
 
-    def __init__(self, api_url: str) -> None:
+    The tenant is not known yet: these calls count for nobody, and stop only when all do.
+    """
+
+    def __init__(self, api_url: str, *, budget: Budget | None = None) -> None:
         self._api_url = api_url
+        self._meter = None if budget is None else budget.meter(HOUSE, is_for_person=True)
 
     def connect_client_key(
         self, api_base_url: str, *, app_key: str, authorize: Callable[[MutableMapping[str, str]], None]
@@ -30,6 +37,7 @@ class ForgeSiteQuestions:
             allowed=lambda wanted: wanted.startswith(self._api_url + "/"),
             timeout_seconds=_TIMEOUT_SECONDS,
             body_limit_bytes=_BODY_LIMIT_BYTES,
+            meter=self._meter,
         ) as session:
             try:
                 headers: dict[str, str] = {}
@@ -47,7 +55,8 @@ def _client_key(answer: requests.Response) -> ClientKey:
         answer.raise_for_status()
         value = answer.json()["value"]
     except (requests.RequestException, KeyError, TypeError, ValueError) as failure:
-        raise JiraUnavailable(retry_after_seconds(answer.headers, otherwise=_COME_BACK_SECONDS)) from failure
+        seconds = advice_of(answer.headers, now=datetime.now(UTC)).seconds or _COME_BACK_SECONDS
+        raise JiraUnavailable(whole_seconds(seconds)) from failure
     if not isinstance(value, str):
         raise JiraUnavailable(_COME_BACK_SECONDS)
     return ClientKey(value)

@@ -8,17 +8,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
 from atlassian import JiraCloud
 
 from app.domain.identifiers import AccountId, IssueId, ProjectId
-from app.domain.ports import IssueHidden, JiraRefused, JiraUnavailable, SiteAccess
+from app.domain.ports import IssueHidden, JiraRefused, JiraUnavailable, SiteAccess, TurnAwaited
 from app.domain.tracking.model import IssueSnapshot
+from app.outbound.advice import advice_of, whole_seconds
+from app.outbound.budget import Budget
 from app.outbound.jira_answers import FIELDS, CvssFields, categories_of, changes_of, cvss_fields_of, snapshot_of
 from app.outbound.patience import Patience
-from app.outbound.session import GuardedSession, retry_after_seconds
+from app.outbound.session import GuardedSession
 
 # At DEBUG it prints headers and whole bodies, tokens and issue texts included.
 logging.getLogger("atlassian").setLevel(logging.WARNING)
@@ -52,9 +55,13 @@ class _Form:
 
 
 class RestJira:
-    """See `app.domain.ports.JiraSites`. `elapsed` is a monotonic clock in seconds."""
+    """See `app.domain.ports.JiraSites`. `elapsed` is a monotonic clock in seconds.
 
-    def __init__(self, *, elapsed: Callable[[], float] = time.monotonic) -> None:
+    Without a `budget` nobody counts: for whoever asks a site of his own.
+    """
+
+    def __init__(self, *, budget: Budget | None = None, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._budget = budget
         self._elapsed = elapsed
         self._forms: dict[str, tuple[_Form, float]] = {}
         self._patience = Patience(elapsed=elapsed)
@@ -93,7 +100,7 @@ class RestJira:
     def accepts(self, site: SiteAccess) -> bool:
         """Whether that site takes what we sign: it answers who we are there, or refuses us."""
         try:
-            with self._jira(site, timeout_seconds=_PERMISSION_TIMEOUT_SECONDS) as jira:
+            with self._jira(site, timeout_seconds=_PERMISSION_TIMEOUT_SECONDS, is_for_person=True) as jira:
                 jira.get("rest/api/3/myself")
         except (IssueHidden, JiraRefused):
             return False
@@ -117,7 +124,7 @@ class RestJira:
         with (
             self._patience.of(site.base_url),
             self._asking(),
-            self._jira(site, timeout_seconds=_PERMISSION_TIMEOUT_SECONDS) as jira,
+            self._jira(site, timeout_seconds=_PERMISSION_TIMEOUT_SECONDS, is_for_person=True) as jira,
         ):
             yield jira.get_bulk_permissions(data={"accountId": account, **asked})
 
@@ -132,12 +139,16 @@ class RestJira:
         return form
 
     @contextmanager
-    def _jira(self, site: SiteAccess, *, timeout_seconds: float) -> Iterator[JiraCloud]:
-        """A client for one use, whose failures are ours: hidden, or unavailable with the time to come back."""
+    def _jira(self, site: SiteAccess, *, timeout_seconds: float, is_for_person: bool = False) -> Iterator[JiraCloud]:
+        """A client for one use, whose failures are ours: hidden, or unavailable with the time to come back.
+
+        `is_for_person`: somebody waits for the answer, so it goes before what is done in the background.
+        """
         with GuardedSession(
             allowed=lambda url: url.startswith(site.base_url + "/"),
             timeout_seconds=timeout_seconds,
             body_limit_bytes=_BODY_LIMIT_BYTES,
+            meter=None if self._budget is None else self._budget.meter(site.tenant, is_for_person=is_for_person),
         ) as session:
             session.auth = _Stamp(site)
             try:
@@ -160,8 +171,11 @@ def _translated(refusal: requests.HTTPError) -> IssueHidden | JiraUnavailable:
         return JiraUnavailable(_COME_BACK_SECONDS)
     if response.status_code in {403, 404}:
         return IssueHidden()
-    kind = JiraRefused if response.status_code < 500 and response.status_code != 429 else JiraUnavailable
-    return kind(retry_after_seconds(response.headers, otherwise=_COME_BACK_SECONDS))
+    seconds = advice_of(response.headers, now=datetime.now(UTC)).seconds or _COME_BACK_SECONDS
+    if response.status_code == 429:
+        return TurnAwaited(whole_seconds(seconds))
+    kind = JiraRefused if response.status_code < 500 else JiraUnavailable
+    return kind(whole_seconds(seconds))
 
 
 def _changelog(jira: JiraCloud, issue: IssueId) -> Iterator[Any]:

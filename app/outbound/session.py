@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -29,20 +29,38 @@ class Redirected(requests.RequestException):
     """The answer points elsewhere; nothing is followed, and a redirect is no answer to what was asked."""
 
 
+class Meter(Protocol):
+    """Whoever counts requests, and may keep one from being sent."""
+
+    def before(self, request: requests.PreparedRequest) -> None:
+        """Return if it may be sent now."""
+
+    def after(self, request: requests.PreparedRequest, answer: requests.Response | None) -> None:
+        """What came of it; None = no answer."""
+
+
 class GuardedSession(requests.Session):
     """A `requests.Session` that an answer cannot lead anywhere, hold up or fill.
 
     `allowed` sees every URL before it is called. `timeout_seconds` covers connecting, waiting and reading, so that a
-    peer that sends one byte a second does not hold a thread.
+    peer that sends one byte a second does not hold a thread. What `meter` raises goes through.
     """
 
-    def __init__(self, *, allowed: Callable[[str], bool], timeout_seconds: float, body_limit_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        allowed: Callable[[str], bool],
+        timeout_seconds: float,
+        body_limit_bytes: int,
+        meter: Meter | None = None,
+    ) -> None:
         super().__init__()
         # Otherwise a `.netrc` or proxy variable of the machine could replace our signature or read our traffic.
         self.trust_env = False
         self._allowed = allowed
         self._timeout_seconds = timeout_seconds
         self._body_limit_bytes = body_limit_bytes
+        self._meter = meter
         self.mount("https://", _ADAPTER)
         self.mount("http://", _ADAPTER)
 
@@ -50,6 +68,18 @@ class GuardedSession(requests.Session):
         """Send one request and read the whole answer; raises `requests.RequestException`."""
         if not self._allowed(str(request.url)):
             raise HostRefused(HostRefused.__doc__)
+        if self._meter is None:
+            return self._exchange(request, kwargs)
+        self._meter.before(request)
+        try:
+            answer = self._exchange(request, kwargs)
+        except requests.RequestException:
+            self._meter.after(request, None)
+            raise
+        self._meter.after(request, answer)
+        return answer
+
+    def _exchange(self, request: requests.PreparedRequest, kwargs: dict[str, Any]) -> requests.Response:
         ends_at = time.monotonic() + self._timeout_seconds
         kwargs |= {"allow_redirects": False, "stream": True, "timeout": self._timeout_seconds}
         response = super().send(request, **kwargs)
@@ -83,11 +113,3 @@ class GuardedSession(requests.Session):
             if len(body) > self._body_limit_bytes:
                 raise AnswerTooLarge(AnswerTooLarge.__doc__)
         return bytes(body)
-
-
-def retry_after_seconds(headers: Mapping[str, str], *, otherwise: int) -> int:
-    """What an answer says about when to come back: seconds only, between 1 and an hour; dates and nonsense → ours."""
-    text = headers.get("Retry-After", "").strip()
-    if not text.isascii() or not text.isdigit() or len(text) > 6:
-        return otherwise
-    return min(max(int(text), 1), 3600)

@@ -22,6 +22,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.key_proofs": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "registry.signals": {WEB: "INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "registry.alerts": {WORKER: "SELECT, INSERT, UPDATE"},
+    "registry.jira_quota": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
     "registry.alembic_version": {WEB: "SELECT", WORKER: "SELECT"},
     "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
     "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},

@@ -13,6 +13,7 @@ from app.store.anchor_tree import SqlAnchorTree
 from app.store.audit_log import SqlAuditLog
 from app.store.issues import SqlIssues
 from app.store.queue import Queue
+from app.store.quota import SqlQuota
 from app.store.registry import SqlRegistry
 from app.store.signals import SqlSignals
 from app.store.tenants import SqlTenants
@@ -40,6 +41,11 @@ class SqlUnitOfWork:
     def signals(self) -> SqlSignals:
         """Counts for alert rules."""
         return SqlSignals(self._connection)
+
+    @property
+    def quota(self) -> SqlQuota:
+        """What was spent and may be spent of Jira's points."""
+        return SqlQuota(self._connection)
 
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant; row security shows and accepts only its rows from here on."""

@@ -41,6 +41,9 @@ OPERATIONS = {
     "alerts.SignalCounts.flush": "SIGNALS_COUNTED",
     "alerts.Watch._raise": "ALERT_RAISED",
     "alerts.Watch.tidy": "SIGNALS_TIDIED",
+    "quota.Quota.take": "QUOTA_SHARED",
+    "quota.Quota.stop": "QUOTA_SHARED",
+    "quota.Quota.share": "QUOTA_SHARED",
 }
 """Everything that changes stored state, and the reasons that it gives; an operation in no row is not reviewed."""
 

@@ -10,7 +10,7 @@ import requests
 from atlassian_jwt.url_utils import hash_url
 
 from app.domain.identifiers import AccountId, IssueId
-from app.domain.ports import IssueHidden, JiraUnavailable, SiteAccess
+from app.domain.ports import IssueHidden, JiraUnavailable, SiteAccess, TurnAwaited
 from app.outbound.jira import RestJira
 from simulator.connect import new_secret
 from simulator.installations import Descriptor, Installation
@@ -136,13 +136,23 @@ def test_a_token_that_jira_refuses_is_unavailable_and_hides_nothing(jira, site):
         jira.read_issue(access(site.url, "x" * 40), ISSUE)
 
 
+OURS = {30}
+BY_THE_MINUTE = {*range(1, 8), 30}
+"""`X-RateLimit-Reset` without its seconds: it may be past already."""
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-@pytest.mark.parametrize(("form", "seconds"), [("seconds", 7), ("date", 30), ("absent", 30), ("absurd", 30)])
+@pytest.mark.parametrize(
+    ("form", "seconds"),
+    [("seconds", {7}), ("fraction", {8}), ("date", {6, 7}), ("bare", OURS)]
+    + [(form, BY_THE_MINUTE) for form in ("absent", "absurd", "negative", "garbage", "past")],
+)
 def test_a_storm_says_when_to_come_back(jira, as_app, control, status, form, seconds):
     control(site="genchi", storm={"status": status, "count": 1, "retry_after": form, "seconds": 7})
     with pytest.raises(JiraUnavailable) as refusal:
         jira.read_issue(as_app, ISSUE)
-    assert refusal.value.retry_after_seconds == seconds
+    assert refusal.value.retry_after_seconds in seconds
+    assert isinstance(refusal.value, TurnAwaited) is (status == 429)
     assert jira.read_issue(as_app, ISSUE).key == "SEC-1"
 
 

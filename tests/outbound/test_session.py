@@ -6,17 +6,8 @@ from contextlib import suppress
 
 import pytest
 import requests
-from hypothesis import given
-from hypothesis import strategies as st
 
-from app.outbound.session import (
-    AnswerTooLarge,
-    AnswerTooSlow,
-    GuardedSession,
-    HostRefused,
-    Redirected,
-    retry_after_seconds,
-)
+from app.outbound.session import AnswerTooLarge, AnswerTooSlow, GuardedSession, HostRefused, Redirected
 
 LIMIT_BYTES = 10_000
 
@@ -147,35 +138,3 @@ def test_cookies_do_not_outlive_a_session(peer, get):
     get()
     get()
     assert ["Cookie" in headers for headers in peer.headers] == [False, False]
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("2", 2),
-        (" 2 ", 2),
-        ("0", 1),
-        ("3600", 3600),
-        ("3601", 3600),
-        ("999999", 3600),
-        ("99999999", 30),
-        ("Sun, 22 Nov 2026 09:00:00 GMT", 30),
-        ("-5", 30),
-        ("1.5", 30),
-        ("1e3", 30),
-        ("٣", 30),
-        ("²", 30),
-        ("", 30),
-    ],
-)
-def test_retry_after_in_all_its_forms(text, seconds):
-    assert retry_after_seconds({"Retry-After": text}, otherwise=30) == seconds
-
-
-def test_without_retry_after_the_time_is_ours():
-    assert retry_after_seconds({}, otherwise=30) == 30
-
-
-@given(st.text())
-def test_whatever_retry_after_says_it_is_between_a_second_and_an_hour(text):
-    assert 1 <= retry_after_seconds({"Retry-After": text}, otherwise=30) <= 3600

@@ -60,6 +60,7 @@ class Bookkeeping(StrEnum):
     LOG_ANCHORED = "checkpoints anchored"
     SIGNALS_COUNTED = "counts for alert rules stored"
     SIGNALS_TIDIED = "old counts summed up"
+    QUOTA_SHARED = "points of Jira's quota counted, or what Jira said about it"
 
 
 @dataclass(frozen=True)

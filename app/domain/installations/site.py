@@ -35,7 +35,7 @@ def site_access(
     """
     site = database.view_tenant(tenant)
     if person_token is not None and site.client_key is None:
-        return SiteAccess(site.base_url, authorize=_as_person(vault, person_token))
+        return SiteAccess(site.base_url, authorize=_as_person(vault, person_token), tenant=tenant)
     purpose = Purpose.FORGE_TOKEN if site.client_key is None else Purpose.CONNECT_SECRET
     if site.secret_version is None or _is_over(site, clock()):
         raise TokenAwaited
@@ -65,7 +65,18 @@ def site_access(
         )
         headers["Authorization"] = f"JWT {token}"
 
-    return SiteAccess(base_url=site.base_url, authorize=authorize)
+    return SiteAccess(base_url=site.base_url, authorize=authorize, tenant=tenant)
+
+
+def site_in_turn(
+    site_of: Callable[[TenantId, Secret | None], SiteAccess],
+    await_turn: Callable[[TenantId], None],
+    tenant: TenantId,
+    person_token: Secret | None,
+) -> SiteAccess:
+    """The same for work that nobody waits for, which begins only when it is its turn; raises `TurnAwaited`."""
+    await_turn(tenant)
+    return site_of(tenant, person_token)
 
 
 def _is_over(site: Tenant, now: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from app.domain.audit.model import LogBroken
 from app.domain.identifiers import TenantId
 from app.domain.operator import Operations
 from app.domain.ports import DatabaseUnavailable
+from app.domain.quota.queries import Standing
 from app.jobs.supervisor import ChildEnded, ChildNotReady
 from app.protocol.refusals import Refusal
 
@@ -56,8 +58,32 @@ def doctor(operations: Operations, *, as_json: bool) -> int:
             found.append(str(fault))
     # A missing setting is a fault of everything that needs it, and mended once.
     findings = list(dict.fromkeys(found))
-    show({"ok": not findings, "findings": findings}, findings or ["all is well"], as_json=as_json)
+    # On a set-up that is broken there is nothing to ask.
+    standing = None if findings else _standing(operations)
+    show(
+        {"ok": not findings, "findings": findings, "jira": None if standing is None else asdict(standing)},
+        [*(findings or ["all is well"]), *([] if standing is None else _standing_lines(standing))],
+        as_json=as_json,
+    )
     return 1 if findings else 0
+
+
+def _standing(operations: Operations) -> Standing | None:
+    try:
+        return operations.quota()
+    except (*KNOWN_ERRORS, *operations.known_errors):
+        return None
+
+
+def _standing_lines(standing: Standing) -> list[str]:
+    """What may be asked of Jira, and who waits."""
+    lines = [f"Jira: {standing.left} of {standing.points_per_hour} points left until {standing.resets_at:%H:%M} UTC"]
+    if standing.stopped_until is not None:
+        lines.append(f"Jira: its quota is spent, all tenants' work waits until {standing.stopped_until:%H:%M:%S} UTC")
+    for each in standing.waiting:
+        until = "for points" if each.until is None else f"until {each.until:%H:%M:%S} UTC"
+        lines.append(f"Jira: tenant {each.tenant} waits {until}{f' ({each.reason})' if each.reason else ''}")
+    return lines
 
 
 @click.group()

@@ -1,0 +1,39 @@
+"""What the quota needs from the store."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from app.domain.identifiers import TenantId
+from app.domain.quota.model import Account
+
+
+class QuotaRows(Protocol):
+    """One account per tenant that was ever at work, and that of all together under `HOUSE`."""
+
+    def hold(self, *, hour: datetime) -> Account:
+        """The account of all together; nobody else changes it until this transaction ends."""
+
+    def account(self, tenant: TenantId, *, hour: datetime) -> Account:
+        """That tenant's account; one that is not known has had nothing."""
+
+    def wanted_by_needier(self, own: Account, *, hour: datetime, since: datetime, now: datetime) -> int:
+        """What those asked for last who have asked since then, have had less than `own`, and need not wait for Jira."""
+
+    def spend(self, tenant: TenantId, points: int, *, hour: datetime) -> None:
+        """Count points; those of an earlier hour are forgotten."""
+
+    def note_need(self, tenant: TenantId, *, wanted: int, is_refused: bool, now: datetime) -> None:
+        """Remember that it asked, for how much, and whether it has to wait."""
+
+    def raise_spent(self, points: int, *, hour: datetime) -> None:
+        """All together have spent at least so much."""
+
+    def stop(self, tenant: TenantId, *, until: datetime, reason: str | None, people: bool) -> None:
+        """Jira is not to be asked before that instant; an earlier instruction that is longer stays."""
+
+    def stopped_people(self, *, now: datetime) -> Mapping[TenantId, datetime]:
+        """Until when calls that people wait for are not made, by tenant."""
+
+    def waiting(self, *, now: datetime, since: datetime) -> Sequence[Account]:
+        """Tenants that Jira told to wait, and those that were refused points since then; what they used is left out."""

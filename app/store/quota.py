@@ -1,0 +1,104 @@
+"""Jira's quota as all processes see it: a row per tenant, and one for all together that is held while points are given.
+
+One short transaction at a time gives points; with chunks that is a few a second at most.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.domain.identifiers import HOUSE, TenantId
+from app.domain.quota.model import Account
+from app.store.quota_tables import QuotaRow
+
+_ACCOUNT = (
+    QuotaRow.tenant_id,
+    QuotaRow.hour,
+    QuotaRow.used,
+    QuotaRow.background_until,
+    QuotaRow.people_until,
+    QuotaRow.reason,
+)
+
+
+class SqlQuota:
+    """See `app.domain.quota.ports.QuotaRows`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def hold(self, *, hour: datetime) -> Account:
+        """The account of all together, locked."""
+        query = select(*_ACCOUNT).where(QuotaRow.tenant_id == HOUSE).with_for_update()
+        return _account_of(self._connection.execute(query).one(), hour)
+
+    def account(self, tenant: TenantId, *, hour: datetime) -> Account:
+        """That tenant's account."""
+        found = self._connection.execute(select(*_ACCOUNT).where(QuotaRow.tenant_id == tenant)).first()
+        return Account(tenant) if found is None else _account_of(found, hour)
+
+    def wanted_by_needier(self, own: Account, *, hour: datetime, since: datetime, now: datetime) -> int:
+        """The sum of what those asked for last who are at work and have had less."""
+        used = case((QuotaRow.hour == hour, QuotaRow.used), else_=0)
+        query = select(func.coalesce(func.sum(QuotaRow.wanted), 0)).where(
+            QuotaRow.tenant_id.not_in((HOUSE, own.tenant)),
+            QuotaRow.asked_at > since,
+            used < own.used,
+            or_(QuotaRow.background_until.is_(None), QuotaRow.background_until <= now),
+        )
+        return int(self._connection.execute(query).scalar_one())
+
+    def spend(self, tenant: TenantId, points: int, *, hour: datetime) -> None:
+        """Count points in that hour."""
+        counted = case((QuotaRow.hour == hour, QuotaRow.used), else_=0) + points
+        adding = upsert(QuotaRow).values(tenant_id=tenant, hour=hour, used=points)
+        self._connection.execute(
+            adding.on_conflict_do_update(index_elements=[QuotaRow.tenant_id], set_={"hour": hour, "used": counted})
+        )
+
+    def note_need(self, tenant: TenantId, *, wanted: int, is_refused: bool, now: datetime) -> None:
+        """Remember what it asked for."""
+        values = {"wanted": wanted, "asked_at": now, "refused_at": now if is_refused else None}
+        self._connection.execute(update(QuotaRow).where(QuotaRow.tenant_id == tenant).values(values))
+
+    def raise_spent(self, points: int, *, hour: datetime) -> None:
+        """All together have spent at least so much."""
+        behind = (QuotaRow.tenant_id == HOUSE) & (QuotaRow.hour == hour) & (QuotaRow.used < points)
+        self._connection.execute(update(QuotaRow).where(behind).values(used=points))
+
+    def stop(self, tenant: TenantId, *, until: datetime, reason: str | None, people: bool) -> None:
+        """Jira is not to be asked before that instant."""
+        values = {"background_until": until, "reason": reason} | ({"people_until": until} if people else {})
+        later = {name: func.greatest(getattr(QuotaRow, name), at) for name, at in values.items() if name != "reason"}
+        adding = upsert(QuotaRow).values(tenant_id=tenant, **values)
+        self._connection.execute(
+            adding.on_conflict_do_update(index_elements=[QuotaRow.tenant_id], set_={"reason": reason, **later})
+        )
+
+    def stopped_people(self, *, now: datetime) -> Mapping[TenantId, datetime]:
+        """Until when calls that people wait for are not made."""
+        query = select(QuotaRow.tenant_id, QuotaRow.people_until).where(QuotaRow.people_until > now)
+        return {TenantId(tenant): until for tenant, until in self._connection.execute(query) if until is not None}
+
+    def waiting(self, *, now: datetime, since: datetime) -> Sequence[Account]:
+        """Tenants that wait, in order of id."""
+        query = (
+            select(*_ACCOUNT)
+            .where(QuotaRow.tenant_id != HOUSE)
+            .where(or_(QuotaRow.background_until > now, QuotaRow.refused_at > since))
+            .order_by(QuotaRow.tenant_id)
+        )
+        return [_account_of(row, None) for row in self._connection.execute(query)]
+
+
+def _account_of(row: Row[*tuple[Any, ...]], hour: datetime | None) -> Account:
+    return Account(
+        tenant=TenantId(row.tenant_id),
+        used=row.used if row.hour == hour else 0,
+        background_until=row.background_until,
+        people_until=row.people_until,
+        reason=row.reason,
+    )
