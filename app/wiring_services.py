@@ -30,6 +30,7 @@ from app.domain.secrets import KeyFault
 from app.domain.services import Services
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
+from app.domain.tracking.recomputing import Recomputing
 from app.domain.tracking.rule import TrackingRule
 from app.jobs import logs
 from app.outbound.anchor_file import AnchorFile
@@ -81,6 +82,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
             database=database, vault=vault, jira=jira, site_of=site_for_people, rules=lifecycle_rules(settings)
         ),
         following=Following(database=database, jira=jira, site_of=site_of, rule=rule, in_force=shelf.in_force),
+        recomputing=Recomputing(database=database, in_force=shelf.in_force),
         forge=ForgeAdmission(
             database=database,
             keys=ForgeKeys(settings.forge_jwks_url),

@@ -15,12 +15,12 @@ from app.domain.audit.ports import AnchorTree, TenantLog
 from app.domain.identifiers import HOUSE, AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
 from app.domain.quota.ports import QuotaRows
-from app.domain.rows import IssueRows, Registry, TenantRows
+from app.domain.rows import BoundsRows, IssueRows, Registry, TenantRows
 from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.model import IssueRecord, IssueSnapshot
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
-JobKind = Literal["read-issues"]
+JobKind = Literal["read-issues", "recompute-clocks"]
 """Kinds of work that a change can ask for; one job per tenant and kind waits at a time."""
 
 
@@ -66,6 +66,10 @@ class UnitOfWork(Protocol):
     @property
     def issues(self) -> IssueRows:
         """Its issues; only after `enter`."""
+
+    @property
+    def bounds(self) -> BoundsRows:
+        """What is derived of its issues, many at once; only after `enter`."""
 
     @property
     def log(self) -> TenantLog:

@@ -1,6 +1,6 @@
 """What a unit of work reads and writes, area by area: the part of `ports` that `store` implements row by row."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -8,6 +8,7 @@ from app.domain.clocks.model import Bounds, Event
 from app.domain.identifiers import ClientKey, CloudId, InstallationId, IssueId, TenantId
 from app.domain.installations.model import ForgeContact, ForgeRegistered, Install, Registered, Tenant
 from app.domain.secrets import KeyProof, Purpose, Sealed, SecretPlace, WrappedKey
+from app.domain.tracking.derived import Differences, IssueBounds, IssueFacts
 from app.domain.tracking.model import IssueRecord, PendingRead
 
 
@@ -216,3 +217,34 @@ class IssueRows(Protocol):
 
     def purge_deliveries(self, before: datetime) -> int:
         """Forget deliveries received before that instant; returns how many."""
+
+
+class BoundsRows(Protocol):
+    """The stored bounds of many issues at once, and how far making all of them anew has come."""
+
+    def take_up(self, *, policy: str, now: datetime) -> IssueId:
+        """After which issue the recomputation goes on; from the first, where none by that policy (sha256) is begun.
+
+        Nobody else takes it up until this transaction ends.
+        """
+
+    def leave(self, after: IssueId | None) -> None:
+        """The next one goes on after that issue; None = it is done."""
+
+    def remaining(self, *, policy: str) -> int:
+        """How many tracked issues a recomputation by that policy (sha256) has before it."""
+
+    def is_stale(self, *, policy: str, calendars: Collection[str]) -> bool:
+        """Whether some stored bounds follow from another policy or holiday list (sha256) than these."""
+
+    def facts(self, *, after: IssueId, limit: int) -> tuple[IssueFacts, ...]:
+        """The next tracked issues in order of id."""
+
+    def hold(self, facts: Sequence[IssueFacts]) -> tuple[IssueFacts, ...]:
+        """Nobody else changes these issues until this transaction ends; returns those that were changed meanwhile."""
+
+    def compare(self, derived: Iterable[IssueBounds], *, policy: str) -> Differences:
+        """Where what is stored of these issues is something else."""
+
+    def write(self, differences: Differences, *, policy: str, silent_before: datetime) -> None:
+        """Make what is stored what follows; nobody is told of what moved into the time before that instant."""

@@ -19,6 +19,7 @@ from app.domain.ports import Database
 from app.domain.quota.queries import QuotaStanding
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
+from app.domain.tracking.recomputing import Recomputing
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Services:
     admission: Admission
     lifecycle: Lifecycle
     following: Following
+    recomputing: Recomputing
     forge: ForgeAdmission
     forge_upkeep: ForgeUpkeep
     moving: Moving

@@ -53,6 +53,12 @@ TENANT_JOBS: tuple[TenantJob, ...] = (
         Permission.FOLLOW,
         "a webhook or a view asked for an issue to be read",
     ),
+    TenantJob(
+        "recompute-clocks",
+        lambda services, tenant, now: services.recomputing.go_on(tenant, now=now),
+        Permission.FOLLOW,
+        "stored bounds follow from the policy: another one was chosen, or its file or holidays have changed",
+    ),
 )
 
 SCHEDULE: tuple[PeriodicJob, ...] = (
@@ -69,6 +75,13 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         lambda services, now: services.following.look_again(now=now),
         Permission.FOLLOW,
         "an issue that Jira hid may be shown again without any event",
+    ),
+    PeriodicJob(
+        "find-stale-clocks",
+        "7 * * * *",
+        lambda services, now: services.recomputing.ask_where_stale(now=now),
+        Permission.FOLLOW,
+        "an upgrade may have brought another text of a policy, which nobody chose",
     ),
     PeriodicJob(
         "tidy-signals",

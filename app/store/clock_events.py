@@ -10,6 +10,7 @@ from typing import Any
 from app.domain.clocks.model import Event, EventKind, Severity
 
 _TEXTS = ("actor", "reason", "clause", "channel", "role", "evidence")
+KINDS = {kind.value: kind for kind in EventKind}
 _MICROSECOND = timedelta(microseconds=1)
 """What an instant is counted in: a granted time of less would come back as none, which is no event."""
 
@@ -28,13 +29,16 @@ def encode(event: Event) -> dict[str, str | int]:
 
 def decode(*, kind: str, at: datetime, source: str, data: Mapping[str, Any]) -> Event:
     """The event that was stored."""
-    severity, until, added = data.get("severity"), data.get("until"), data.get("added_microseconds")
-    return Event(
-        kind=EventKind(kind),
-        at=at,
-        source=source,
-        severity=None if severity is None else Severity(severity),
-        until=None if until is None else date.fromisoformat(until),
-        added=None if added is None else added * _MICROSECOND,
-        **{name: data[name] for name in _TEXTS if name in data},
-    )
+    return Event(kind=KINDS[kind], at=at, source=source, **fields_of(data))
+
+
+def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `Event` that `encode` put there."""
+    fields: dict[str, Any] = {name: data[name] for name in _TEXTS if name in data}
+    if (severity := data.get("severity")) is not None:
+        fields["severity"] = Severity(severity)
+    if (until := data.get("until")) is not None:
+        fields["until"] = date.fromisoformat(until)
+    if (added := data.get("added_microseconds")) is not None:
+        fields["added"] = added * _MICROSECOND
+    return fields

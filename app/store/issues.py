@@ -127,8 +127,9 @@ class SqlIssues:
         `silent_before`: nobody is told of what an import or a recomputation moved into the time before it.
         """
         silence = {} if silent_before is None else {"silent_before": silent_before}
+        project = select(IssueRow.project_id).where(IssueRow.tenant_id == self._tenant, IssueRow.issue_id == issue)
         for cycle in bounds:
-            values = _columns(cycle) | {"policy": policy}
+            values = _columns(cycle) | {"policy": policy, "project_id": project.scalar_subquery()}
             inserting = upsert(ClockBoundsRow).values(
                 tenant_id=self._tenant, issue_id=issue, promise=promise, cycle=cycle.cycle, **values, **silence
             )

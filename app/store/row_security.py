@@ -36,6 +36,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "app.issues": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE"},
     "app.clock_events": {WEB: "SELECT", WORKER: "SELECT, INSERT"},
     "app.clock_bounds": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "app.recomputations": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.webhook_deliveries": {WEB: "SELECT, INSERT", WORKER: "SELECT, DELETE"},
     "app.pending_reads": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_jobs": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},

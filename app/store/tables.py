@@ -15,6 +15,7 @@ from sqlalchemy import (
     Numeric,
     Sequence,
     Text,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -239,6 +240,16 @@ class ClockEventRow(Base):
     recorded_at: Mapped[datetime] = mapped_column(UTC)
 
 
+_LIST_ORDER = (
+    text("(stopped_at IS NOT NULL)"),
+    text("coalesce(due_at, due_before, 'infinity'::timestamptz)"),
+    "issue_id",
+    "promise",
+    "cycle",
+)
+"""Clocks that run, then those that have ended, each by the bound; see `app.store.clock_list`."""
+
+
 class ClockBoundsRow(Base):
     """The derived bounds of one cycle, for search; never the state, which time changes without a write."""
 
@@ -246,6 +257,8 @@ class ClockBoundsRow(Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "issue_id"], ["app.issues.tenant_id", "app.issues.issue_id"]),
         Index("ix_clock_bounds_due", "tenant_id", "due_at", postgresql_where="stopped_at IS NULL"),
+        Index("ix_clock_bounds_list", "tenant_id", *_LIST_ORDER),
+        Index("ix_clock_bounds_list_of_project", "tenant_id", "project_id", *_LIST_ORDER),
         {"schema": "app"},
     )
 
@@ -268,6 +281,19 @@ class ClockBoundsRow(Base):
     cancelled_by: Mapped[str | None] = mapped_column(Text)
     calendar_sha256: Mapped[str | None] = mapped_column(Text)
     silent_before: Mapped[datetime | None] = mapped_column(UTC)
+    project_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class RecomputationRow(Base):
+    """How far making all bounds of a tenant anew has come; gone when it is done."""
+
+    __tablename__ = "recomputations"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+
+    tenant_id: Mapped[int] = tenant_key()
+    policy: Mapped[str] = mapped_column(Text)
+    after_issue: Mapped[int] = mapped_column(BigInteger)
+    begun_at: Mapped[datetime] = mapped_column(UTC)
 
 
 class DeliveryRow(Base):

@@ -11,6 +11,7 @@ from app.domain.identifiers import TenantId
 from app.domain.ports import JobKind
 from app.store.anchor_tree import SqlAnchorTree
 from app.store.audit_log import SqlAuditLog
+from app.store.bulk_bounds import SqlBulkBounds
 from app.store.issues import SqlIssues
 from app.store.queue import Queue
 from app.store.quota import SqlQuota
@@ -69,6 +70,11 @@ class SqlUnitOfWork:
     def issues(self) -> SqlIssues:
         """What we know of issues."""
         return SqlIssues(self._connection, self._entered())
+
+    @property
+    def bounds(self) -> SqlBulkBounds:
+        """What is derived of them, many at once."""
+        return SqlBulkBounds(self._connection, self._entered())
 
     @property
     def log(self) -> SqlAuditLog:

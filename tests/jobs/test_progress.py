@@ -40,6 +40,14 @@ def test_elsewhere_a_line_comes_every_few_seconds_and_not_for_every_step(on):
     assert lines[0] == "5 of 20 sites"
 
 
+def test_many_may_be_done_in_one_step(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    shown = Progress(5, what="issues")
+    shown.step(3)
+    shown.step(2)
+    assert sys.stderr.getvalue() == "\r3 of 5 issues\r5 of 5 issues\n"
+
+
 @pytest.mark.parametrize("stream", [Terminal, io.StringIO])
 def test_without_anything_to_do_nothing_is_shown(on, stream):
     assert on(stream(), 0) == ""

@@ -16,6 +16,7 @@ class Recorder:
     def __init__(self):
         self.calls = []
         self.following = self
+        self.recomputing = self
         self.audit = self
         self.sequencing = self
         self.watch = self
@@ -28,7 +29,14 @@ class Recorder:
         return called
 
 
-@pytest.mark.parametrize(("name", "operation"), [("wake-tenants", "wake"), ("purge-deliveries", "purge_deliveries")])
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [
+        ("wake-tenants", "wake"),
+        ("purge-deliveries", "purge_deliveries"),
+        ("find-stale-clocks", "ask_where_stale"),
+    ],
+)
 def test_a_periodic_row_calls_its_operation_with_the_instant(name, operation):
     (row,) = [row for row in SCHEDULE if row.name == name]
     services = Recorder()
@@ -36,11 +44,12 @@ def test_a_periodic_row_calls_its_operation_with_the_instant(name, operation):
     assert services.calls == [(operation, (), {"now": NOW})]
 
 
-def test_reading_issues_is_for_one_tenant():
-    (row,) = [row for row in TENANT_JOBS if row.kind == "read-issues"]
+@pytest.mark.parametrize(("kind", "operation"), [("read-issues", "read_pending"), ("recompute-clocks", "go_on")])
+def test_a_job_of_a_tenant_is_for_that_tenant(kind, operation):
+    (row,) = [row for row in TENANT_JOBS if row.kind == kind]
     services = Recorder()
     row.run(services, TenantId(7), NOW)
-    assert services.calls == [("read_pending", (TenantId(7),), {"now": NOW})]
+    assert services.calls == [(operation, (TenantId(7),), {"now": NOW})]
 
 
 def test_the_audit_logs_move_on_within_seconds():

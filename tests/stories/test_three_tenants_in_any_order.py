@@ -260,7 +260,7 @@ class InAnyOrder(RuleBasedStateMachine):
     def operator_recomputes(self, site):
         def deed():
             for tenant in self.three.tenants(site):
-                self.three.services.following.recompute(tenant, now=datetime.now(UTC))
+                self.three.services.recomputing.advance(tenant, now=datetime.now(UTC))
 
         self.three.acts(site, deed)
 

@@ -48,6 +48,7 @@ class Bookkeeping(StrEnum):
     WEBHOOK_STORED = "webhook stored"
     CLOCK_DERIVED = "clock derived"
     READ_ASKED = "read asked for"
+    RECOMPUTATION_ASKED = "bounds asked to be made anew"
     READ_SETTLED = "read settled"
     HINT_STORED = "enabled or disabled hint stored"
     FORGE_SEEN = "system token or sign of life kept"

@@ -136,6 +136,7 @@ class Lifecycle:
         before = self.database.view_tenant(tenant).policy
         with self.database.begin(tenant) as uow:
             uow.tenants.save_policy(policy)
+            uow.enqueue("recompute-clocks", tenant)
             uow.commit(
                 because=AuditEvent(
                     Action.POLICY_CHOSEN, "operator", f"tenant/{tenant}", {"policy": policy, "before": before}

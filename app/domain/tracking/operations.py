@@ -119,19 +119,6 @@ class Following:
         with self.database.begin() as uow:
             return uow.registry.list_active()
 
-    def recompute(self, tenant: TenantId, *, now: datetime) -> int:
-        """Make the stored bounds of every tracked issue anew; returns how many issues. Raises `LookupError`."""
-        self.database.view_tenant(tenant)
-        with self.database.begin(tenant) as uow:
-            issues = [record.issue for record in uow.issues.each_tracked()]
-        for issue in issues:
-            # One by one, so that a large tenant holds up none of its reads.
-            with self.database.begin(tenant) as uow:
-                uow.issues.hold(issue)
-                self._save_bounds(uow, issue, silent_before=now)
-                uow.commit(because=Bookkeeping.CLOCK_DERIVED)
-        return len(issues)
-
     def _for_each(self, work: Callable[[UnitOfWork, TenantId], int]) -> int:
         """Do it for every active tenant; the trouble of one is raised when all the others have had their turn."""
         done, trouble = 0, None
@@ -227,12 +214,12 @@ class Following:
             events=events,
         )
 
-    def _save_bounds(self, uow: UnitOfWork, issue: IssueId, *, silent_before: datetime | None = None) -> None:
+    def _save_bounds(self, uow: UnitOfWork, issue: IssueId) -> None:
         force = self.in_force(uow.tenants.tenant().policy)
         events = uow.issues.events(issue)
         for rule in force.issue_clocks:
             bounds = bounds_of(rule, events, calendars=force.calendars)
-            uow.issues.save_bounds(issue, rule.promise, bounds, policy=force.policy.sha256, silent_before=silent_before)
+            uow.issues.save_bounds(issue, rule.promise, bounds, policy=force.policy.sha256)
 
 
 def _lease(tries: int) -> timedelta:

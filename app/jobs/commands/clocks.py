@@ -1,5 +1,6 @@
 """`pledge clocks`: which promises fall due, why, and the stored bounds made anew from the facts."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -10,7 +11,9 @@ from app.domain.identifiers import IssueId, TenantId
 from app.domain.operator import Operations
 from app.domain.promises import reports
 from app.domain.promises.shelf import PolicyShelf
+from app.domain.tracking.recomputing import Recomputing
 from app.jobs.commands.operating import json_option, show
+from app.jobs.commands.progress import Progress
 
 
 @click.group()
@@ -88,18 +91,27 @@ def clocks_explain(operations: Operations, *, tenant: int, issue: str, as_json: 
 @json_option
 @click.pass_obj
 def clocks_recompute(operations: Operations, *, tenant: int | None, as_json: bool) -> None:
-    """Make the stored bounds anew from the facts: after a change of policy. What is shown is never behind them."""
-    rows = []
+    """Make the stored bounds anew from the facts; a worker does so by itself after a change of policy.
+
+    Writes only what differs, goes on where it was interrupted, and can be run while everything else goes on.
+    """
     with operations.services() as services:
-        for each in services.following.tenants() if tenant is None else [TenantId(tenant)]:
-            issues = services.following.recompute(each, now=datetime.now(UTC))
-            rows.append({"tenant": each, "issues": issues})
-            if not as_json:
-                click.echo(f"tenant {each}: {issues} issues")
-    if as_json:
-        show(rows, (), as_json=True)
-    elif not rows:
-        click.echo("no site has installed us yet")
+        tenants = services.following.tenants() if tenant is None else [TenantId(tenant)]
+        rows = [_recompute(services.recomputing, each) for each in tenants]
+    lines = ["tenant {tenant}: {issues} issues, {written} bounds written, {deleted} deleted".format(**r) for r in rows]
+    show(rows, lines or ["no site has installed us yet"], as_json=as_json)
+
+
+def _recompute(recomputing: Recomputing, tenant: TenantId) -> dict[str, int]:
+    progress = Progress(recomputing.remaining(tenant), what=f"issues of tenant {tenant}")
+    done: Counter[str] = Counter(issues=0, written=0, deleted=0)
+    is_last = False
+    while not is_last:
+        each = recomputing.advance(tenant, now=datetime.now(UTC))
+        done.update(issues=each.issues, written=each.written, deleted=each.deleted)
+        progress.step(each.issues)
+        is_last = each.is_last
+    return {"tenant": int(tenant), **done}
 
 
 COMMANDS: tuple[click.Command, ...] = (clocks,)

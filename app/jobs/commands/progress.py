@@ -17,9 +17,9 @@ class Progress:
         self._is_terminal = sys.stderr.isatty()
         self._shown_at = time.monotonic()
 
-    def step(self) -> None:
-        """One more is done."""
-        self._done += 1
+    def step(self, count: int = 1) -> None:
+        """So many more are done."""
+        self._done += count
         line = f"{self._done} of {self._total} {self._what}"
         if self._is_terminal:
             click.echo(f"\r{line}", nl=self._done == self._total, err=True)

@@ -238,6 +238,18 @@ def test_the_same_event_many_times_at_once_makes_one_tenant(lifecycle, database,
     assert shared.rows("SELECT count(*) FROM registry.connect_installations WHERE client_key = %s", name) == [(1,)]
 
 
+def test_another_policy_is_recorded_and_its_dates_are_asked_for_at_once(
+    lifecycle, database, body, claims, name, now, shared, actions
+):
+    lifecycle.installed(body(name), claims(name), now=now)
+    tenant = database.find_connect(ClientKey(name)).tenant
+    lifecycle.choose_policy(tenant, "kencha")
+    assert database.view_tenant(tenant).policy == "kencha"
+    assert ("policy.chosen", None) in actions(tenant)
+    jobs = "SELECT task_name FROM jobs.procrastinate_jobs WHERE (args->>'tenant')::bigint = %s"
+    assert shared.rows(jobs, tenant) == [("recompute-clocks",)]
+
+
 def test_a_hint_decides_nothing(lifecycle, database, body, claims, name, now, shared, admit):
     lifecycle.installed(body(name), claims(name), now=now)
     tenant = database.find_connect(ClientKey(name)).tenant
