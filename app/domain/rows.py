@@ -159,8 +159,8 @@ class TenantRows(Protocol):
 class IssueRows(Protocol):
     """What we know of issues, the facts about their clocks, and what is still to be read."""
 
-    def find(self, issue: IssueId) -> IssueRecord | None:
-        """The stored issue with its clock events."""
+    def find(self, issue: IssueId | str) -> IssueRecord | None:
+        """The stored issue with its clock events, by id or key."""
 
     def is_tracked(self, issue: IssueId) -> bool:
         """Whether that issue has clocks."""
@@ -168,11 +168,20 @@ class IssueRows(Protocol):
     def save(self, record: IssueRecord, now: datetime) -> None:
         """Insert or update the issue; events already known (same source and kind) stay as they are."""
 
+    def add_events(self, issue: IssueId, events: Sequence[Event], now: datetime) -> None:
+        """Store facts about that issue; those already known (same source and kind) stay as they are.
+
+        Whoever holds the issue is waited for.
+        """
+
     def events(self, issue: IssueId) -> tuple[Event, ...]:
         """Every stored clock event of that issue."""
 
     def hold(self, issue: IssueId) -> None:
         """Nobody else changes that issue until this transaction ends."""
+
+    def hold_decisions(self) -> None:
+        """No other decision about an issue of this tenant is taken until this transaction ends."""
 
     def save_bounds(
         self,

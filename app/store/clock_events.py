@@ -9,7 +9,7 @@ from typing import Any
 
 from app.domain.clocks.model import Event, EventKind, Severity
 
-_TEXTS = ("actor", "reason", "clause", "channel", "role", "evidence")
+_TEXTS = ("actor", "reason", "clause", "channel", "role", "evidence", "ticket")
 KINDS = {kind.value: kind for kind in EventKind}
 _MICROSECOND = timedelta(microseconds=1)
 """What an instant is counted in: a granted time of less would come back as none, which is no event."""
@@ -22,6 +22,8 @@ def encode(event: Event) -> dict[str, str | int]:
         data["severity"] = event.severity.value
     if event.until is not None:
         data["until"] = event.until.isoformat()
+    if event.until_at is not None:
+        data["until_at"] = event.until_at.isoformat()
     if event.added is not None:
         data["added_microseconds"] = event.added // _MICROSECOND
     return data
@@ -39,6 +41,8 @@ def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
         fields["severity"] = Severity(severity)
     if (until := data.get("until")) is not None:
         fields["until"] = date.fromisoformat(until)
+    if (until_at := data.get("until_at")) is not None:
+        fields["until_at"] = datetime.fromisoformat(until_at)
     if (added := data.get("added_microseconds")) is not None:
         fields["added"] = added * _MICROSECOND
     return fields

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, literal_column, select, tuple_, union, update
+from sqlalchemy import Connection, Row, Select, delete, func, literal_column, select, text, tuple_, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.clocks.model import Bounds, Event, Severity
@@ -61,8 +61,8 @@ class SqlIssues:
         self._connection = connection
         self._tenant = tenant
 
-    def find(self, issue: IssueId) -> IssueRecord | None:
-        """The stored issue with its clock events."""
+    def find(self, issue: IssueId | str) -> IssueRecord | None:
+        """The stored issue with its clock events, by id or key."""
         return read_issue(self._connection, self._tenant, issue)
 
     def is_tracked(self, issue: IssueId) -> bool:
@@ -74,6 +74,12 @@ class SqlIssues:
         """Nobody else changes that issue until this transaction ends."""
         query = select(IssueRow.issue_id).where(IssueRow.tenant_id == self._tenant, IssueRow.issue_id == issue)
         self._connection.execute(query.with_for_update())
+
+    def hold_decisions(self) -> None:
+        """Decisions about issues of this tenant are taken one after the other."""
+        # Not by a row: the web may change none of an issue. Not by issue: an import would hold thousands of locks.
+        name = {"name": f"pledge.decisions {self._tenant}"}
+        self._connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 3))"), name)
 
     def save(self, record: IssueRecord, now: datetime) -> None:
         """Insert or update the issue; events already known stay as they are."""
@@ -99,8 +105,12 @@ class SqlIssues:
                 where=IssueRow.read_at <= record.read_at,
             )
         )
-        if record.events:
-            rows = [self._event_row(record.issue, event, now) for event in record.events]
+        self.add_events(record.issue, record.events, now)
+
+    def add_events(self, issue: IssueId, events: Sequence[Event], now: datetime) -> None:
+        """Store facts about that issue; those already known stay as they are."""
+        if events:
+            rows = [self._event_row(issue, event, now) for event in events]
             self._connection.execute(upsert(ClockEventRow).on_conflict_do_nothing(), rows)
 
     def events(self, issue: IssueId) -> tuple[Event, ...]:

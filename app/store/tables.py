@@ -275,6 +275,7 @@ class ClockBoundsRow(Base):
     at_risk_at: Mapped[datetime | None] = mapped_column(UTC)
     paused_since: Mapped[datetime | None] = mapped_column(UTC)
     paused_seconds: Mapped[int] = mapped_column(BigInteger)
+    overrun_at: Mapped[datetime | None] = mapped_column(UTC)
     stopped_at: Mapped[datetime | None] = mapped_column(UTC)
     outcome: Mapped[str | None] = mapped_column(Text)
     cancelled_reason: Mapped[str | None] = mapped_column(Text)

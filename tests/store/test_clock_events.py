@@ -14,7 +14,8 @@ from app.store.clock_events import decode, encode
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 _FIRST, _LAST = datetime(1900, 1, 1), datetime(2999, 12, 31)  # noqa: DTZ001  hypothesis adds the zone itself
 INSTANTS = st.datetimes(_FIRST, _LAST, timezones=st.just(UTC))
-PLAIN = sorted(set(EventKind) - {EventKind.SEVERITY_SET, EventKind.CANCELLED, EventKind.EXTENDED})
+DECISIONS = [EventKind.CANCELLED, EventKind.UNTRACKED, EventKind.TRACKED]
+PLAIN = sorted(set(EventKind) - {EventKind.SEVERITY_SET, EventKind.EXTENDED, EventKind.EXTERNAL_BOUND, *DECISIONS})
 ADDED = st.timedeltas(timedelta(microseconds=1), timedelta(days=10_000))
 ANYTHING = {
     "at": INSTANTS,
@@ -26,6 +27,7 @@ ANYTHING = {
     "channel": st.none() | TEXTS,
     "role": st.none() | TEXTS,
     "evidence": st.none() | TEXTS,
+    "ticket": st.none() | TEXTS,
 }
 
 
@@ -37,7 +39,11 @@ EVENTS = st.one_of(
     event(kind=st.sampled_from(PLAIN)),
     event(kind=st.sampled_from(PLAIN), until=st.dates(), added=ADDED),
     event(kind=st.just(EventKind.SEVERITY_SET), severity=st.sampled_from(Severity)),
-    event(kind=st.just(EventKind.CANCELLED), actor=TEXTS, reason=TEXTS),
+    event(kind=st.sampled_from(DECISIONS), actor=TEXTS, reason=TEXTS),
+    event(
+        kind=st.just(EventKind.EXTERNAL_BOUND), ticket=TEXTS, until=st.none() | st.dates(max_value=date(2999, 12, 31))
+    ),
+    event(kind=st.just(EventKind.EXTERNAL_BOUND), ticket=TEXTS, until_at=INSTANTS),
     event(kind=st.just(EventKind.EXTENDED), until=st.dates(max_value=date(2999, 12, 31)), added=st.none()),
     event(kind=st.just(EventKind.EXTENDED), until=st.none(), added=ADDED),
 )
@@ -72,9 +78,11 @@ def test_every_field_of_an_event_is_either_a_column_or_encoded():
         clause="c",
         channel="h",
         until=None,
+        until_at=datetime(2026, 1, 2, tzinfo=UTC),
         added=timedelta(days=1),
         role="o",
         evidence="e",
+        ticket="AMS-1",
     )
     columns = {"kind", "at", "source"}
     encoded = set(encode(full)) | {"until"}

@@ -111,6 +111,7 @@ def full_bounds(now, cycle=1):
         at_risk_at=now + timedelta(days=20),
         paused_since=now,
         paused_seconds=2**40,
+        overrun_at=now + timedelta(days=30),
         stopped_at=now,
         outcome=Outcome.CANCELLED,
         cancelled_reason="Won't Do",

@@ -1,5 +1,6 @@
 """From the input of a date case to the rule and the events that the engine runs."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TypeVar
@@ -124,7 +125,7 @@ def events_of(mode: str, given: CaseInput) -> list[Event]:
         events += _at(
             given, "start" if given.text("start") else "reported", kind=EventKind.SEVERITY_SET, severity=level
         )
-    events += _pauses(given)
+    events += _pauses(given) + list(_outside(given))
     for field in ("resolved_at", "fixed_at"):
         events += _at(given, field, kind=EventKind.FIXED)
     events += _at(given, "reopened_at", kind=EventKind.REOPENED)
@@ -181,3 +182,41 @@ def _end_of_pause(text: object, name: str) -> datetime | None:
     if text is not None and not isinstance(text, str):
         raise CaseRefused(name, "is not a pair of instants")
     return None if text is None else moment_in(text, name).astimezone(UTC)
+
+
+def _outside(given: CaseInput) -> Iterator[Event]:
+    """`outside`: `[told at, ticket, date or instant or null]`; `extended`: `[at, date]`, as Atlassian grants it."""
+    for number, (at, ticket, named) in enumerate(_rows(given, "outside", length=3)):
+        name = f"outside.{number}"
+        is_instant = named is not None and "T" in named
+        yield Event(
+            kind=EventKind.EXTERNAL_BOUND,
+            at=moment_in(at or "", name).astimezone(UTC),
+            source=name,
+            ticket=ticket,
+            role="atlassian",
+            until=None if is_instant else CaseInput({name: named}, {}).day(name),
+            until_at=CaseInput({name: named}, {}).instant(name) if is_instant else None,
+        )
+    for number, (at, until) in enumerate(_rows(given, "extended", length=2)):
+        name = f"extended.{number}"
+        yield Event(
+            kind=EventKind.EXTENDED,
+            at=moment_in(at or "", name).astimezone(UTC),
+            source=name,
+            until=CaseInput({name: until}, {}).day(name),
+            role="atlassian",
+            actor=_CLAUSE,
+            reason=_CLAUSE,
+            evidence=_CLAUSE,
+        )
+
+
+def _rows(given: CaseInput, field: str, *, length: int) -> Iterator[list[str | None]]:
+    rows = given.given.get(field) or []
+    if not isinstance(rows, list):
+        raise CaseRefused(field, "is not a list")
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != length or not all(isinstance(x, str | None) for x in row):
+            raise CaseRefused(f"{field}.{number}", f"is not a list of {length} texts")
+        yield row

@@ -14,7 +14,7 @@ from app.domain.clocks.case_input import CaseInput, CaseRefused
 from app.domain.clocks.case_rules import events_of, rule_of
 from app.domain.clocks.counting import CalendarTooShort, UnknownCalendar, count, next_full_hour
 from app.domain.clocks.engine import bounds_of
-from app.domain.clocks.model import Bounds, Calendar, Event, NotAnInstant, Severity, instant_text
+from app.domain.clocks.model import Bounds, Calendar, Event, IncompleteEvent, NotAnInstant, Severity, instant_text
 from app.domain.clocks.rule import Rule, RuleRefused
 from app.domain.clocks.state import is_late, projected_due_at
 
@@ -65,7 +65,7 @@ def _entry(
 ) -> Json:
     try:
         return {"id": case.get("id"), "result": run_case(case, policies=policies, calendars=calendars)}
-    except (CaseRefused, RuleRefused, UnknownCalendar, CalendarTooShort, NotAnInstant) as error:
+    except (CaseRefused, RuleRefused, UnknownCalendar, CalendarTooShort, NotAnInstant, IncompleteEvent) as error:
         return {"id": case.get("id"), "error": f"{type(error).__name__}: {error}"}
     except OverflowError:
         return {"id": case.get("id"), "error": "OverflowError: the bound lies outside the calendar"}

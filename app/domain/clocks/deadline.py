@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from app.domain.clocks.counting import Calendars, Due, count, end_of_day, give_back
+from app.domain.clocks.counting import Calendars, Due, count, give_back
 from app.domain.clocks.model import SEVERITY_RANK, Event, Severity
+from app.domain.clocks.outside import OutsideBounds, extended
 from app.domain.clocks.rule import ExtensionForm, Rule, SeverityChange, Table, TableChange, Term
 
 _NOTHING = timedelta(0)
@@ -21,11 +22,23 @@ class Pause(NamedTuple):
 class Deadline:
     """The bound of the open cycle and how it came about. Changed in place while the facts are read."""
 
-    __slots__ = ("calendars", "dues", "level", "moves", "origin", "paused", "rule", "severity", "terms", "window")
+    __slots__ = (
+        "calendars", "dues", "level", "moves", "origin", "outside", "paused", "rule", "severity", "terms", "window",
+    )  # fmt: skip
 
-    def __init__(self, rule: Rule, calendars: Calendars, *, origin: datetime, severity: Severity | None) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        calendars: Calendars,
+        *,
+        origin: datetime,
+        severity: Severity | None,
+        outside: OutsideBounds,
+    ) -> None:
         self.rule = rule
         self.calendars = calendars
+        self.outside = outside
+        """Dates of others. They and `dues` do not know of each other: the bound is the tighter."""
         self.origin = origin
         """From where the amount counts; the start of the cycle, unless an earlier cycle is resumed."""
         self.severity = severity
@@ -37,18 +50,34 @@ class Deadline:
         self.dues: list[Due] = []
         """One for each of `terms`; empty while there is no deadline."""
         self.window = _NOTHING
-        """The time given by the binding term, of which the at-risk share is taken."""
+        """The time given by the binding term."""
         self.paused = _NOTHING
         self._count_from_origin()
 
     def due(self) -> Due | None:
-        """The bound: the earliest of the terms'."""
+        """The bound: the earliest of the terms' and of those that others name."""
+        own, others = self.own_due(), self.outside.due() if self.outside else None
+        return own if others is None or (own is not None and own.at <= others.at) else others
+
+    def own_due(self) -> Due | None:
+        """The earliest of the terms'."""
         dues = self.dues
         return min(dues, key=_instant) if len(dues) > 1 else dues[0] if dues else None
 
+    def is_bound_by_others(self) -> bool:
+        """Whether a date of somebody else is the tightest."""
+        return bool(self.outside) and self.due() is not self.own_due()
+
     def binding_term(self) -> Term | None:
-        """The term whose bound is the earliest."""
-        return min(zip(self.dues, self.terms, strict=True), key=_instant_of_pair)[1] if self.dues else None
+        """The term whose bound is the earliest; None if a date of somebody else is earlier."""
+        if not self.dues or self.is_bound_by_others():
+            return None
+        return min(zip(self.dues, self.terms, strict=True), key=_instant_of_pair)[1]
+
+    def given(self, started_at: datetime) -> timedelta:
+        """The time that what binds gives, of which the at-risk share is taken."""
+        due = self.due() if self.is_bound_by_others() else None
+        return self.window if due is None else max(due.at - started_at, _NOTHING)
 
     def table_of(self, term: Term) -> Table | None:
         """The version of the severity table that binds this cycle."""
@@ -83,7 +112,7 @@ class Deadline:
     def _take(self, counted: tuple[list[Term], list[Due]], since: datetime) -> None:
         self.terms, self.dues = counted
         self.level = self.severity
-        due = self.due()
+        due = self.own_due()
         if due is not None:
             self.window = max(due.at - since, _NOTHING)
 
@@ -95,7 +124,7 @@ class Deadline:
 
     def holds(self, since: datetime) -> bool:
         """Whether a pause that begins at `since` holds the clock: a breach cannot be paused away."""
-        due = self.due()
+        due = self.own_due()
         return due is None or since < due.at
 
     def move(self, move: Pause | Event) -> None:
@@ -105,7 +134,9 @@ class Deadline:
 
     def _lay(self, move: Pause | Event) -> None:
         if isinstance(move, Event):
-            self.dues = [_extended(due, move, term=term) for term, due in zip(self.terms, self.dues, strict=True)]
+            self.dues = [
+                extended(due, move, zone=term.zone_info) for term, due in zip(self.terms, self.dues, strict=True)
+            ]
         elif self.holds(move.since):
             if move.shown:
                 self.paused += move.until - move.since
@@ -136,7 +167,7 @@ class Deadline:
         if choice is SeverityChange.FROM_ORIGINAL_START:
             self._count_from_origin()
             return
-        old, counted = self.due(), self._count(since)
+        old, counted = self.own_due(), self._count(since)
         if choice is SeverityChange.MIN_OLD_OR_CHANGE_PLUS_NEW and old is not None:
             new = min(counted[1], key=_instant, default=old)
             if old.at <= new.at:
@@ -163,13 +194,3 @@ def _instant(due: Due) -> datetime:
 
 def _instant_of_pair(pair: tuple[Due, Term]) -> datetime:
     return pair[0].at
-
-
-def _extended(due: Due, event: Event, *, term: Term) -> Due:
-    """An extension never shortens: a granted date before the bound leaves the bound."""
-    if event.until is not None:
-        return max(due, end_of_day(event.until, term.zone_info), key=_instant)
-    added = event.added or _NOTHING
-    if due.day is None:
-        return Due(due.at + added)
-    return end_of_day(due.day + timedelta(days=added.days), term.zone_info)

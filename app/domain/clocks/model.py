@@ -87,6 +87,8 @@ class EventKind(StrEnum):
     RESUMED = "resumed"
     EXTENSION_REQUESTED = "extension_requested"
     EXTENDED = "extended"
+    EXTENSION_REFUSED = "extension_refused"
+    EXTERNAL_BOUND = "external_bound"
     # facts that stop a clock; which one does is a setting of the rule
     ACKNOWLEDGED = "acknowledged"
     OPENED = "opened"
@@ -100,9 +102,14 @@ class EventKind(StrEnum):
     RESOLVED = "resolved"
     CANCELLED = "cancelled"
     REOPENED = "reopened"
+    # decisions whether the subject has clocks at all
+    UNTRACKED = "untracked"
+    TRACKED = "tracked"
 
 
 EVENT_RANK = {kind: rank for rank, kind in enumerate(EventKind)}
+_DECISIONS = frozenset({EventKind.CANCELLED, EventKind.UNTRACKED, EventKind.TRACKED})
+"""Kinds that say nothing without who decided it and why."""
 
 
 class NotAnInstant(ValueError):
@@ -138,34 +145,53 @@ class Event:
     severity: Severity | None = None
     """The level, of `severity_set`."""
     reason: str | None = None
-    """Of `paused` and `resumed` the name that the rule allows (say, a status); of others why, in words."""
+    """Of `paused` and `resumed` the name that the rule allows (say, a status); of others why, in words.
+
+    Of `external_bound` the status in which the ticket is.
+    """
     clause: str | None = None
     """What the actor relied on, of `paused`, `extended`, `cancelled`."""
     channel: str | None = None
     """How a finding came, of `reported`: `bug_bounty` findings wait for triage first."""
     until: date | None = None
-    """The granted date, of `extended` by fixed date."""
+    """The granted date, of `extended` by fixed date; the date that the ticket names, of `external_bound`."""
+    until_at: datetime | None = None
+    """The same of `external_bound` as an instant, which is in time. With neither, the ticket names none any more."""
     added: timedelta | None = None
     """The granted time, of `extended` by added time."""
     role: str | None = None
-    """In which role the actor granted, of `extended`."""
+    """In which role the actor granted, of `extended`; in which the owner of the ticket decides, of `external_bound`."""
     evidence: str | None = None
-    """Where the decision can be read, of `extended`."""
+    """Where the decision can be read, of `extended` and what others decide."""
+    ticket: str | None = None
+    """Whose date it is, of `external_bound`: the key of an issue elsewhere. Of `extended` the only one it is for."""
 
     def __post_init__(self) -> None:
         check_instant(self.at)
         if self.kind is EventKind.SEVERITY_SET and self.severity is None:
             raise IncompleteEvent(f"{self.source}: severity_set needs a level")
-        if self.kind is EventKind.CANCELLED and (self.actor is None or self.reason is None):
-            raise IncompleteEvent(f"{self.source}: cancelled needs an actor and a reason")
+        if self.kind in _DECISIONS and (self.actor is None or self.reason is None):
+            raise IncompleteEvent(f"{self.source}: {self.kind} needs an actor and a reason")
         if self.kind is EventKind.EXTENDED:
             self._check_extension()
+        if self.kind is EventKind.EXTERNAL_BOUND:
+            self._check_external()
 
     def _check_extension(self) -> None:
         if (self.until is None) == (self.added is None):
             raise IncompleteEvent(f"{self.source}: extended needs either a date or an added time")
         if self.added is not None and self.added <= _NO_OFFSET:
             raise IncompleteEvent(f"{self.source}: extended needs a positive time")
+        self._check_until()
+
+    def _check_external(self) -> None:
+        if self.ticket is None or (self.until is not None and self.until_at is not None):
+            raise IncompleteEvent(f"{self.source}: external_bound needs a ticket, and names a date or an instant")
+        if self.until_at is not None:
+            check_instant(self.until_at)
+        self._check_until()
+
+    def _check_until(self) -> None:
         if self.until is not None and self.until.year > _LAST_YEAR:
             raise NotAnInstant(f"{self.source}: {self.until} is not before the year {_LAST_YEAR + 1}")
 
@@ -204,6 +230,8 @@ class Bounds:
     at_risk_at: datetime | None = None
     paused_since: datetime | None = None
     paused_seconds: int = 0
+    overrun_at: datetime | None = None
+    """The first instant that is too late in spite of the open pause: nothing of ours moves a date of somebody else."""
     stopped_at: datetime | None = None
     outcome: Outcome | None = None
     cancelled_reason: str | None = None

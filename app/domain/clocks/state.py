@@ -23,10 +23,12 @@ def state_of(bounds: Bounds, *, now: datetime) -> State:
         return State.NO_DEADLINE
     if bounds.stopped_at is not None:
         return State.MET_LATE if is_late(bounds, bounds.stopped_at) else State.MET
-    if bound is None or bounds.started_at is None or now < bounds.started_at:
+    if bound is None or bounds.started_at is None:
+        return State.AWAITING_TRIAGE
+    if now < bounds.started_at and not is_late(bounds, now):
         return State.AWAITING_TRIAGE
     if bounds.paused_since is not None:
-        return State.PAUSED
+        return State.BREACHED if bounds.overrun_at is not None and now >= bounds.overrun_at else State.PAUSED
     return _running_state(bounds, now)
 
 
@@ -41,12 +43,15 @@ def _running_state(bounds: Bounds, now: datetime) -> State:
 def remaining_seconds(bounds: Bounds, *, now: datetime) -> int | None:
     """Whole seconds to the bound, rounded down: negative past it, frozen while paused and once stopped.
 
+    A pause freezes no more than is left until `overrun_at`.
+
     None without a bound and for a cancelled cycle.
     """
     bound = bounds.due_at or bounds.due_before
     if bound is None or bounds.outcome is Outcome.CANCELLED:
         return None
-    return (bound - (bounds.stopped_at or bounds.paused_since or now)) // _SECOND
+    left = bound - (bounds.stopped_at or bounds.paused_since or now)
+    return (left if bounds.overrun_at is None else min(left, bounds.overrun_at - now)) // _SECOND
 
 
 def projected_due_at(bounds: Bounds, *, now: datetime) -> datetime | None:

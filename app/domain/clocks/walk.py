@@ -7,6 +7,7 @@ from app.domain.clocks import wording
 from app.domain.clocks.counting import Calendars
 from app.domain.clocks.deadline import Deadline, Pause
 from app.domain.clocks.model import Bounds, Event, EventKind, Outcome, Severity, Step
+from app.domain.clocks.outside import OutsideBounds
 from app.domain.clocks.rule import Reopen, Rule
 
 _SECOND = timedelta(seconds=1)
@@ -17,14 +18,25 @@ class Walk:
     """The clock while the facts are read, oldest first. Made for one pass and thrown away."""
 
     __slots__ = (
-        "calendars", "cycle", "deadline", "kept", "later_level", "open", "pause_at", "reasons", "rule",
-        "severity", "started_at", "steps", "stopped_at", "triaged_at", "whys",
+        "calendars", "cycle", "deadline", "departure", "kept", "later_level", "open", "outside", "pause_at",
+        "reasons", "rule", "severity", "started_at", "steps", "stopped_at", "triaged_at", "whys",
     )  # fmt: skip
 
-    def __init__(self, rule: Rule, calendars: Calendars, *, triaged_at: datetime | None, with_why: bool) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        calendars: Calendars,
+        *,
+        triaged_at: datetime | None,
+        departure: Event | None,
+        with_why: bool,
+    ) -> None:
         self.rule = rule
         self.calendars = calendars
         self.triaged_at = triaged_at
+        self.departure = departure
+        """The decision by which the subject has left; an earlier one was taken back."""
+        self.outside = OutsideBounds(rule.terms[0].zone_info)
         self.kept: list[Bounds] = []
         self.whys: list[tuple[Step, ...]] = []
         self.steps: list[Step] | None = [] if with_why else None
@@ -74,10 +86,11 @@ class Walk:
             self.severity = self.later_level.severity
             self.later_level = None
         self._open(at)
-        self.deadline = Deadline(self.rule, self.calendars, origin=at, severity=self.severity)
+        self.deadline = Deadline(self.rule, self.calendars, origin=at, severity=self.severity, outside=self.outside)
         if self.steps is not None:
             self.steps.append(wording.started(self.rule, event, at=at))
             self.steps.extend(wording.counted(self.deadline, event, since=at))
+            self.steps.extend(wording.still_outside(self.deadline))
 
     def _open(self, at: datetime) -> None:
         self.cycle += 1
@@ -117,6 +130,7 @@ class Walk:
             self.deadline.resume(Pause(max(self.stopped_at, origin), max(event.at, origin), shown=False))
         if self.steps is not None:
             self.steps.append(wording.reopened(self.rule, event, bounds=self._bounds()))
+            self.steps.extend(wording.still_outside(self.deadline))
         later, self.later_level = self.later_level, None
         if later is not None:
             self._change_level(later, event.at)
@@ -197,8 +211,33 @@ class Walk:
                 self._settle_pause(event.at)
                 self.pause_at = max(event.at, self.pause_at)
             self.deadline.move(event)
+            self.outside.extend(event)
         if self.steps is not None:
             self.steps.append(wording.extended(self.rule, event, refusal=refusal, bounds=self._bounds()))
+
+    def refuse_extension(self, event: Event) -> None:
+        if self.steps is not None:
+            self.steps.append(wording.extension_refused(self.rule, event))
+
+    def hear_outside(self, event: Event) -> None:
+        # what others name is a date for the fix: a duty to answer or to notify is not theirs to bound
+        if self.rule.stops is not EventKind.FIXED:
+            return
+        self.outside.tell(event)
+        if self.steps is not None:
+            self.steps.append(wording.outside(self.rule, event, bounds=self._bounds()))
+
+    # -- leaving and coming back
+
+    def leave(self, event: Event) -> None:
+        if event is self.departure:
+            self.cancel(event)
+        elif self.steps is not None:
+            self.steps.append(wording.departure_taken_back(self.rule, event))
+
+    def come_back(self, event: Event) -> None:
+        if self.steps is not None:
+            self.steps.append(wording.tracked_again(self.rule, event))
 
     # -- what is kept
 
@@ -206,7 +245,9 @@ class Walk:
         deadline = self.deadline if self.open else None
         cancelled = stopped if outcome is Outcome.CANCELLED else None
         due = deadline.due() if deadline is not None else None
-        exact = due is not None and due.day is None and self.rule.choices.due_inclusive
+        choices = self.rule.choices
+        exact = due is not None and due.day is None and choices.due_inclusive
+        held_since = None if deadline is None or deadline.is_bound_by_others() else self._held_since()
         return Bounds(
             cycle=self.cycle,
             severity=self.severity,
@@ -215,7 +256,10 @@ class Walk:
             due_date=due.day if due is not None else None,
             due_before=due.at if due is not None and not exact else None,
             at_risk_at=self._at_risk_at(due.at) if due is not None else None,
-            paused_since=self._held_since(),
+            paused_since=held_since,
+            overrun_at=self.outside.too_late_at(due_inclusive=choices.due_inclusive)
+            if held_since is not None
+            else None,
             paused_seconds=deadline.paused // _SECOND if deadline is not None else 0,
             stopped_at=stopped.at if stopped is not None else None,
             outcome=outcome,
@@ -228,7 +272,7 @@ class Walk:
         deadline, started_at, choices = self.deadline, self.started_at, self.rule.choices
         if deadline is None or started_at is None:
             return None
-        lead = deadline.window * (100 - choices.at_risk_percent) // 100
+        lead = deadline.given(started_at) * (100 - choices.at_risk_percent) // 100
         if choices.at_risk_hours is not None:
             lead = max(lead, choices.at_risk_hours * _HOUR)
         return max(due_at - lead, started_at)
@@ -252,6 +296,10 @@ _HANDLERS: dict[EventKind, Callable[[Walk, Event], None]] = {
     EventKind.RESUMED: Walk.resume,
     EventKind.EXTENSION_REQUESTED: Walk.ask_for_extension,
     EventKind.EXTENDED: Walk.extend,
+    EventKind.EXTENSION_REFUSED: Walk.refuse_extension,
+    EventKind.EXTERNAL_BOUND: Walk.hear_outside,
     EventKind.CANCELLED: Walk.cancel,
     EventKind.REOPENED: Walk.reopen,
+    EventKind.UNTRACKED: Walk.leave,
+    EventKind.TRACKED: Walk.come_back,
 }

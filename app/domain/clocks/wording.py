@@ -164,10 +164,59 @@ def extended(rule: Rule, event: Event, *, refusal: str | None, bounds: Bounds) -
     return _step(rule, event, name="an extension that was granted counts, and never shortens", text=text)
 
 
+def extension_refused(rule: Rule, event: Event) -> Step:
+    """That an extension was refused."""
+    why = f": {event.reason}" if event.reason is not None else ""
+    evidence = f" (evidence {event.evidence})" if event.evidence is not None else ""
+    text = f"Extension refused at {instant_text(event.at)}{_by(event)}{why}{evidence}. The bound stays."
+    return _step(rule, event, name="a refused extension moves nothing", text=text)
+
+
+_OUTSIDE = "a due date set outside binds where it is the tighter, and no pause moves it"
+
+
+def outside(rule: Rule, event: Event, *, bounds: Bounds) -> Step:
+    """What somebody else says of the same finding, and which bound is the tighter."""
+    status = f" ({event.reason})" if event.reason is not None else ""
+    says = f"{event.ticket}{status} names {due_named(event)}"
+    text = f"At {instant_text(event.at)} {says}{_by(event)}: {bound_text(bounds)}."
+    return _step(rule, event, name=_OUTSIDE, text=text)
+
+
+def due_named(event: Event) -> str:
+    """The due date in an `external_bound`, in words."""
+    if event.until_at is not None:
+        return f"due at {instant_text(event.until_at)}"
+    return "no due date" if event.until is None else f"due date {event.until}"
+
+
+def still_outside(deadline: Deadline) -> list[Step]:
+    """Which dates of others were there when the cycle began."""
+    steps = []
+    for each in deadline.outside.named():
+        binds = "it binds" if each.due is deadline.due() else "ours is the tighter"
+        text = f"{each.event.ticket} still names a due date, {instant_text(each.due.at)}: {binds}."
+        steps.append(_step(deadline.rule, each.event, name=_OUTSIDE, text=text))
+    return steps
+
+
+def departure_taken_back(rule: Rule, event: Event) -> Step:
+    """That a decision to leave holds no more."""
+    text = f"Left tracking at {instant_text(event.at)}{_by(event)}: {event.reason}. This was taken back."
+    return _step(rule, event, name="tracked again = as if it had never left", text=text)
+
+
+def tracked_again(rule: Rule, event: Event) -> Step:
+    """Who took it back, and why."""
+    text = f"Tracked again at {instant_text(event.at)}{_by(event)}: {event.reason}. No time was won."
+    return _step(rule, event, name="tracked again = as if it had never left", text=text)
+
+
 def stopped(rule: Rule, event: Event, *, bounds: Bounds) -> Step:
     """How the cycle ended."""
     if bounds.outcome is Outcome.CANCELLED:
-        text = f"Cancelled at {instant_text(event.at)}{_by(event)}: {event.reason}. This is not a promise kept."
+        how = "Left tracking" if event.kind is EventKind.UNTRACKED else "Cancelled"
+        text = f"{how} at {instant_text(event.at)}{_by(event)}: {event.reason}. This is not a promise kept."
         return _step(rule, event, name="only a recorded decision ends tracking", text=text)
     verdict = "late" if is_late(bounds, event.at) else "in time"
     text = f"{event.kind} at {instant_text(event.at)}{_by(event)}: {verdict} ({bound_text(bounds)})."

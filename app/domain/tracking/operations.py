@@ -184,6 +184,7 @@ class Following:
 
     def _store(self, tenant: TenantId, read: PendingRead, snapshot: IssueSnapshot, *, now: datetime) -> None:
         with self.database.begin(tenant) as uow:
+            uow.issues.hold(read.issue)
             known = uow.issues.find(read.issue)
             record = self._record(known, snapshot, now=now)
             uow.issues.save(record, now)

@@ -40,7 +40,8 @@ hours = st.integers(min_value=0, max_value=24 * 120)
 reasons = st.sampled_from(["a", "b", "c"])
 kinds = st.sampled_from([
     EventKind.SEVERITY_SET, EventKind.PAUSED, EventKind.RESUMED, EventKind.EXTENDED, EventKind.EXTENSION_REQUESTED,
-    EventKind.TRIAGED, EventKind.FIXED, EventKind.REOPENED, EventKind.CANCELLED,
+    EventKind.EXTENSION_REFUSED, EventKind.TRIAGED, EventKind.FIXED, EventKind.REOPENED, EventKind.CANCELLED,
+    EventKind.UNTRACKED, EventKind.TRACKED,
 ])  # fmt: skip
 choices = st.builds(
     Choices,
@@ -77,7 +78,9 @@ def events(draw, at=hours):
 def histories(draw):
     report = Event(kind=EventKind.REPORTED, at=START, source="r", channel=draw(st.sampled_from([None, "bug_bounty"])))
     level = Event(kind=EventKind.SEVERITY_SET, at=START, source="s", severity=draw(st.sampled_from(Severity)))
-    return [report, level, *draw(st.lists(events(), max_size=8))]
+    # of one kind and source there is one fact: two that differ cannot both be stored
+    told = draw(st.lists(events(), max_size=8, unique_by=lambda event: (event.kind, event.source)))
+    return [report, level, *told]
 
 
 @settings(deadline=None)  # a loaded machine is no wrong date
