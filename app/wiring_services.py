@@ -31,6 +31,7 @@ from app.domain.services import Services
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
+from app.domain.tracking.recording import Recording
 from app.domain.tracking.rule import TrackingRule
 from app.jobs import logs
 from app.outbound.anchor_file import AnchorFile
@@ -96,6 +97,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         access=IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations()),
         roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database=database, in_force=shelf.in_force),
+        recording=Recording(database=database, in_force=shelf.in_force),
         audit=AuditLog(
             database=database,
             key=partial(checkpoint_key, settings),

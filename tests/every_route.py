@@ -7,6 +7,7 @@ every route, and a new one is among them because the table of mounts says so.
 import json
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import requests
 
@@ -118,6 +119,8 @@ def _body(stack, mount):
         event = mount.rule.rpartition("/")[2]
         payload = connect.lifecycle_payload(site, event, installation=site.installation)
         return json.dumps(payload | {"sharedSecret": site.installation.secret}).encode()
+    if mount.rule.endswith("/<id_or_key>/events"):
+        return json.dumps({"id": uuid4().hex, "kind": "extension_requested"}).encode()
     if mount.rule == "/forge/events":
         return json.dumps({"eventType": "avi:jira:updated:issue", "issue": {"id": "10001"}}).encode()
     return b"{}"

@@ -20,6 +20,7 @@ from app.domain.quota.queries import QuotaStanding
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
+from app.domain.tracking.recording import Recording
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Services:
     access: IssueAccess
     roles: SiteRoles
     views: IssueViews
+    recording: Recording
     audit: AuditLog
     watch: Watch
     signals: SignalCounts

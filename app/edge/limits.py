@@ -53,6 +53,9 @@ PAGES = LimitClass("pages", tenant=6_000, subject=600, network=None)
 READS = LimitClass("reads", tenant=18_000, subject=1_200, network=None)
 """What our own pages ask: three for each page. All of a site's is two fifths of what two cores answer."""
 
+DECISIONS = LimitClass("decisions", tenant=600, subject=60, network=None)
+"""What people decide by a form, one issue at a time: each waits for the one before it; many at once go by a file."""
+
 EVENTS = LimitClass("events", tenant=12_000, subject=None, network=None)
 """Webhooks and events. Jira spreads a change of 10,000 issues over 15 minutes; at once it would still pass.
 
@@ -70,7 +73,7 @@ PUBLIC = LimitClass("public", tenant=None, subject=None, network=3_000)
 HEALTH = LimitClass("health", tenant=None, subject=None, network=None)
 """Not limited: who shares a network with whoever asks for our health could have us taken out of service."""
 
-CLASSES = (PAGES, READS, EVENTS, LIFECYCLE, PUBLIC, HEALTH)
+CLASSES = (PAGES, READS, DECISIONS, EVENTS, LIFECYCLE, PUBLIC, HEALTH)
 
 
 class UnknownLimit(ValueError):

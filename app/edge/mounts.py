@@ -16,7 +16,7 @@ from app.domain.access.licence import require_licence
 from app.domain.access.roles import Permission as May
 from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.installations.model import CallerKind
-from app.edge import api, connect_lifecycle, connect_webhooks, forge_remote, public
+from app.edge import api, connect_lifecycle, connect_webhooks, decisions, forge_remote, public
 from app.edge.caller import caller, config
 from app.edge.gates import (
     Gate,
@@ -30,7 +30,7 @@ from app.edge.gates import (
     signed_install,
     signed_request,
 )
-from app.edge.limits import EVENTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
+from app.edge.limits import DECISIONS, EVENTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
 from app.edge.panels import issue
 from app.edge.problems import NotFound, NotMounted
 
@@ -91,6 +91,8 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("GET", "/connect/issue", signed_request, PAGES, issue.page, May.OPEN_PAGE, "connect"),
     Mount("GET", "/fragments/issue", our_pages, READS, issue.fragment, May.VIEW_ISSUE_CLOCKS),
     Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, READS, api.issue_clocks, May.VIEW_ISSUE_CLOCKS),
+    Mount("GET", "/api/v1/issues/<id_or_key>/events", our_pages, READS, decisions.events, May.VIEW_ISSUE_CLOCKS),
+    Mount("POST", "/api/v1/issues/<id_or_key>/events", our_pages, DECISIONS, decisions.record, May.RECORD_DECISION),
     Mount("GET", "/api/v1/me", our_pages, READS, api.own_roles, May.VIEW_OWN_ROLES),
     Mount("GET", "/api/v1/settings", our_pages, READS, api.settings, May.VIEW_SETTINGS),
     Mount("POST", "/forge/lifecycle", forge_lifecycle, LIFECYCLE, forge_remote.lifecycle, May.INSTALL, "forge"),

@@ -21,6 +21,7 @@ from app.domain.installations.admission import KeysUnavailable
 from app.domain.installations.operations import SecretTooShort
 from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
+from app.domain.tracking.decision import DecisionFault, DecisionMalformed, DecisionRefused, DecisionReused
 from app.edge.bodies import BodyMalformed
 from app.edge.caller import services
 from app.edge.parameters import Malformed
@@ -49,6 +50,7 @@ class Problem:
 
 PROBLEMS: dict[type[Exception], Problem] = {
     BodyMalformed: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
+    DecisionMalformed: Problem(400, "decision_malformed", "The decision has not the documented form"),
     Malformed: Problem(400, "parameter_malformed", "A parameter is missing or has not its documented form"),
     SecretTooShort: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
     TokenRefused: Problem(401, "token_invalid", "The token is missing or not valid here"),
@@ -58,6 +60,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     NotMounted: Problem(403, "not_mounted", "Nobody may call this"),
     NotConfirmed: Problem(404, "not_found", "There is nothing here that you may see"),
     NotFound: Problem(404, "not_found", "There is nothing here that you may see"),
+    DecisionRefused: Problem(409, "decision_refused", "The promise, or what holds at that instant, does not allow it"),
+    DecisionReused: Problem(409, "decision_reused", "Another decision about this issue has this id"),
     BodyTooLarge: Problem(413, "body_too_large", "The body is larger than this route takes"),
     WrongMediaType: Problem(415, "wrong_media_type", "The body has to be application/json"),
     RateLimitExceeded: Problem(429, "rate_limited", "Too many requests; Retry-After says when there is room again"),
@@ -150,6 +154,9 @@ def answer(error: Exception) -> Response:
         "code": problem.code,
         "trace_id": trace_id(),
     }
+    if isinstance(error, DecisionFault):
+        # Written for whoever handed the decision in; of no other error the text leaves this process.
+        document["detail"] = str(error)
     response = Response(json.dumps(document), status=problem.status, mimetype="application/problem+json")
     if problem.status == 503:
         response.headers["Retry-After"] = str(retry_after_seconds(error))

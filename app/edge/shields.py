@@ -15,6 +15,8 @@ LIFECYCLE_BODY_BYTES = 64 * 1024
 WEBHOOK_BODY_BYTES = 4 * 1024 * 1024
 """A full issue with long texts is far below; a larger one is refused before it is read."""
 
+DECISION_BODY_BYTES = 16 * 1024
+
 STATIC_ENDPOINT = "public.static"
 STATIC_FOLDER = Path(__file__).parent / "static"
 

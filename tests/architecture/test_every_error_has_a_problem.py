@@ -27,6 +27,7 @@ KEPT_INSIDE = {
     "app.domain.audit.note.NoteRefused": "`verification` records it as a finding",
     "app.domain.audit.model.LogBroken": "the worker logs it, and `pledge audit verify` says more",
     "app.domain.audit.offline_check.DoesNotHold": _COMMAND,
+    "app.domain.tracking.decision.DecisionFault": "what is raised is one of its kinds, which have rows",
     "app.domain.ports.IssueHidden": "the job that reads records it",
     "app.edge.limits.UnknownLimit": "limits are read once, when a process starts",
     "app.domain.installations.moving.LinkRefused": "a line in the report of a backfill",
@@ -78,7 +79,7 @@ def test_what_may_not_be_seen_looks_like_what_is_not_there():
 @pytest.mark.parametrize("kind", PROBLEMS, ids=lambda kind: kind.__name__)
 def test_a_row_is_met_by_its_own_class(kind):
     assert row_of(kind) is PROBLEMS[kind]
-    assert PROBLEMS[kind].status in {400, 401, 403, 404, 413, 415, 429, 503} or kind is DatabaseRefused
+    assert PROBLEMS[kind].status in {400, 401, 403, 404, 409, 413, 415, 429, 503} or kind is DatabaseRefused
     assert PROBLEMS[kind].code.isidentifier()
 
 

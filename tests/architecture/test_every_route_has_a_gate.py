@@ -31,6 +31,8 @@ CLASSES = {
     "GET /connect/issue": signed_request,
     "GET /fragments/issue": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/issues/<id_or_key>/clocks": {"JWT": context_token, "Bearer": forge_page},
+    "GET /api/v1/issues/<id_or_key>/events": {"JWT": context_token, "Bearer": forge_page},
+    "POST /api/v1/issues/<id_or_key>/events": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/me": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/settings": {"JWT": context_token, "Bearer": forge_page},
     "POST /forge/lifecycle": forge_lifecycle,

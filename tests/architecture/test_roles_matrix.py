@@ -3,6 +3,7 @@
 When it differs, the failure prints the matrix as it is now: read each changed line before it becomes the file.
 """
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def verdict(answer, mount):
     return "nothing" if is_view and FACT not in answer.text else "yes"
 
 
+def methods_of(mount):
+    """Those that this row answers, or that none does: another row of the same address has its own lines."""
+    others = {other.method for other in MOUNTS if other.rule == mount.rule and other is not mount}
+    return [method for method in METHODS if method not in others and not (method == "HEAD" and "GET" in others)]
+
+
 def row(first, second, cells):
     """A line of the matrix; `cells` by host and role."""
     parts = ["".join(f"{cells(host, role):<14}" for role in every_route.ROLES) for host in every_route.SITES]
@@ -68,7 +75,7 @@ def test_every_route_lets_in_whom_the_reviewed_matrix_says(served):
     lines = [
         row("", "", lambda host, role: host if role == every_route.ROLES[0] else ""),
         row("", "permission", lambda _, role: role),
-        *(line for mount in MOUNTS for method in METHODS if (line := line_of(served, mount, method))),
+        *(line for mount in MOUNTS for method in methods_of(mount) if (line := line_of(served, mount, method))),
     ]
     now = HEAD + "\n".join(lines) + "\n"
     if now != REVIEWED.read_text(encoding="utf-8"):
@@ -95,5 +102,6 @@ def test_what_jira_is_asked_about_is_reached_only_through_a_gate_that_proves_a_p
 
 
 def test_no_role_that_jira_is_asked_about_gives_what_another_of_them_gives():
-    given = [permission for role in ASKED_OF_JIRA for permission in ROLES[role]]
-    assert len(given) == len(set(given))
+    given = Counter(permission for role in ASKED_OF_JIRA for permission in ROLES[role])
+    # Whoever administers the site or the project may decide, and has to see the issue as well.
+    assert {permission: count for permission, count in given.items() if count > 1} == {Permission.RECORD_DECISION: 2}

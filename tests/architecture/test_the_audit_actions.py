@@ -37,6 +37,8 @@ OPERATIONS = {
     "tracking.Following._lease": "READ_ASKED",
     "tracking.Following._store_hidden": "ISSUE_HIDDEN READ_SETTLED",
     "tracking.Following._store": "ISSUE_TRACKED CLOCK_DERIVED",
+    "tracking.Recording.record": "CLOCK_DECIDED",
+    "tracking.Recording.import_file": "CLOCKS_IMPORTED",
     "keys.KeyUpkeep.release": "KEY_RELEASED",
     "keys.KeyUpkeep._rewrap_page": "KEYS_REWRAPPED",
     "keys.Openings._write": "SECRETS_OPENED",

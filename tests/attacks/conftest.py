@@ -32,13 +32,15 @@ ROUTES = {
     "enabled": ("POST", "/connect/enabled"),
     "disabled": ("POST", "/connect/disabled"),
     "clocks": ("GET", f"/api/v1/issues/{ISSUE}/clocks"),
+    "facts": ("GET", f"/api/v1/issues/{ISSUE}/events"),
+    "decide": ("POST", f"/api/v1/issues/{ISSUE}/events"),
     "me": ("GET", "/api/v1/me"),
     "settings": ("GET", "/api/v1/settings"),
     "fragment": ("GET", f"/fragments/issue?issueId={ISSUE}&issueKey=SEC-1"),
     "installed": ("POST", "/connect/installed"),
     "uninstalled": ("POST", "/connect/uninstalled"),
 }
-CONTEXT = {"clocks", "fragment", "me", "settings"}
+CONTEXT = {"clocks", "facts", "decide", "fragment", "me", "settings"}
 INSTALL = {"installed", "uninstalled"}
 HONEST = {"panel": 200, "clocks": 200, "fragment": 200, "webhook": 204, "installed": 204}
 UNTRACKED = {"issue": {"fields": {"issuetype": {"name": "Task"}, "labels": []}}}

@@ -11,6 +11,7 @@ from tests.edge.conftest import SECRET
 
 PAGE = "/connect/issue?issueId=10001&issueKey=SEC-1&projectId=1"
 CLOCKS = "/api/v1/issues/10001/clocks"
+EVENTS = "/api/v1/issues/10001/events"
 HOOK = "/connect/webhooks?issueId=10001"
 JSON = "application/json"
 LARGE = b'{"a": "' + b"x" * 70_000 + b'"}'
@@ -31,6 +32,12 @@ CASES = {
     "400 installed": (400, "POST", "/connect/installed", {"kind": "install", "data": b"[]", "content_type": JSON}),
     "400 webhook": (400, "POST", "/connect/webhooks?issueId=x", {"kind": "request"}),
     "400 clocks": (400, "GET", "/api/v1/issues/x/clocks", {"kind": "context"}),
+    "400 events": (400, "GET", "/api/v1/issues/x/events", {"kind": "context"}),
+    "400 decision": (400, "POST", "/api/v1/issues/x/events", {"kind": "context"}),
+    "401 events": (401, "GET", EVENTS, {}),
+    "401 decision": (401, "POST", EVENTS, {"kind": "request"}),
+    "404 decision": (404, "POST", "/api/v1/issues/SEC-999/events", {"kind": "context"}),
+    "503 decision": (503, "POST", EVENTS, {"kind": "context"}),
     "401 page": (401, "GET", PAGE, {}),
     "401 clocks": (401, "GET", CLOCKS, {"kind": "request"}),
     "401 fragment": (401, "GET", "/fragments/issue", {}),
@@ -187,7 +194,9 @@ def test_a_429_and_a_503_say_when_to_come_back(answers, name):
 @each_case
 def test_what_is_counted_says_so_and_nothing_else_does(answers, name):
     """A gate, or what stands before it, refuses without counting; `healthz` and `readyz` are not limited."""
-    is_counted = name.startswith(("2", "400", "403", "404 static", "404 clocks", "413", "415", "429", "503"))
+    is_counted = name.startswith(
+        ("2", "400", "403", "404 static", "404 clocks", "404 decision", "413", "415", "429", "503")
+    )
     is_counted &= name not in {"200 healthz", "200 readyz", "200 head"}
     assert ("RateLimit" in answers[name].headers) is ("RateLimit-Policy" in answers[name].headers) is is_counted
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 import requests
@@ -32,6 +33,7 @@ LOOKS = (
     "/fragments/issue?issueId={id}&issueKey={key}",
     "/api/v1/issues/{id}/clocks",
     "/api/v1/issues/{key}/clocks",
+    "/api/v1/issues/{id}/events",
     "/api/v1/me?projectId=10000",
     "/api/v1/settings",
 )
@@ -55,6 +57,8 @@ DRIVEN_BY = {
     "GET /connect/issue": "person_looks",
     "GET /fragments/issue": "person_looks",
     "GET /api/v1/issues/<id_or_key>/clocks": "person_looks",
+    "GET /api/v1/issues/<id_or_key>/events": "person_looks",
+    "POST /api/v1/issues/<id_or_key>/events": "person_decides",
     "GET /api/v1/me": "person_looks",
     "GET /api/v1/settings": "person_looks",
     "POST /forge/lifecycle": "forge_lifecycle",
@@ -208,7 +212,7 @@ class InAnyOrder(RuleBasedStateMachine):
 
         self.three.acts(site, deed)
 
-    def connect(self, site, target, *, method="GET", person="developer", kind=None, **wanted):
+    def connect(self, site, target, *, method="GET", person="developer", kind=None, body=None, **wanted):
         """A request with a Connect token of that site; None if it never installed."""
         if self.three.world.site(site).installation is None:
             return None
@@ -216,7 +220,7 @@ class InAnyOrder(RuleBasedStateMachine):
         wanted |= {"kind": kind, "method": method, "path": target, "account": person}
         minted = requests.post(f"{self.stack.simulator.control_url}/sites/{site}/token", json=wanted, timeout=60)
         headers = {"Authorization": f"JWT {minted.json()['token']}"}
-        return requests.request(method, self.stack.url + target, headers=headers, timeout=60)
+        return requests.request(method, self.stack.url + target, headers=headers, json=body, timeout=60)
 
     @rule(site=site)
     def hint(self, site):
@@ -232,6 +236,15 @@ class InAnyOrder(RuleBasedStateMachine):
         elif self.three.world.forge[site].installation is not None and not target.startswith("/connect/"):
             headers = self.stack.fit(site, kind="ui", account=person)["headers"]
             self.three.acts(site, lambda: requests.get(self.stack.url + target, headers=headers, timeout=60))
+
+    @rule(site=site, other=other, person=person, kind=st.sampled_from(["extension_requested", "cancelled", "reopened"]))
+    def person_decides(self, site, other, person, kind):
+        """About an issue of the own site, or about what exists on another one only by luck."""
+        body = {"id": uuid4().hex, "kind": kind, "reason": VECTORS[site]}
+        target = f"/api/v1/issues/{self.three.issues[other].id}/events"
+        self.three.acts(
+            site, lambda: self.connect(site, target, method="POST", person=person, kind="context", body=body)
+        )
 
     @rule(site=site, other=other, look=look)
     def site_poses_as_another(self, site, other, look):

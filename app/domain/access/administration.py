@@ -42,9 +42,12 @@ class SiteRoles:
             roles.add(Role.PROJECT_ADMIN)
         return frozenset(roles)
 
-    def require(self, permission: Permission, who: Caller, *, now: datetime) -> None:
-        """Return if a role on the site as a whole grants it; raises `NotPermitted` or `JiraUnavailable`."""
-        if not is_granted(permission, self.of(who, project=None, now=now)):
+    def require(self, permission: Permission, who: Caller, *, project: ProjectId | None = None, now: datetime) -> None:
+        """Return if a role on the site as a whole, or on that project, grants it.
+
+        Raises `NotPermitted` or `JiraUnavailable`.
+        """
+        if not is_granted(permission, self.of(who, project=project, now=now)):
             raise NotPermitted
 
     def _administers(self, who: Caller, account: AccountId, project: ProjectId | None, *, now: datetime) -> bool:

@@ -17,6 +17,8 @@ class Permission(StrEnum):
     """The shell of a page, which holds no fact: what is in it is asked for once more."""
     VIEW_OWN_ROLES = "tenant:own-roles:view"
     VIEW_ISSUE_CLOCKS = "tenant:issue-clocks:view"
+    RECORD_DECISION = "tenant:issue-clocks:decide"
+    """To pause, extend, cancel and whatever else people decide about the clocks of an issue that they may see."""
     VIEW_SETTINGS = "tenant:settings:view"
 
 
@@ -44,8 +46,8 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
     ),
     Role.USER: frozenset({Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES}),
     Role.ISSUE_BROWSER: frozenset({Permission.VIEW_ISSUE_CLOCKS}),
-    Role.PROJECT_ADMIN: frozenset(),  # is told of it; nothing yet is for those who administer a project and no more
-    Role.JIRA_ADMIN: frozenset({Permission.VIEW_SETTINGS}),
+    Role.PROJECT_ADMIN: frozenset({Permission.RECORD_DECISION}),
+    Role.JIRA_ADMIN: frozenset({Permission.VIEW_SETTINGS, Permission.RECORD_DECISION}),
 }
 """A role gives what its own row says: who administers Jira may not see every issue, nor administer every project."""
 

@@ -37,6 +37,8 @@ class Action(StrEnum):
     SECRETS_OPENED = "secrets.opened"
     ISSUE_TRACKED = "issue.tracked"
     ISSUE_HIDDEN = "issue.hidden"
+    CLOCK_DECIDED = "clock.decided"
+    CLOCKS_IMPORTED = "clocks.imported"
     LOG_ADOPTED = "log.adopted"
     PERSON_ERASED = "person.erased"
     ALERT_RAISED = "alert.raised"
@@ -80,7 +82,7 @@ class AuditEvent:
 
     action: Action
     actor: str
-    """`atlassian`, `operator` or `system`."""
+    """`atlassian`, `operator`, `system` or `person`: somebody of the site, whom no entry names."""
     target: str
     detail: Mapping[str, str | int | None] = field(default_factory=dict)
     person: PersonalPart | None = None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from app.domain.clocks.counting import Calendars, Due, count, give_back
 from app.domain.clocks.model import SEVERITY_RANK, Event, Severity
 from app.domain.clocks.outside import OutsideBounds, extended
-from app.domain.clocks.rule import ExtensionForm, Rule, SeverityChange, Table, TableChange, Term
+from app.domain.clocks.rule import Choices, ExtensionForm, Rule, SeverityChange, Table, TableChange, Term
 
 _NOTHING = timedelta(0)
 
@@ -174,18 +174,18 @@ class Deadline:
                 return
         self._take(counted, since)
 
-    def refusal_of(self, event: Event) -> str | None:
-        """Why an extension moves nothing; None if the rule allows it."""
-        choices = self.rule.choices
-        if (ExtensionForm.TIME if event.until is None else ExtensionForm.DATE) not in choices.extension_forms:
-            return "the rule does not allow this form"
-        if event.role not in choices.extension_roles:
-            return f"only {' or '.join(choices.extension_roles) or 'nobody'} may grant it"
-        if event.actor is None or event.reason is None:
-            return "it does not say who granted it and why"
-        if choices.extension_evidence and event.evidence is None:
-            return "it names no evidence"
-        return None
+
+def extension_refusal(choices: Choices, event: Event) -> str | None:
+    """Why an extension moves nothing; None if the rule with these choices allows it."""
+    if (ExtensionForm.TIME if event.until is None else ExtensionForm.DATE) not in choices.extension_forms:
+        return "the rule does not allow this form"
+    if event.role not in choices.extension_roles:
+        return f"only {' or '.join(choices.extension_roles) or 'nobody'} may grant it"
+    if event.actor is None or event.reason is None:
+        return "it does not say who granted it and why"
+    if choices.extension_evidence and event.evidence is None:
+        return "it names no evidence"
+    return None
 
 
 def _instant(due: Due) -> datetime:

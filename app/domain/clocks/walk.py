@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from app.domain.clocks import wording
 from app.domain.clocks.counting import Calendars
-from app.domain.clocks.deadline import Deadline, Pause
+from app.domain.clocks.deadline import Deadline, Pause, extension_refusal
 from app.domain.clocks.model import Bounds, Event, EventKind, Outcome, Severity, Step
 from app.domain.clocks.outside import OutsideBounds
 from app.domain.clocks.rule import Reopen, Rule
@@ -204,7 +204,7 @@ class Walk:
     def extend(self, event: Event) -> None:
         if not self.open or self.deadline is None:
             return
-        refusal = self.deadline.refusal_of(event)
+        refusal = extension_refusal(self.rule.choices, event)
         if refusal is None:
             if self.pause_at is not None:
                 # a granted date is absolute: only the pause after the grant moves it

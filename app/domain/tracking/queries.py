@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.clocks.engine import explained
-from app.domain.clocks.model import Bounds, State, Step
+from app.domain.clocks.engine import departure_of, explained, facts_of
+from app.domain.clocks.model import Bounds, Event, State, Step
 from app.domain.clocks.rule import Rule
 from app.domain.clocks.state import remaining_seconds, state_of
 from app.domain.identifiers import IssueId, TenantId
@@ -50,8 +50,15 @@ class IssueClocks:
 
     @property
     def tracking(self) -> Tracking:
-        """Whether the issue has clocks."""
-        return Tracking.UNKNOWN if self.record is None else self.record.tracking
+        """Whether the issue has clocks; one that left by a decision has none that runs."""
+        if self.record is None:
+            return Tracking.UNKNOWN
+        return Tracking.NOT_TRACKED if self.departure is not None else self.record.tracking
+
+    @property
+    def departure(self) -> Event | None:
+        """The decision by which it left."""
+        return None if self.record is None else departure_of(facts_of(self.record.events))
 
 
 @dataclass(frozen=True)

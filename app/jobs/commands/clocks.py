@@ -77,7 +77,8 @@ def clocks_explain(operations: Operations, *, tenant: int, issue: str, as_json: 
         for rule in force.issue_clocks
         if found.clocks
     ]
-    head = f"{record.key}: {found.tracking.value}, as of {instant_text(record.read_at)}"
+    left = "" if found.departure is None else f" since {instant_text(found.departure.at)}: {found.departure.reason}"
+    head = f"{record.key}: {found.tracking.value}{left}, as of {instant_text(record.read_at)}"
     show(
         {"issue": record.key, "tracking": found.tracking.value, "clocks": [each.json for each in explained]},
         [head, *(line for each in explained for line in each.lines)],

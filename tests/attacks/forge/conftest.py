@@ -31,8 +31,9 @@ class ForgeArena:
         sent = {name.lower(): value for name, value in fit["headers"].items() if name.lower() in only}
         return [f"{name}: {value}" for name, value in (sent | instead).items() if value is not None]
 
-    def call(self, route, *lines, body=None, path=None):
-        method, target = ROUTES[route]
+    def call(self, route, *lines, body=None, path=None, method=None):
+        own_method, target = ROUTES[route]
+        method = method or own_method
         if method == "GET":
             return self.arena.request(method, path or target, *lines)
         body = json.dumps(EVENT).encode() if body is None else body

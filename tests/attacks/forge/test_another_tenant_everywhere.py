@@ -18,12 +18,14 @@ SECRET = b"a secret that no site was ever given, of 48 bytes"
 class Row:
     """How a route is called. `connect` and `forge` are the kinds of token of the two arenas, None where it takes none.
 
-    `targets` name an object by `{id}` or `{key}`; `in_body` says that the body does.
+    `targets` name an object by `{id}` or `{key}`; `in_body` says that the body does. `method`: if it is not
+    that of the kind on Forge.
     """
 
     connect: str | None = None
     forge: str | None = None
     targets: tuple[str, ...] = ()
+    method: str | None = None
     in_body: bool = False
 
 
@@ -41,6 +43,15 @@ ROWS = {
     ),
     "GET /api/v1/issues/<id_or_key>/clocks": Row(
         connect="clocks", forge="ui", targets=("/api/v1/issues/{id}/clocks", "/api/v1/issues/{key}/clocks")
+    ),
+    "GET /api/v1/issues/<id_or_key>/events": Row(
+        connect="facts", forge="ui", targets=("/api/v1/issues/{id}/events", "/api/v1/issues/{key}/events")
+    ),
+    "POST /api/v1/issues/<id_or_key>/events": Row(
+        connect="decide",
+        forge="ui",
+        targets=("/api/v1/issues/{id}/events", "/api/v1/issues/{key}/events"),
+        method="POST",
     ),
     "GET /api/v1/me": Row(connect="me", forge="ui"),
     "GET /api/v1/settings": Row(connect="settings", forge="ui"),
@@ -61,7 +72,7 @@ def rows(wanted):
 def aims(host):
     """Every way in which a route of that host names an object in its address."""
     found = [(name, row, target) for name, row in ROWS.items() if getattr(row, host) for target in row.targets]
-    return [pytest.param(row, target, id=target) for _, row, target in found]
+    return [pytest.param(row, target, id=f"{name.split()[0]} {target}") for name, row, target in found]
 
 
 def test_every_route_of_the_table_has_a_row_and_every_row_is_a_route():
@@ -119,7 +130,8 @@ def test_an_object_of_another_tenant_is_nowhere_on_forge(forge, row, target):
     for issue, key in ((theirs.id, theirs.key), nowhere(theirs)):
         # a page that names no issue, so that nothing is refused before Jira and our rows are asked
         lines = forge.lines(forge.stack.fit(kind=row.forge, account="developer"))
-        asked.append((forge.call(row.forge, *lines, path=target.format(id=issue, key=key)), issue, key))
+        aimed = target.format(id=issue, key=key)
+        asked.append((forge.call(row.forge, *lines, path=aimed, method=row.method), issue, key))
     status, _, text = is_alike(forge.arena, *asked)
     assert status in {200, 404}
     assert "Ruby" not in text

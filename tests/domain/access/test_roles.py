@@ -41,7 +41,12 @@ def test_a_person_is_let_through_to_what_jira_has_to_confirm_and_never_to_what_t
 
 def test_the_host_is_never_let_through_to_what_is_for_persons():
     refused = {each for each in Permission if not let_in(each, HOST)}
-    assert refused == {Permission.VIEW_OWN_ROLES, Permission.VIEW_ISSUE_CLOCKS, Permission.VIEW_SETTINGS}
+    assert refused == {
+        Permission.VIEW_OWN_ROLES,
+        Permission.VIEW_ISSUE_CLOCKS,
+        Permission.RECORD_DECISION,
+        Permission.VIEW_SETTINGS,
+    }
 
 
 def test_being_let_through_the_door_grants_nothing_that_jira_has_to_confirm():

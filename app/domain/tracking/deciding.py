@@ -1,0 +1,152 @@
+"""Whether a decision fits the promise and what holds at its instant; a refusal says precisely why not.
+
+A decision is tried against every clock of the issue and stands if one of them takes it: the engine leaves it out for
+the others, and says so in the reasons.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.clocks import wording
+from app.domain.clocks.counting import Calendars
+from app.domain.clocks.deadline import extension_refusal
+from app.domain.clocks.engine import Standing, bounds_of, departure_of, facts_of, standing
+from app.domain.clocks.model import Event, EventKind, instant_text
+from app.domain.clocks.rule import Rule
+from app.domain.clocks.state import is_late
+from app.domain.promises.shelf import InForce
+from app.domain.tracking.decision import DecisionRefused
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A decision before one clock, as it stood at that instant."""
+
+    event: Event
+    before: Sequence[Event]
+    rule: Rule
+    stands: Standing
+    calendars: Calendars
+    policy: str
+
+
+def check_decision(event: Event, *, known: Iterable[Event], force: InForce, now: datetime) -> None:
+    """Return if it fits; raises `DecisionRefused`. `known` are the facts about the issue so far."""
+    facts = facts_of(known)
+    check_instant_of(event, facts, now=now)
+    check_tracked(event, facts)
+    before = [fact for fact in facts if fact.order() < event.order()]
+    refusals = []
+    for rule in force.issue_clocks:
+        stands = standing(rule, before, calendars=force.calendars)
+        tried = Tried(event, before, rule, stands, force.calendars, force.policy.name)
+        refusal = _CHECKS.get(event.kind, _anything)(tried)
+        if refusal is None:
+            return
+        refusals.append(refusal)
+    if refusals:
+        raise DecisionRefused("; ".join(dict.fromkeys(refusals)))
+
+
+def check_instant_of(event: Event, facts: Iterable[Event], *, now: datetime) -> None:
+    """Nothing is decided in the future, nor before there was anything to decide about."""
+    if event.at > now:
+        raise DecisionRefused(f"at: {instant_text(event.at)} lies in the future")
+    reported = next((fact for fact in facts if fact.kind is EventKind.REPORTED), None)
+    if reported is not None and event.at < reported.at:
+        raise DecisionRefused(f"at: {instant_text(event.at)} lies before the report, {instant_text(reported.at)}")
+
+
+def check_tracked(event: Event, facts: Iterable[Event]) -> None:
+    """Who has left is tracked again before anything else is decided; who has not cannot come back."""
+    left = departure_of(facts)
+    if event.kind is EventKind.TRACKED:
+        if left is None or event.order() < left.order():
+            raise DecisionRefused("it is tracked: there is nothing to take back")
+    elif left is not None:
+        raise DecisionRefused(
+            f"it left tracking at {instant_text(left.at)} by {left.actor}: {left.reason}; record `tracked` first"
+        )
+
+
+def _anything(tried: Tried) -> str | None:
+    return None
+
+
+def _while_open(tried: Tried) -> str | None:
+    return None if tried.stands.is_open else f"the clock of {tried.rule.promise} does not run at that instant"
+
+
+def _triaged(tried: Tried) -> str | None:
+    done = next((fact for fact in tried.before if fact.kind is EventKind.TRIAGED), None)
+    return None if done is None else f"it was triaged at {instant_text(done.at)} already"
+
+
+def _severity_set(tried: Tried) -> str | None:
+    level = tried.stands.severity
+    return f"its severity is {level} at that instant already" if level is tried.event.severity else None
+
+
+def _paused(tried: Tried) -> str | None:
+    allowed, reason = tried.rule.choices.pauses, tried.event.reason or ""
+    if not allowed:
+        return f"{tried.rule.promise} of the policy {tried.policy} allows no pause"
+    if reason not in allowed and "*" not in allowed:
+        return f"{reason!r} is no reason for which {tried.rule.promise} may pause: {', '.join(allowed)}"
+    if reason in tried.stands.pauses:
+        return f"it is paused for {reason!r} already"
+    bounds = tried.stands.bounds
+    if tried.stands.is_open and bounds is not None and not tried.stands.pauses and is_late(bounds, tried.event.at):
+        return f"its bound has passed ({wording.bound_text(bounds)}): a breach is not paused away"
+    return _while_open(tried)
+
+
+def _resumed(tried: Tried) -> str | None:
+    pauses, reason = tried.stands.pauses, tried.event.reason
+    if not pauses:
+        return f"the clock of {tried.rule.promise} is not paused at that instant"
+    if reason is not None and reason not in pauses:
+        return f"it is not paused for {reason!r} but for {', '.join(map(repr, sorted(pauses)))}"
+    return None
+
+
+def _extended(tried: Tried) -> str | None:
+    refusal = _while_open(tried) or extension_refusal(tried.rule.choices, tried.event)
+    if refusal is not None:
+        return refusal
+    after = bounds_of(tried.rule, [*tried.before, tried.event], calendars=tried.calendars)[-1]
+    if tried.stands.bounds is not None and _due(after) == _due(tried.stands.bounds):
+        return f"it moves nothing ({wording.bound_text(after)}): an extension never shortens"
+    return None
+
+
+def _due(bounds: object) -> tuple[object, ...]:
+    return tuple(getattr(bounds, name) for name in ("due_at", "due_before"))
+
+
+def _extension_refused(tried: Tried) -> str | None:
+    answers = [fact.kind for fact in tried.before if fact.kind in _ABOUT_EXTENSIONS]
+    is_asked = bool(answers) and answers[-1] is EventKind.EXTENSION_REQUESTED
+    return None if is_asked else "no request for an extension is open at that instant"
+
+
+_ABOUT_EXTENSIONS = frozenset({EventKind.EXTENSION_REQUESTED, EventKind.EXTENDED, EventKind.EXTENSION_REFUSED})
+
+
+def _reopened(tried: Tried) -> str | None:
+    return f"the clock of {tried.rule.promise} runs at that instant" if tried.stands.is_open else None
+
+
+_CHECKS: Mapping[EventKind, Callable[[Tried], str | None]] = {
+    EventKind.TRIAGED: _triaged,
+    EventKind.SEVERITY_SET: _severity_set,
+    EventKind.PAUSED: _paused,
+    EventKind.RESUMED: _resumed,
+    EventKind.EXTENSION_REQUESTED: _while_open,
+    EventKind.EXTENDED: _extended,
+    EventKind.EXTENSION_REFUSED: _extension_refused,
+    EventKind.FIXED: _while_open,
+    EventKind.CANCELLED: _while_open,
+    EventKind.REOPENED: _reopened,
+}
