@@ -33,12 +33,14 @@ from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
 from app.domain.tracking.recording import Recording
 from app.domain.tracking.rule import TrackingRule
+from app.domain.tracking.settings import FollowingSettings
+from app.domain.tracking.synchronizing import Synchronizing
 from app.jobs import logs
 from app.outbound.anchor_file import AnchorFile
 from app.outbound.budget import Budget
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
-from app.outbound.jira import RestJira
+from app.outbound.jira_bulk import BulkJira
 from app.outbound.key_directories import InstallKeys
 from app.settings import Settings, required
 from app.store.database import Engines, SqlDatabase
@@ -71,7 +73,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         region=settings.region,
     )
     budget = Budget(Quota(database, settings.jira_points_per_hour), clock=now)
-    jira = RestJira(budget=budget, elapsed=time.monotonic)
+    jira = BulkJira(budget=budget, elapsed=time.monotonic)
     site_for_people = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
     site_of = partial(site_in_turn, site_for_people, budget.await_turn)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
@@ -84,6 +86,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         ),
         following=Following(database=database, jira=jira, site_of=site_of, rule=rule, in_force=shelf.in_force),
         recomputing=Recomputing(database=database, in_force=shelf.in_force),
+        synchronizing=Synchronizing(database, jira, site_of, rule, shelf.in_force),
+        following_settings=FollowingSettings(database, jira, site_of, rule, shelf.in_force),
         forge=ForgeAdmission(
             database=database,
             keys=ForgeKeys(settings.forge_jwks_url),

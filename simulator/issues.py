@@ -26,6 +26,7 @@ CHOICES: dict[str, dict[str, str]] = {
         "Duplicate": "10002",
         "Won't Do": "10003",
         "Cannot Reproduce": "10004",
+        "Obsolete": "10005",  # of which nobody has said what it means
     },
     "security": {"Security team": "10200", "Managers": "10201"},
 }
@@ -71,6 +72,7 @@ def fields_of_site(first_custom_id: int) -> dict[str, Field]:
         "security": Field("security", "Security Level", "securitylevel"),
         "cvss_vector": Field(f"customfield_{first_custom_id}", "CVSS Vector", "string"),
         "cvss_score": Field(f"customfield_{first_custom_id + 1}", "CVSS Score", "number"),
+        "reported_on": Field(f"customfield_{first_custom_id + 2}", "Reported on", "date"),
     }
 
 

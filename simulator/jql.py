@@ -31,6 +31,25 @@ def matches(jql: str, issue: Issue) -> bool:
     return not jql.strip() or _Parser(jql, issue.updated).parse()[0](issue)
 
 
+def parsed(jql: str) -> dict[str, object]:
+    """Return a query as `jql/parse` does when it validates strictly: its structure, else what is wrong.
+
+    The structure is kept short: whether there is a restriction, and an order.
+    """
+    try:
+        parser = _Parser(jql, datetime.now(UTC))
+        is_bounded = parser.is_bounded
+        order = parser.parse()[1] if is_bounded else []
+        parser.check_values()
+    except JqlWrong as wrong:
+        return {"query": jql, "errors": [str(wrong)]}
+    fields = [{"field": {"name": name}, "direction": "desc" if down else "asc"} for name, down in order]
+    structure: dict[str, object] = {"where": {"clauses": parser.clauses}} if is_bounded else {}
+    if parser.is_ordered:
+        structure["orderBy"] = {"fields": fields}
+    return {"query": jql, "structure": structure}
+
+
 def select(jql: str, issues: Iterable[Issue], *, now: datetime) -> list[Issue]:
     """Return the issues that match, in the order asked for (newest first by default).
 
@@ -81,12 +100,30 @@ class _Parser:
             self._tokens.append((re.sub(r"\\(.)", r"\1", text) if quoted else text, quoted))
             position = found.end()
         self._at, self._depth, self._now = 0, 0, now
+        self.clauses: list[dict[str, object]] = []
+        self.is_ordered = False
+
+    @property
+    def is_bounded(self) -> bool:
+        """Say whether there is anything before the order."""
+        return bool(self._tokens) and self._peek() != "order"
+
+    def check_values(self) -> None:
+        """Refuse what this site does not have, as Jira does when it validates strictly."""
+        for clause in self.clauses:
+            name, values = str(clause["field"]), clause["values"]
+            known = {word for choice in CHOICES.get(name, {}).items() for word in (choice[0].lower(), choice[1])}
+            for value in sorted(values - known) if known and isinstance(values, set) else ():
+                raise JqlWrong(f"The value '{value}' does not exist for the field '{name}'.")
+        for clause in self.clauses:
+            clause["values"] = sorted(clause["values"]) if isinstance(clause["values"], set) else []
 
     def parse(self) -> tuple[Test, list[tuple[str, bool]]]:
-        if not self._tokens or self._peek() == "order":
+        if not self.is_bounded:
             raise JqlWrong("unbounded queries are not allowed here; add a search restriction")
         test, order = self._any_of(), list[tuple[str, bool]]()
         if self._take("order"):
+            self.is_ordered = True
             self._expect("by")
             order.append(self._order_field())
             while self._take(","):
@@ -144,6 +181,7 @@ class _Parser:
         if not several and not negated:
             self._expect("=")
         wanted = self._list() if several else {self._word().lower()}
+        self.clauses.append({"field": name, "values": wanted})
         # as in Jira, != and `not in` never match an empty field
         return lambda issue: bool(_values(issue, name)) and (not wanted.isdisjoint(_values(issue, name))) is not negated
 
@@ -158,6 +196,7 @@ class _Parser:
         }
         if operator not in compare:
             raise JqlWrong(f"{name} is compared with <, <=, > or >=")
+        self.clauses.append({"field": name, "values": None})
         return lambda issue: compare[operator](getattr(issue, name))
 
     def _instant(self, text: str) -> datetime:

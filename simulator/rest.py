@@ -8,8 +8,8 @@ from datetime import datetime
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from simulator.issues import STATUSES, Issue
-from simulator.jql import JqlWrong, select
+from simulator.issues import CHOICES, STATUSES, Issue
+from simulator.jql import JqlWrong, parsed, select
 from simulator.people import Json, Person
 from simulator.reading import Refusal, cut_page, id_numbers, json_body, numbered_entry, texts, whole_number
 from simulator.signing import TokenRefused
@@ -44,6 +44,10 @@ class Rest:
             ("/rest/api/3/changelog/bulkfetch", self.bulk_changelog, "POST"),
             ("/rest/api/3/field", self.field_list, "GET"),
             ("/rest/api/3/status", self.status_list, "GET"),
+            ("/rest/api/3/issuetype", self.issue_types, "GET"),
+            ("/rest/api/3/priority", self.priorities, "GET"),
+            ("/rest/api/3/resolution", self.resolutions, "GET"),
+            ("/rest/api/3/jql/parse", self.parse_jql, "POST"),
             ("/rest/api/3/permissions/check", self.permissions, "POST"),
             ("/rest/api/3/search/jql", self.search, "GET"),
             ("/rest/api/3/search/jql", self.search, "POST"),
@@ -136,6 +140,25 @@ class Rest:
             {"id": number, "name": name, "statusCategory": {"id": category_id, "key": key, "name": category}}
             for name, (number, category_id, key, category) in STATUSES.items()
         ]
+
+    def issue_types(self) -> list[Json]:
+        """Return the issue types."""
+        return [{"id": number, "name": name, "subtask": False} for name, number in CHOICES["issuetype"].items()]
+
+    def priorities(self) -> list[Json]:
+        """Return the priorities."""
+        return [{"id": number, "name": name} for name, number in CHOICES["priority"].items()]
+
+    def resolutions(self) -> list[Json]:
+        """Return the resolutions."""
+        return [{"id": number, "name": name} for name, number in CHOICES["resolution"].items()]
+
+    def parse_jql(self) -> Json:
+        """Say of each query what is wrong with it, or of what it consists; only `validation=strict` is played."""
+        queries = json_body().get("queries")
+        if not isinstance(queries, list) or not queries or request.args.get("validation") != "strict":
+            raise Refusal(400, "queries and validation=strict are needed")
+        return {"queries": [parsed(str(query)) for query in queries]}
 
     def field_list(self) -> list[Json]:
         """Return the fields; ids of custom fields differ from site to site."""

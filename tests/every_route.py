@@ -85,7 +85,7 @@ def call(stack, mount, *, host, role, method=None, **more):
     headers = {}
     if role != "stranger":
         headers = (_connect if host == "Connect" else _forge)(stack, mount, role, method=method, target=target)
-    return Call(method, target, headers, _body(stack, mount) if method == "POST" else b"")
+    return Call(method, target, headers, _body(stack, mount) if method in {"POST", "PUT"} else b"")
 
 
 def settle(stack, mount):
@@ -123,4 +123,6 @@ def _body(stack, mount):
         return json.dumps({"id": uuid4().hex, "kind": "extension_requested"}).encode()
     if mount.rule == "/forge/events":
         return json.dumps({"eventType": "avi:jira:updated:issue", "issue": {"id": "10001"}}).encode()
+    if mount.method == "PUT":
+        return json.dumps({"version": 0, "configuration": {}}).encode()
     return b"{}"

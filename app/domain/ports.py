@@ -17,10 +17,12 @@ from app.domain.installations.model import ForgeRegistered, Registered, Tenant
 from app.domain.quota.ports import QuotaRows
 from app.domain.rows import BoundsRows, IssueRows, Registry, TenantRows
 from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
-from app.domain.tracking.model import IssueRecord, IssueSnapshot
+from app.domain.tracking.jql import Jql
+from app.domain.tracking.model import FieldChoice, IssueRecord, IssueSnapshot
+from app.domain.tracking.ports import FollowingRows, IssueBatches
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
-JobKind = Literal["read-issues", "recompute-clocks"]
+JobKind = Literal["read-issues", "recompute-clocks", "sync-issues"]
 """Kinds of work that a change can ask for; one job per tenant and kind waits at a time."""
 
 
@@ -70,6 +72,14 @@ class UnitOfWork(Protocol):
     @property
     def bounds(self) -> BoundsRows:
         """What is derived of its issues, many at once; only after `enter`."""
+
+    @property
+    def batches(self) -> IssueBatches:
+        """The same, many at a time; only after `enter`."""
+
+    @property
+    def following(self) -> FollowingRows:
+        """How its issues are followed; only after `enter`."""
 
     @property
     def log(self) -> TenantLog:
@@ -233,7 +243,7 @@ class SiteAccess:
 class JiraSites(Protocol):
     """Reading Jira as the app."""
 
-    def read_issue(self, site: SiteAccess, issue: IssueId) -> IssueSnapshot:
+    def read_issue(self, site: SiteAccess, issue: IssueId, choice: FieldChoice) -> IssueSnapshot:
         """Fields and changelog; raises `IssueHidden` (404 or 403) or `JiraUnavailable`."""
 
     def may_browse(self, site: SiteAccess, account: AccountId, issue: IssueId) -> bool:
@@ -244,6 +254,9 @@ class JiraSites(Protocol):
 
     def may_administer_project(self, site: SiteAccess, account: AccountId, project: ProjectId) -> bool:
         """Whether that person has ADMINISTER_PROJECTS on that project, within 2 s; raises `JiraUnavailable`."""
+
+    def is_within(self, site: SiteAccess, jql: Jql, issue: IssueId) -> bool:
+        """Whether that issue matches that query now; raises `JqlRefused`, `JiraUnavailable`."""
 
     def accepts(self, site: SiteAccess) -> bool:
         """Whether that site takes what we sign; raises `JiraUnavailable` where nobody can say."""

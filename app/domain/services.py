@@ -21,6 +21,8 @@ from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
 from app.domain.tracking.recording import Recording
+from app.domain.tracking.settings import FollowingSettings
+from app.domain.tracking.synchronizing import Synchronizing
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Services:
     lifecycle: Lifecycle
     following: Following
     recomputing: Recomputing
+    following_settings: FollowingSettings
+    synchronizing: Synchronizing
     forge: ForgeAdmission
     forge_upkeep: ForgeUpkeep
     moving: Moving

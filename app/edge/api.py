@@ -50,6 +50,7 @@ def _document(view: IssueClocks, issue: IssueId) -> dict[str, Any]:
         "issue": {"id": str(issue), "key": None if record is None else record.key},
         "tracking": view.tracking.value,
         "severity": None if record is None else _severity(record.severity),
+        "missing": [] if record is None else list(record.missing),
         "policy": {"name": view.policy.name, "version": view.policy.version, "sha256": view.policy.sha256},
         "clocks": [_clock(clock) for clock in view.clocks],
         "hidden_since": None if record is None or record.hidden_since is None else instant_text(record.hidden_since),

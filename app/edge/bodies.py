@@ -13,6 +13,7 @@ from app.domain.secrets import Secret
 from app.domain.tracking.operations import IssueHint
 
 _DEEPEST = 32
+_MOST_VERSIONS = 2**31 - 1
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")
 _SECRET = re.compile(r"[\x21-\x7e]{1,512}")
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?", re.IGNORECASE)
@@ -53,6 +54,15 @@ def install_body(raw: bytes) -> ConnectInstallBody:
         product_type=_printable(body.get("productType") or "jira"),
         shared_secret=None if secret is None else Secret(_matching(_SECRET, secret)),
     )
+
+
+def chosen_configuration(raw: bytes) -> tuple[int, dict[str, Any]]:
+    """`version`, the one that is to be replaced, and `configuration`; raises `BodyMalformed`."""
+    body = read_object(raw)
+    version, document = body.get("version"), body.get("configuration")
+    if type(version) is not int or not 0 <= version < _MOST_VERSIONS or not isinstance(document, dict):
+        raise BodyMalformed(BodyMalformed.__doc__)
+    return version, document
 
 
 def issue_hint(raw: bytes) -> IssueHint | None:

@@ -16,7 +16,7 @@ from app.domain.access.licence import require_licence
 from app.domain.access.roles import Permission as May
 from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.installations.model import CallerKind
-from app.edge import api, connect_lifecycle, connect_webhooks, decisions, forge_remote, public
+from app.edge import api, connect_lifecycle, connect_webhooks, decisions, following, forge_remote, public
 from app.edge.caller import caller, config
 from app.edge.gates import (
     Gate,
@@ -95,6 +95,8 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("POST", "/api/v1/issues/<id_or_key>/events", our_pages, DECISIONS, decisions.record, May.RECORD_DECISION),
     Mount("GET", "/api/v1/me", our_pages, READS, api.own_roles, May.VIEW_OWN_ROLES),
     Mount("GET", "/api/v1/settings", our_pages, READS, api.settings, May.VIEW_SETTINGS),
+    Mount("GET", "/api/v1/settings/following", our_pages, READS, following.shown, May.VIEW_SETTINGS),
+    Mount("PUT", "/api/v1/settings/following", our_pages, READS, following.changed, May.CHANGE_SETTINGS),
     Mount("POST", "/forge/lifecycle", forge_lifecycle, LIFECYCLE, forge_remote.lifecycle, May.INSTALL, "forge"),
     Mount("POST", "/forge/events", forge_events, EVENTS, forge_remote.events, May.REPORT, "forge"),
     Mount("POST", "/forge/cron", forge_cron, EVENTS, forge_remote.cron, May.INSTALL, "forge"),

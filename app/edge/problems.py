@@ -6,7 +6,8 @@ A 401 never says which check failed; the log does, by code.
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 from uuid import uuid4
 
 from flask import Flask, Response, g, request
@@ -21,7 +22,9 @@ from app.domain.installations.admission import KeysUnavailable
 from app.domain.installations.operations import SecretTooShort
 from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
+from app.domain.tracking.configuration import ConfigurationRefused
 from app.domain.tracking.decision import DecisionFault, DecisionMalformed, DecisionRefused, DecisionReused
+from app.domain.tracking.settings import VersionConflict
 from app.edge.bodies import BodyMalformed
 from app.edge.caller import services
 from app.edge.parameters import Malformed
@@ -52,6 +55,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     BodyMalformed: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
     DecisionMalformed: Problem(400, "decision_malformed", "The decision has not the documented form"),
     Malformed: Problem(400, "parameter_malformed", "A parameter is missing or has not its documented form"),
+    ConfigurationRefused: Problem(400, "configuration_refused", "This configuration cannot be in force"),
     SecretTooShort: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
     TokenRefused: Problem(401, "token_invalid", "The token is missing or not valid here"),
     NotForThis: Problem(403, "not_for_this", "The token is valid, but not for this"),
@@ -62,6 +66,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     NotFound: Problem(404, "not_found", "There is nothing here that you may see"),
     DecisionRefused: Problem(409, "decision_refused", "The promise, or what holds at that instant, does not allow it"),
     DecisionReused: Problem(409, "decision_reused", "Another decision about this issue has this id"),
+    VersionConflict: Problem(409, "version_conflict", "Somebody else has changed this since it was read"),
     BodyTooLarge: Problem(413, "body_too_large", "The body is larger than this route takes"),
     WrongMediaType: Problem(415, "wrong_media_type", "The body has to be application/json"),
     RateLimitExceeded: Problem(429, "rate_limited", "Too many requests; Retry-After says when there is room again"),
@@ -147,7 +152,7 @@ def contained(make: Callable[[], str], otherwise: Callable[[], str]) -> str:
 def answer(error: Exception) -> Response:
     """The problem document of that error."""
     problem = report(error)
-    document = {
+    document: dict[str, Any] = {
         "type": f"urn:pledge:problem:{problem.code}",
         "title": problem.title,
         "status": problem.status,
@@ -157,6 +162,9 @@ def answer(error: Exception) -> Response:
     if isinstance(error, DecisionFault):
         # Written for whoever handed the decision in; of no other error the text leaves this process.
         document["detail"] = str(error)
+    if isinstance(error, ConfigurationRefused):
+        # About what this very caller sent, who may change it: nothing of it is anybody else's.
+        document["findings"] = [asdict(finding) for finding in error.findings]
     response = Response(json.dumps(document), status=problem.status, mimetype="application/problem+json")
     if problem.status == 503:
         response.headers["Retry-After"] = str(retry_after_seconds(error))

@@ -12,6 +12,7 @@ from flask import Response, g, request
 from app.edge.caller import config
 
 LIFECYCLE_BODY_BYTES = 64 * 1024
+SETTINGS_BODY_BYTES = 64 * 1024
 WEBHOOK_BODY_BYTES = 4 * 1024 * 1024
 """A full issue with long texts is far below; a larger one is refused before it is read."""
 

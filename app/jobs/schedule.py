@@ -59,6 +59,12 @@ TENANT_JOBS: tuple[TenantJob, ...] = (
         Permission.FOLLOW,
         "stored bounds follow from the policy: another one was chosen, or its file or holidays have changed",
     ),
+    TenantJob(
+        "sync-issues",
+        lambda services, tenant, now: services.synchronizing.advance(tenant, now=now),
+        Permission.FOLLOW,
+        "an import or a reconciliation was asked for, by an installation, a change of settings, or the hour",
+    ),
 )
 
 SCHEDULE: tuple[PeriodicJob, ...] = (
@@ -68,6 +74,13 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         lambda services, now: services.following.wake(now=now),
         Permission.FOLLOW,
         "the net under everything else: reads that are due and that no job is waiting for",
+    ),
+    PeriodicJob(
+        "reconcile",
+        "11 * * * *",
+        lambda services, now: services.synchronizing.ask_hourly(now=now),
+        Permission.FOLLOW,
+        "webhooks are lost, and some changes send none: each hour what they missed is looked for",
     ),
     PeriodicJob(
         "look-again",

@@ -16,10 +16,19 @@ from atlassian import JiraCloud
 
 from app.domain.identifiers import AccountId, IssueId, ProjectId
 from app.domain.ports import IssueHidden, JiraRefused, JiraUnavailable, SiteAccess, TurnAwaited
-from app.domain.tracking.model import IssueSnapshot
+from app.domain.tracking.model import FieldChoice, IssueSnapshot
 from app.outbound.advice import advice_of, whole_seconds
 from app.outbound.budget import Budget
-from app.outbound.jira_answers import FIELDS, CvssFields, categories_of, changes_of, cvss_fields_of, snapshot_of
+from app.outbound.jira_answers import (
+    FIELDS,
+    CvssFields,
+    categories_of,
+    changes_of,
+    chosen_of,
+    cvss_fields_of,
+    snapshot_of,
+    status_names_of,
+)
 from app.outbound.patience import Patience
 from app.outbound.session import GuardedSession
 
@@ -33,6 +42,7 @@ _CHANGELOG_PAGE = 100
 _LONGEST_CHANGELOG = 50_000
 _FORM_KEPT_SECONDS = 3600.0
 _COME_BACK_SECONDS = 30
+_EVERYBODYS = FieldChoice()
 _NOT_AS_DOCUMENTED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What reading JSON of another shape raises."""
 
@@ -52,6 +62,7 @@ class _Stamp(requests.auth.AuthBase):
 class _Form:
     cvss: CvssFields
     categories: Mapping[str, str]
+    names: Mapping[str, str]
 
 
 class RestJira:
@@ -66,15 +77,17 @@ class RestJira:
         self._forms: dict[str, tuple[_Form, float]] = {}
         self._patience = Patience(elapsed=elapsed)
 
-    def read_issue(self, site: SiteAccess, issue: IssueId) -> IssueSnapshot:
+    def read_issue(self, site: SiteAccess, issue: IssueId, choice: FieldChoice = _EVERYBODYS) -> IssueSnapshot:
         """Fields and changelog of one issue."""
         form = self._form_of(site)
+        cvss = chosen_of(form.cvss, choice)
         with self._jira(site, timeout_seconds=_READ_TIMEOUT_SECONDS) as jira:
-            answer = jira.get_issue(int(issue), fields=",".join([*FIELDS, *form.cvss.ids()]))
+            answer = jira.get_issue(int(issue), fields=",".join(wanted_fields(cvss, choice)))
         # From here on Jira shows the issue, so a refusal says nothing about it.
         with self._asking(), self._jira(site, timeout_seconds=_READ_TIMEOUT_SECONDS) as jira:
-            changes = [change for page in _changelog(jira, issue) for change in changes_of(page, form.categories)]
-            return snapshot_of(answer, changes, form.cvss)
+            pages = _changelog(jira, issue)
+            changes = [change for page in pages for change in changes_of(page, form.categories, names=form.names)]
+            return snapshot_of(answer, changes, cvss, reported_field=choice.reported)
 
     def may_browse(self, site: SiteAccess, account: AccountId, issue: IssueId) -> bool:
         """Whether Jira lets that person see that issue.
@@ -134,7 +147,8 @@ class RestJira:
         if kept is not None and self._elapsed() < kept[1]:
             return kept[0]
         with self._asking(), self._jira(site, timeout_seconds=_READ_TIMEOUT_SECONDS) as jira:
-            form = _Form(cvss_fields_of(jira.get_fields()), categories_of(jira.get("rest/api/3/status")))
+            statuses = jira.get("rest/api/3/status")
+            form = _Form(cvss_fields_of(jira.get_fields()), categories_of(statuses), status_names_of(statuses))
         self._forms[site.base_url] = (form, self._elapsed() + _FORM_KEPT_SECONDS)
         return form
 
@@ -158,6 +172,11 @@ class RestJira:
             except (requests.RequestException, *_NOT_AS_DOCUMENTED) as failure:
                 # HTML with status 200, a list where an object belongs, a half answer: Jira is not itself.
                 raise JiraUnavailable(_COME_BACK_SECONDS) from failure
+
+
+def wanted_fields(cvss: CvssFields, choice: FieldChoice) -> list[str]:
+    """What is asked for of an issue: no text, no person."""
+    return [*FIELDS, *cvss.ids(), *([choice.reported] if choice.reported else [])]
 
 
 def _ids(granted: Any, permission: str, *, of: str) -> set[int]:  # noqa: ANN401  JSON of another

@@ -83,18 +83,7 @@ class SqlIssues:
 
     def save(self, record: IssueRecord, now: datetime) -> None:
         """Insert or update the issue; events already known stay as they are."""
-        severity = record.severity
-        values = {
-            "issue_key": record.key,
-            "project_id": record.project,
-            "tracking": record.tracking.value,
-            "severity_level": None if severity is None else severity.level.value,
-            "severity_source": None if severity is None else severity.source,
-            "cvss_score": None if severity is None else severity.score,
-            "cvss_vector": None if severity is None else severity.vector,
-            "hidden_since": record.hidden_since,
-            "read_at": record.read_at,
-        }
+        values = issue_columns(record)
         self._connection.execute(
             upsert(IssueRow)
             .values(tenant_id=self._tenant, issue_id=record.issue, **values)
@@ -256,6 +245,24 @@ class SqlIssues:
         }
 
 
+def issue_columns(record: IssueRecord) -> dict[str, Any]:
+    """The columns of an issue but its key; its events are rows of their own."""
+    severity = record.severity
+    return {
+        "issue_key": record.key,
+        "project_id": record.project,
+        "tracking": record.tracking.value,
+        "severity_level": None if severity is None else severity.level.value,
+        "severity_source": None if severity is None else severity.source,
+        "cvss_score": None if severity is None else severity.score,
+        "cvss_vector": None if severity is None else severity.vector,
+        "hidden_since": record.hidden_since,
+        "read_at": record.read_at,
+        "configuration": record.configuration,
+        "missing": list(record.missing) or None,
+    }
+
+
 def _pending(row: Row[int, datetime, datetime, int]) -> PendingRead:
     return PendingRead(IssueId(row.issue_id), row.asked_at, row.due_at, row.attempts)
 
@@ -285,6 +292,8 @@ def record_of(row: Row[*tuple[Any, ...]]) -> IssueRecord:
         read_at=row.read_at,
         events=tuple(_event(*parts) for parts in row.events or ()),
         read_asked_at=row.asked_at,
+        configuration=row.configuration,
+        missing=tuple(row.missing or ()),
     )
 
 

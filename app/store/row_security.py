@@ -34,7 +34,12 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "app.audit_leaves": {WORKER: "SELECT, INSERT"},
     "app.audit_checkpoints": {WORKER: "SELECT, INSERT"},
     "app.issues": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE"},
-    "app.clock_events": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT"},
+    # What a fact is replaced by, and what it was, are both kept: see `superseded_events`, which only grows.
+    "app.clock_events": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
+    "app.superseded_events": {WORKER: "SELECT, INSERT"},
+    "app.following_settings": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT"},
+    "app.unmapped_values": {WEB: "SELECT", WORKER: "SELECT, INSERT, DELETE"},
+    "app.runs": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
     "app.clock_bounds": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.recomputations": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.webhook_deliveries": {WEB: "SELECT, INSERT", WORKER: "SELECT, DELETE"},

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store import audit_tables as _audit_tables  # noqa: F401  who imports this module has every table
+from app.store import following_tables as _following_tables  # noqa: F401  the same
 from app.store import quota_tables as _quota_tables  # noqa: F401  the same
 from app.store.db import UTC, Base, tenant_key
 
@@ -220,6 +221,8 @@ class IssueRow(Base):
     cvss_vector: Mapped[str | None] = mapped_column(Text)
     hidden_since: Mapped[datetime | None] = mapped_column(UTC)
     read_at: Mapped[datetime] = mapped_column(UTC)
+    configuration: Mapped[int] = mapped_column(server_default="0")
+    missing: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class ClockEventRow(Base):

@@ -12,6 +12,8 @@ from app.domain.ports import JobKind
 from app.store.anchor_tree import SqlAnchorTree
 from app.store.audit_log import SqlAuditLog
 from app.store.bulk_bounds import SqlBulkBounds
+from app.store.following import SqlFollowing
+from app.store.issue_batches import SqlIssueBatches
 from app.store.issues import SqlIssues
 from app.store.queue import Queue
 from app.store.quota import SqlQuota
@@ -75,6 +77,16 @@ class SqlUnitOfWork:
     def bounds(self) -> SqlBulkBounds:
         """What is derived of them, many at once."""
         return SqlBulkBounds(self._connection, self._entered())
+
+    @property
+    def batches(self) -> SqlIssueBatches:
+        """The same, many at a time."""
+        return SqlIssueBatches(self._connection, self._entered())
+
+    @property
+    def following(self) -> SqlFollowing:
+        """How its issues are followed."""
+        return SqlFollowing(self._connection, self._entered())
 
     @property
     def log(self) -> SqlAuditLog:

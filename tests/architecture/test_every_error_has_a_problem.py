@@ -21,6 +21,8 @@ KEPT_INSIDE = {
     "app.domain.clocks.model.NotAScore": "a reading of Jira whose score is none keeps no score",
     "app.domain.clocks.model.NotAnInstant": "`outbound` reads Jira's instants, in jobs",
     "app.domain.clocks.model.IncompleteEvent": "a fault of ours, in jobs",
+    "app.domain.tracking.bulk_reading.PageTokenExpired": "the run that met it searches from the beginning",
+    "app.domain.tracking.jql.JqlRefused": "a finding of `ConfigurationRefused`, or the problem of a run",
     "app.domain.keys.operations.KeyStillNeeded": "an operator's command, which tells it",
     "app.domain.secrets.SecretMissing": "`admission` turns it into a refusal",
     "app.domain.audit.merkle.ProofRefused": _COMMAND,

@@ -35,6 +35,8 @@ CLASSES = {
     "POST /api/v1/issues/<id_or_key>/events": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/me": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/settings": {"JWT": context_token, "Bearer": forge_page},
+    "GET /api/v1/settings/following": {"JWT": context_token, "Bearer": forge_page},
+    "PUT /api/v1/settings/following": {"JWT": context_token, "Bearer": forge_page},
     "POST /forge/lifecycle": forge_lifecycle,
     "POST /forge/events": forge_events,
     "POST /forge/cron": forge_cron,

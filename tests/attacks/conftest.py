@@ -36,11 +36,13 @@ ROUTES = {
     "decide": ("POST", f"/api/v1/issues/{ISSUE}/events"),
     "me": ("GET", "/api/v1/me"),
     "settings": ("GET", "/api/v1/settings"),
+    "following": ("GET", "/api/v1/settings/following"),
+    "following-changed": ("PUT", "/api/v1/settings/following"),
     "fragment": ("GET", f"/fragments/issue?issueId={ISSUE}&issueKey=SEC-1"),
     "installed": ("POST", "/connect/installed"),
     "uninstalled": ("POST", "/connect/uninstalled"),
 }
-CONTEXT = {"clocks", "facts", "decide", "fragment", "me", "settings"}
+CONTEXT = {"clocks", "facts", "decide", "fragment", "me", "settings", "following", "following-changed"}
 INSTALL = {"installed", "uninstalled"}
 HONEST = {"panel": 200, "clocks": 200, "fragment": 200, "webhook": 204, "installed": 204}
 UNTRACKED = {"issue": {"fields": {"issuetype": {"name": "Task"}, "labels": []}}}

@@ -12,6 +12,7 @@ from tests.edge.conftest import SECRET
 PAGE = "/connect/issue?issueId=10001&issueKey=SEC-1&projectId=1"
 CLOCKS = "/api/v1/issues/10001/clocks"
 EVENTS = "/api/v1/issues/10001/events"
+FOLLOWING = "/api/v1/settings/following"
 HOOK = "/connect/webhooks?issueId=10001"
 JSON = "application/json"
 LARGE = b'{"a": "' + b"x" * 70_000 + b'"}'
@@ -48,6 +49,8 @@ CASES = {
     "401 disabled": (401, "POST", "/connect/disabled", {}),
     "400 me": (400, "GET", "/api/v1/me?projectId=SEC", {"kind": "context"}),
     "401 me": (401, "GET", "/api/v1/me", {"kind": "request"}),
+    "401 following": (401, "GET", FOLLOWING, {}),
+    "401 following changed": (401, "PUT", FOLLOWING, {"kind": "request", "data": b"{}", "content_type": JSON}),
     "401 settings": (401, "GET", "/api/v1/settings", {}),
     "403 installed": (403, "POST", "/connect/installed", {"kind": "install", "body": {"key": "another.app"}}),
     "404 nowhere": (404, "GET", "/nowhere", {}),
@@ -74,6 +77,8 @@ CASES = {
     "503 clocks": (503, "GET", CLOCKS, {"kind": "context"}),
     "503 me": (503, "GET", "/api/v1/me", {"kind": "context"}),
     "503 settings": (503, "GET", "/api/v1/settings", {"kind": "context"}),
+    "503 following": (503, "GET", FOLLOWING, {"kind": "context"}),
+    "503 following changed": (503, "PUT", FOLLOWING, {"kind": "context", "data": b"{}", "content_type": JSON}),
 }
 
 

@@ -36,6 +36,7 @@ LOOKS = (
     "/api/v1/issues/{id}/events",
     "/api/v1/me?projectId=10000",
     "/api/v1/settings",
+    "/api/v1/settings/following",
 )
 OWNED = """SELECT table_schema, table_name FROM information_schema.columns WHERE column_name = 'tenant_id'
     AND table_schema IN ('app', 'registry') AND table_name !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals)'
@@ -61,6 +62,8 @@ DRIVEN_BY = {
     "POST /api/v1/issues/<id_or_key>/events": "person_decides",
     "GET /api/v1/me": "person_looks",
     "GET /api/v1/settings": "person_looks",
+    "GET /api/v1/settings/following": "person_looks",
+    "PUT /api/v1/settings/following": "administrator_chooses",
     "POST /forge/lifecycle": "forge_lifecycle",
     "POST /forge/events": "issue_changes",
     "POST /forge/cron": "forge_lifecycle",
@@ -221,6 +224,20 @@ class InAnyOrder(RuleBasedStateMachine):
         minted = requests.post(f"{self.stack.simulator.control_url}/sites/{site}/token", json=wanted, timeout=60)
         headers = {"Authorization": f"JWT {minted.json()['token']}"}
         return requests.request(method, self.stack.url + target, headers=headers, json=body, timeout=60)
+
+    @rule(site=site, jql=st.sampled_from([None, "labels = security", "project = OPS"]))
+    def administrator_chooses(self, site, jql):
+        """What is in force is replaced, unless somebody was faster; Jira is asked about every choice."""
+        target = "/api/v1/settings/following"
+
+        def deed():
+            shown = self.connect(site, target, person="admin")
+            if shown is None or shown.status_code != 200:
+                return shown
+            body = {"version": shown.json()["version"], "configuration": {"jql": jql}}
+            return self.connect(site, target, method="PUT", person="admin", body=body)
+
+        self.three.acts(site, deed)
 
     @rule(site=site)
     def hint(self, site):

@@ -20,6 +20,7 @@ class Permission(StrEnum):
     RECORD_DECISION = "tenant:issue-clocks:decide"
     """To pause, extend, cancel and whatever else people decide about the clocks of an issue that they may see."""
     VIEW_SETTINGS = "tenant:settings:view"
+    CHANGE_SETTINGS = "tenant:settings:change"
 
 
 class Role(StrEnum):
@@ -47,7 +48,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.USER: frozenset({Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES}),
     Role.ISSUE_BROWSER: frozenset({Permission.VIEW_ISSUE_CLOCKS}),
     Role.PROJECT_ADMIN: frozenset({Permission.RECORD_DECISION}),
-    Role.JIRA_ADMIN: frozenset({Permission.VIEW_SETTINGS, Permission.RECORD_DECISION}),
+    Role.JIRA_ADMIN: frozenset({Permission.VIEW_SETTINGS, Permission.CHANGE_SETTINGS, Permission.RECORD_DECISION}),
 }
 """A role gives what its own row says: who administers Jira may not see every issue, nor administer every project."""
 

@@ -39,6 +39,10 @@ class Action(StrEnum):
     ISSUE_HIDDEN = "issue.hidden"
     CLOCK_DECIDED = "clock.decided"
     CLOCKS_IMPORTED = "clocks.imported"
+    ISSUES_SYNCED = "issues.synced"
+    IMPORT_STARTED = "import.started"
+    IMPORT_ENDED = "import.ended"
+    FOLLOWING_CHANGED = "following.changed"
     LOG_ADOPTED = "log.adopted"
     PERSON_ERASED = "person.erased"
     ALERT_RAISED = "alert.raised"
@@ -52,6 +56,8 @@ class Bookkeeping(StrEnum):
     READ_ASKED = "read asked for"
     RECOMPUTATION_ASKED = "bounds asked to be made anew"
     READ_SETTLED = "read settled"
+    RUN_ASKED = "import or reconciliation asked for"
+    RUN_ADVANCED = "import or reconciliation has gone on"
     HINT_STORED = "enabled or disabled hint stored"
     FORGE_SEEN = "system token or sign of life kept"
     CONTACT_KEPT = "call of an installation kept whose tenant is not known yet"
@@ -82,7 +88,7 @@ class AuditEvent:
 
     action: Action
     actor: str
-    """`atlassian`, `operator`, `system` or `person`: somebody of the site, whom no entry names."""
+    """`atlassian`, `operator`, `system`, or the role of a person of the site, whom no entry names: `jira-admin`."""
     target: str
     detail: Mapping[str, str | int | None] = field(default_factory=dict)
     person: PersonalPart | None = None

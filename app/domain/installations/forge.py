@@ -162,6 +162,8 @@ class ForgeAdmission:
             uow.tenants.save_install(
                 _install(back, invocation), region=self.rules.region, policy=self.rules.policy, now=now
             )
+            uow.following.ask_import(returned=True, now=now)
+            uow.enqueue("sync-issues", known.tenant)
             uow.commit(
                 because=AuditEvent(Action.INSTALLATION_RETURNED, "atlassian", f"installation/{back.installation}")
             )
@@ -207,7 +209,10 @@ class ForgeAdmission:
             uow.tenants.save_install(
                 _install(registered, invocation), region=self.rules.region, policy=self.rules.policy, now=now
             )
-            uow.commit(because=_contact_event(registered, connect, former))
+            event = _contact_event(registered, connect, former)
+            uow.following.ask_import(returned=event.action is not Action.INSTALLATION_ADDED, now=now)
+            uow.enqueue("sync-issues", tenant)
+            uow.commit(because=event)
             return registered
 
     def _keep_contact(self, invocation: ForgeInvocation, trouble: JiraUnavailable, *, now: datetime) -> None:

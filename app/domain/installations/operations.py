@@ -103,6 +103,9 @@ class Lifecycle:
                 _install(registered, body), region=self.rules.region, policy=self.rules.policy, now=now
             )
             self._seal(uow, registered, secret, now=now)
+            if known is None or known.state is not InstallationState.ACTIVE:
+                uow.following.ask_import(returned=known is not None, now=now)
+                uow.enqueue("sync-issues", registered.tenant)
             uow.commit(because=_installed_event(known, registered, suspended))
 
     def uninstalled(self, body: ConnectInstallBody, claims: InstallClaims, *, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """Issues as we know them: what Jira says, what we keep, what is still to be read."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,6 +32,20 @@ class SeverityReading:
 
 
 @dataclass(frozen=True)
+class Status:
+    """A status by the id that Jira keeps and the name that people give it."""
+
+    id: str
+    name: str
+    is_known: bool = True
+    """Whether Jira lists it still."""
+
+    def is_called(self, names: Collection[str]) -> bool:
+        """Whether its id or its name, in lower case, is among these."""
+        return self.id in names or self.name.strip().lower() in names
+
+
+@dataclass(frozen=True)
 class Change:
     """One item of an issue's changelog."""
 
@@ -41,6 +56,9 @@ class Change:
     before: str | None
     after: str | None
     """Of `status` the key of its category (`done`), of every other field what people read."""
+    left: Status | None = None
+    entered: Status | None = None
+    """Of `status` only."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,47 @@ class IssueSnapshot:
     """Id of the custom field that holds a CVSS vector, where the site has one."""
     score_field: str | None
     changes: tuple[Change, ...]
+    status: Status | None = None
+    reported_field: str | None = None
+    """Id of the custom field that says when the issue was reported, where one was chosen."""
+    reported_at: datetime | None = None
+    """What it says; None where it says nothing that is an instant or a date."""
+
+
+@dataclass(frozen=True)
+class FieldChoice:
+    """Which custom fields are read, by id."""
+
+    vector: str | None = "auto"
+    score: str | None = "auto"
+    """`auto`: the field whose name says CVSS; None: no field."""
+    reported: str | None = None
+
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Unmapped:
+    """A value that was met while reading, and of which nobody has said what it means."""
+
+    kind: str
+    """`status`, `resolution` or `priority`."""
+    name: str
+    issue: IssueId
+    """Where it was met."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a site calls things."""
+
+    fields: Mapping[str, str]
+    """Type of each field by id: `date`, `datetime`, `string`, `number` …"""
+    statuses: frozenset[str]
+    resolutions: frozenset[str]
+    priorities: frozenset[str]
+    """Names in lower case; of statuses the ids too."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +139,10 @@ class IssueRecord:
     events: tuple[Event, ...]
     read_asked_at: datetime | None = None
     """Since when a newer read is waiting; None = this is the newest we were told of."""
+    configuration: int = 0
+    """Version of the tenant's configuration under which the events were read."""
+    missing: tuple[str, ...] = ()
+    """Why no severity can be read, one sentence for each place that was looked at."""
 
 
 @dataclass(frozen=True)

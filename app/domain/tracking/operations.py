@@ -7,19 +7,28 @@ from functools import partial
 
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.clocks.engine import bounds_of
-from app.domain.clocks.model import Event, EventKind
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.model import Caller
-from app.domain.ports import Database, DatabaseUnavailable, IssueHidden, JiraSites, SiteAccess, UnitOfWork
+from app.domain.ports import (
+    Database,
+    DatabaseUnavailable,
+    IssueHidden,
+    JiraRefused,
+    JiraSites,
+    SiteAccess,
+    UnitOfWork,
+)
 from app.domain.promises.shelf import InForce
 from app.domain.secrets import Secret
-from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead, Tracking
-from app.domain.tracking.rule import TrackingRule, facts_of, severity_now
+from app.domain.tracking.configuration import FollowingConfiguration
+from app.domain.tracking.deriving import derive
+from app.domain.tracking.jql import JqlRefused
+from app.domain.tracking.model import IssueSnapshot, PendingRead, Tracking
+from app.domain.tracking.rule import TrackingRule
 
 SLICE = 20
 """Issues that one job reads before it queues itself again, so that no tenant's flood delays another."""
 
-_ENDINGS = frozenset({EventKind.FIXED, EventKind.CANCELLED})
 _FIRST_LEASE_SECONDS = 10
 _LONGEST_LEASE_SECONDS = 3600
 DELIVERIES_KEPT_DAYS = 3
@@ -32,6 +41,15 @@ class IssueHint:
 
     issue_type: str
     labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An issue as it was read."""
+
+    snapshot: IssueSnapshot
+    configuration: FollowingConfiguration
+    belongs: bool
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,8 @@ class Following:
         """
         with self.database.begin(caller.tenant) as uow:
             matters = hint is None or self.rule.matches(issue_type=hint.issue_type, labels=hint.labels)
-            if not matters and not uow.issues.is_tracked(issue):
+            if not matters and not uow.issues.is_tracked(issue) and uow.following.configuration().jql is None:
+                # A query of the tenant's own can be answered by Jira alone: then every issue is asked about.
                 return
             if not all(uow.issues.accept_delivery(name, issue=issue, now=now) for name in deliveries):
                 return
@@ -86,13 +105,14 @@ class Following:
         with self.database.begin(tenant) as uow:
             uow.await_enqueued("read-issues", tenant)
             is_active = uow.registry.is_active(tenant)
+            configuration = uow.following.configuration()
         if not is_active:
             # Nothing may be asked of this site any more. What is due stays due, for the day it comes back.
             return 0
         site = self.site_of(tenant, None)
         done = 0
         while done < SLICE and (read := self._lease(tenant, now=now)):
-            self._read(tenant, site, read, now=now)
+            self._read(tenant, site, read, configuration, now=now)
             done += 1
         with self.database.begin(tenant) as uow:
             waiting = uow.issues.next_pending()
@@ -161,13 +181,30 @@ class Following:
                 uow.commit(because=Bookkeeping.READ_ASKED)
             return read
 
-    def _read(self, tenant: TenantId, site: SiteAccess, read: PendingRead, *, now: datetime) -> None:
+    def _read(
+        self,
+        tenant: TenantId,
+        site: SiteAccess,
+        read: PendingRead,
+        configuration: FollowingConfiguration,
+        *,
+        now: datetime,
+    ) -> None:
         try:
-            snapshot = self.jira.read_issue(site, read.issue)
+            snapshot = self.jira.read_issue(site, read.issue, configuration.fields())
+            belongs = self._belongs(site, snapshot, configuration)
         except IssueHidden:
             self._store_hidden(tenant, read, now=now)
+        except JqlRefused as refusal:
+            # The next run says so to the administrators; until then the read waits, ever longer.
+            raise JiraRefused(_FIRST_LEASE_SECONDS) from refusal
         else:
-            self._store(tenant, read, snapshot, now=now)
+            self._store(tenant, read, _Seen(snapshot, configuration, belongs), now=now)
+
+    def _belongs(self, site: SiteAccess, snapshot: IssueSnapshot, configuration: FollowingConfiguration) -> bool:
+        if configuration.jql is None:
+            return self.rule.matches(issue_type=snapshot.issue_type, labels=snapshot.labels)
+        return self.jira.is_within(site, configuration.jql, snapshot.issue)
 
     def _store_hidden(self, tenant: TenantId, read: PendingRead, *, now: datetime) -> None:
         with self.database.begin(tenant) as uow:
@@ -182,40 +219,31 @@ class Following:
             uow.issues.save(replace(known, hidden_since=now), now)
             uow.commit(because=AuditEvent(Action.ISSUE_HIDDEN, "system", f"issue/{read.issue}"))
 
-    def _store(self, tenant: TenantId, read: PendingRead, snapshot: IssueSnapshot, *, now: datetime) -> None:
+    def _store(self, tenant: TenantId, read: PendingRead, seen: _Seen, *, now: datetime) -> None:
         with self.database.begin(tenant) as uow:
-            uow.issues.hold(read.issue)
-            known = uow.issues.find(read.issue)
-            record = self._record(known, snapshot, now=now)
-            uow.issues.save(record, now)
-            if record.tracking is Tracking.TRACKED:
-                self._save_bounds(uow, record.issue)
+            known = uow.batches.hold_many([read.issue]).get(read.issue)
+            if uow.following.configuration().version != seen.configuration.version:
+                # It was read as nobody wants it any more; the lease lets it be read again.
+                return
+            if known is not None and known.read_at > now:
+                # Somebody has read it since this job began, and so since this read was asked for.
+                uow.issues.settle_read(read)
+                uow.commit(because=Bookkeeping.READ_SETTLED)
+                return
+            reading = seen.configuration.reading(self.rule)
+            derived = derive(known, seen.snapshot, reading=reading, belongs=seen.belongs, now=now)
+            uow.batches.save_many([derived], now)
+            uow.following.note_unmapped(derived.unmapped, now)
+            if derived.record.tracking is Tracking.TRACKED:
+                self._save_bounds(uow, read.issue)
             uow.issues.settle_read(read)
-            newly = record.tracking is Tracking.TRACKED and (known is None or known.tracking is not record.tracking)
             uow.commit(
                 because=AuditEvent(Action.ISSUE_TRACKED, "system", f"issue/{read.issue}")
-                if newly
+                if derived.is_newly_tracked
                 else Bookkeeping.CLOCK_DERIVED
             )
 
-    def _record(self, known: IssueRecord | None, snapshot: IssueSnapshot, *, now: datetime) -> IssueRecord:
-        tracked = self.rule.matches(issue_type=snapshot.issue_type, labels=snapshot.labels) or (
-            # Once tracked, an issue leaves only by a recorded decision: taking the label off is none.
-            known is not None and known.tracking is Tracking.TRACKED
-        )
-        events = _news(known, facts_of(snapshot, self.rule)) if tracked else ()
-        return IssueRecord(
-            issue=snapshot.issue,
-            key=snapshot.key,
-            project=snapshot.project,
-            tracking=Tracking.TRACKED if tracked else Tracking.NOT_TRACKED,
-            severity=severity_now(snapshot),
-            hidden_since=None,
-            read_at=now,
-            events=events,
-        )
-
-    def _save_bounds(self, uow: UnitOfWork, issue: IssueId) -> None:
+    def _save_bounds(self, uow: UnitOfWork, issue: IssueId, *, silent_before: datetime | None = None) -> None:
         force = self.in_force(uow.tenants.tenant().policy)
         events = uow.issues.events(issue)
         for rule in force.issue_clocks:
@@ -225,9 +253,3 @@ class Following:
 
 def _lease(tries: int) -> timedelta:
     return timedelta(seconds=min(_FIRST_LEASE_SECONDS * 2 ** min(tries, 10), _LONGEST_LEASE_SECONDS))
-
-
-def _news(known: IssueRecord | None, events: tuple[Event, ...]) -> tuple[Event, ...]:
-    """A cycle that ended stays ended as it did, also when other resolutions count as fixed since."""
-    ended = {event.source for event in known.events if event.kind in _ENDINGS} if known is not None else set()
-    return tuple(event for event in events if event.kind not in _ENDINGS or event.source not in ended)

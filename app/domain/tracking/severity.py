@@ -1,5 +1,6 @@
 """How severe: a CVSS v3.1 vector, else a score, else the priority. Bands: CVSS v3.1 §5 (FIRST)."""
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from cvss import CVSS3
@@ -8,7 +9,7 @@ from cvss.exceptions import CVSS3Error
 from app.domain.clocks.model import Severity, severity_of
 from app.domain.tracking.model import SeverityReading
 
-_PRIORITIES = {
+PRIORITIES: Mapping[str, Severity] = {
     "highest": Severity.CRITICAL,
     "high": Severity.HIGH,
     "medium": Severity.MEDIUM,
@@ -18,7 +19,9 @@ _PRIORITIES = {
 _LONGEST_VECTOR = 200
 
 
-def read_severity(*, vector: str | None, score: str | None, priority: str | None) -> SeverityReading | None:
+def read_severity(
+    *, vector: str | None, score: str | None, priority: str | None, priorities: Mapping[str, Severity] = PRIORITIES
+) -> SeverityReading | None:
     """The severity that these three field values say, or None if none of them can be read."""
     from_vector = _vector_score(vector)
     if from_vector is not None:
@@ -26,7 +29,7 @@ def read_severity(*, vector: str | None, score: str | None, priority: str | None
     from_score = _score(score)
     if from_score is not None:
         return SeverityReading(severity_of(from_score), from_score, None, "field")
-    level = _PRIORITIES.get((priority or "").strip().lower())
+    level = priorities.get((priority or "").strip().lower())
     return None if level is None else SeverityReading(level, None, None, "priority")
 
 

@@ -6,7 +6,18 @@ Exit codes: 0 ok, 1 error, 2 the policy says no, 3 stale or unknown, 4 usage, 5 
 import click
 
 from app.domain.operator import Operations
-from app.jobs.commands import audit, clocks, keys, moving, operating, policy, processes, questions, recording
+from app.jobs.commands import (
+    audit,
+    clocks,
+    following,
+    keys,
+    moving,
+    operating,
+    policy,
+    processes,
+    questions,
+    recording,
+)
 
 ERROR, USAGE = 1, 4
 
@@ -27,7 +38,8 @@ for _command in (
     *audit.COMMANDS,
 ):
     pledge.add_command(_command)
-operating.installations.add_command(moving.migrate)
+for _command in (moving.migrate, following.following, following.sync):
+    operating.installations.add_command(_command)
 for _command in recording.COMMANDS:
     clocks.clocks.add_command(_command)
 

@@ -55,6 +55,8 @@ ROWS = {
     ),
     "GET /api/v1/me": Row(connect="me", forge="ui"),
     "GET /api/v1/settings": Row(connect="settings", forge="ui"),
+    "GET /api/v1/settings/following": Row(connect="following", forge="ui"),
+    "PUT /api/v1/settings/following": Row(connect="following-changed", forge="ui"),
     "POST /forge/lifecycle": Row(forge="lifecycle"),
     "POST /forge/events": Row(forge="events", in_body=True),
     "POST /forge/cron": Row(forge="cron"),

@@ -62,7 +62,7 @@ class Board:
         self.browsers = set()
         self.asked = []
 
-    def read_issue(self, site, issue):
+    def read_issue(self, site, issue, choice):
         self.asked.append((site.base_url, issue))
         found = self.issues.get(issue, IssueHidden())
         if isinstance(found, Exception):

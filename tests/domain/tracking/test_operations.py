@@ -211,8 +211,8 @@ def test_a_webhook_during_a_read_causes_another_read(hook, work, board, snapshot
     hook()
     read = board.read_issue
 
-    def read_slowly(site, issue):
-        seen = read(site, issue)
+    def read_slowly(site, issue, choice):
+        seen = read(site, issue, choice)
         if len(board.asked) == 1:
             hook(delivery="d2", at=now + timedelta(seconds=1))
         return seen
