@@ -23,7 +23,18 @@ from simulator.world import World
 
 _ISSUE_KEYS = frozenset({"as", "project", "delete"})
 _CONTROLS = frozenset(
-    {"advance_seconds", "latency_seconds", "storm", "webhooks", "events", "browse", "reset", "jwks", "license"}
+    {
+        "advance_seconds",
+        "latency_seconds",
+        "page_era",
+        "storm",
+        "webhooks",
+        "events",
+        "browse",
+        "reset",
+        "jwks",
+        "license",
+    }
 )
 
 
@@ -96,7 +107,7 @@ class Control:
     def control(self) -> Response:
         """Move the clock, set faults (on `site`, or on all), open or close a project, or reset everything.
 
-        Keys: site, advance_seconds, latency_seconds, storm, webhooks, events, reset,
+        Keys: site, advance_seconds, latency_seconds, page_era, storm, webhooks, events, reset,
         browse {project, account, allowed}, jwks (rotate, drop, down, up), license (active, inactive, absent: of
         the Connect app; that of a Forge app is changed by `PATCH /sites/{site}/forge`).
         """
@@ -205,12 +216,15 @@ class Control:
         return {"id": issue.id, "key": issue.key, "url": f"{site.display_url}/browse/{issue.key}"}
 
     def change(self, site: Site, key: str) -> Json:
-        """Change an issue: {as, summary, labels, priority, …}, or delete it: {as, delete: true}."""
+        """Change an issue: {as, summary, labels, …}, move it: {as, move: "OPS"}, delete it: {as, delete: true}."""
         body, issue = _body(), site.issue(key)
         author = site.person(body.get("as", "admin"))
         if body.get("delete"):
             self._world.delete(site, issue, author=author)
             return {"id": issue.id, "key": issue.key, "deleted": True}
+        if "move" in body:
+            moved = self._world.move(site, issue, project=str(body["move"]), author=author)
+            return {"id": issue.id, "key": issue.key, "changelog": moved}
         values = {name: value for name, value in body.items() if name not in _ISSUE_KEYS}
         entry = self._world.change(site, issue, values=values, author=author)
         return {"id": issue.id, "key": issue.key, "changelog": entry}

@@ -109,6 +109,7 @@ class Faults:
 
     latency_seconds: float = 0
     storm: Storm | None = None
+    page_era: int = 0
     webhooks: Deliveries = field(default_factory=Deliveries)
     events: Deliveries = field(default_factory=_events)
     asked: int = 0
@@ -126,7 +127,9 @@ class Faults:
             return storm
 
     def change(self, wanted: Json) -> None:
-        """Set faults: `latency_seconds`, `storm` (object or null), `webhooks` and `events` (objects).
+        """Set faults: `latency_seconds`, `storm` (object or null), `webhooks` and `events` (objects), `page_era`.
+
+        A new `page_era` ends the page tokens that searches gave until then, as Jira does after seven days.
 
         What `webhooks` says of duplicate, drop, reorder and delay_seconds holds for events as well, each lane
         counting for itself; `events` comes second.
@@ -135,6 +138,7 @@ class Faults:
             FaultUnknown: an unknown name or a value of the wrong kind; nothing has changed then.
         """
         latency = _number(wanted.get("latency_seconds", self.latency_seconds), "latency_seconds")
+        era = int(_number(wanted.get("page_era", self.page_era), "page_era"))
         storm = wanted.get("storm", self.storm)
         if "storm" in wanted and storm is not None:
             storm = Storm(**_known(Storm(), storm))
@@ -142,7 +146,7 @@ class Faults:
         events = {name: value for name, value in hooks.items() if name in _SHARED}
         events |= _known(Deliveries(), wanted.get("events", {}))
         with self._lock:
-            self.latency_seconds, self.storm = latency, storm
+            self.latency_seconds, self.storm, self.page_era = latency, storm, era
             self.webhooks = Deliveries(**vars(self.webhooks) | hooks)
             self.events = Deliveries(**vars(self.events) | events)
 
@@ -150,7 +154,7 @@ class Faults:
         """Return the faults as they stand, in the form that `change` takes."""
         storm = vars(self.storm) if self.storm else None
         lanes = {"webhooks": vars(self.webhooks), "events": vars(self.events)}
-        return {"latency_seconds": self.latency_seconds, "storm": storm, **lanes}
+        return {"latency_seconds": self.latency_seconds, "page_era": self.page_era, "storm": storm, **lanes}
 
 
 def _known(default: Storm | Deliveries, wanted: object) -> Json:

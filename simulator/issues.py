@@ -115,6 +115,17 @@ class Issue:
         self.updated = at if changed else self.updated
         return items
 
+    def move(self, project: Project, key: str, at: datetime) -> list[Json]:
+        """Give the issue another project and key; return the changelog items."""
+        items: list[Json] = [
+            {"field": "project", "fieldtype": "jira", "fieldId": "project"}
+            | {"from": self.project.id, "fromString": self.project.name, "to": project.id, "toString": project.name},
+            {"field": "Key", "fieldtype": "jira", "fieldId": "issuekey"}
+            | {"from": None, "fromString": self.key, "to": None, "toString": key},
+        ]
+        self.project, self.key, self.updated = project, key, at
+        return items
+
     def _checked(self, name: str, value: object) -> object:
         if name not in self.fields:
             raise ValueUnknown(f"no field {name!r}; there are {', '.join(self.fields)}")

@@ -57,16 +57,22 @@ def whole_number(value: object, default: int) -> int:
     return int(str(value))
 
 
-def cut_page(found: list[Row], body: Json, *, size: int) -> tuple[list[Row], str | None]:
-    """Return the page that `nextPageToken` names, and the token of the next; None on the last."""
+def cut_page(found: list[Row], body: Json, *, size: int, era: int = 0) -> tuple[list[Row], str | None]:
+    """Return the page that `nextPageToken` names, and the token of the next; None on the last.
+
+    A token is good for the era in which it was given.
+    """
     token, start = body.get("nextPageToken"), 0
     if token:
         try:
-            start = whole_number(base64.urlsafe_b64decode(str(token)).decode(), 0)
+            given, _, place = base64.urlsafe_b64decode(str(token)).decode().partition(":")
+            start = whole_number(place, 0)
         except (ValueError, Refusal) as problem:
             raise Refusal(400, "The page token is not valid.") from problem
+        if given != str(era):
+            raise Refusal(400, "The page token has expired.")
     end = start + max(size, 1)
-    following = base64.urlsafe_b64encode(str(end).encode()).decode()
+    following = base64.urlsafe_b64encode(f"{era}:{end}".encode()).decode()
     return found[start:end], following if end < len(found) else None
 
 

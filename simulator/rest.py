@@ -192,7 +192,7 @@ class Rest:
             found = select(str(body.get("jql", "")), self._site.visible(self._actor), now=self._now())
         except JqlWrong as wrong:
             raise Refusal(400, str(wrong)) from wrong
-        page, token = cut_page(found, body, size=size)
+        page, token = cut_page(found, body, size=size, era=self._site.faults.page_era)
         issues = [self._pick(issue, names) if names != ["id"] else {"id": issue.id} for issue in page]
         more = {"nextPageToken": token} if token else {}
         return {"issues": issues, "isLast": token is None, **more}

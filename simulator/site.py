@@ -128,13 +128,27 @@ class Site:
         """
         with self.lock:
             items = issue.set(values, at)
-            if not items:
-                return None
-            self._last_history_id += 1
-            entry: Json = {"id": str(self._last_history_id), "author": author.render(self.url)}
-            entry |= {"created": jira_time(at), "items": items}
-            issue.changelog = (*issue.changelog, entry)
-            return entry
+            return self._write(issue, items, author=author, at=at) if items else None
+
+    def move(self, issue: Issue, project: str, *, author: Person, at: datetime) -> Json:
+        """Move an issue to another project: it keeps its id and gets the next key there.
+
+        Raises:
+            Unknown: no such project.
+        """
+        if project not in self.projects:
+            raise Unknown(f"no project {project!r}; there are {', '.join(self.projects)}")
+        with self.lock:
+            self._numbers[project] += 1
+            items = issue.move(self.projects[project], f"{project}-{self._numbers[project]}", at)
+            return self._write(issue, items, author=author, at=at)
+
+    def _write(self, issue: Issue, items: list[Json], *, author: Person, at: datetime) -> Json:
+        self._last_history_id += 1
+        entry: Json = {"id": str(self._last_history_id), "author": author.render(self.url)}
+        entry |= {"created": jira_time(at), "items": items}
+        issue.changelog = (*issue.changelog, entry)
+        return entry
 
     def delete(self, issue: Issue) -> None:
         """Delete an issue. Its key and id are never given again."""

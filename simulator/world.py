@@ -97,6 +97,12 @@ class World:
             self._announce(site, "jira:issue_updated", issue=issue, author=author, entry=entry)
         return entry
 
+    def move(self, site: Site, issue: Issue, *, project: str, author: Person) -> Json:
+        """Move an issue to another project as a person, and tell the apps."""
+        entry = site.move(issue, project, author=author, at=self.now())
+        self._announce(site, "jira:issue_updated", issue=issue, author=author, entry=entry)
+        return entry
+
     def delete(self, site: Site, issue: Issue, *, author: Person) -> None:
         """Delete an issue as a person, and tell the apps."""
         site.delete(issue)

@@ -149,3 +149,14 @@ def calm(genchi):
     """The faults that a test sets on the first site end with it."""
     yield genchi
     genchi.weather(reset=True)
+
+
+@pytest.fixture
+def report(capsys):
+    """Print figures where a person sees them, also when the test passes."""
+
+    def show(what, counts):
+        with capsys.disabled():
+            print(f"\n{what}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))  # noqa: T201
+
+    return show
