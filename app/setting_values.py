@@ -21,6 +21,10 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return read
 
 
+def switch(value: str) -> bool:
+    return one_of("on", "off")(value) == "on"
+
+
 def count(value: str) -> int:
     if not value.isascii() or not value.isdigit():
         raise ValueError(f"is {value!r}; give a whole number, 0 or more")

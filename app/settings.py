@@ -24,6 +24,7 @@ from app.setting_values import (
     points,
     redis_url,
     regions,
+    switch,
     urls,
     words,
 )
@@ -162,6 +163,18 @@ SETTINGS: tuple[Setting, ...] = (
         "Done,Fixed,Resolved",
     ),
     Setting(
+        "WRITE_TO_JIRA",
+        switch,
+        "`on`: issues in Jira carry their deadline, for searches and on the panel; asks for the scope to write",
+        "on",
+    ),
+    Setting(
+        "SECURITY_TAB",
+        switch,
+        "`on`: tracked issues are shown on Jira's Security tab too, where Connect serves the site",
+        "off",
+    ),
+    Setting(
         "REDIS_URL",
         redis_url,
         "shared rate-limit store (Redis or Valkey); production with more than one web process refuses to start without",
@@ -210,6 +223,8 @@ class Settings:
     atlassian_api_url: str
     policy: str
     fixed_resolutions: tuple[str, ...]
+    write_to_jira: bool
+    security_tab: bool
     redis_url: str | None
     rate_limits: tuple[tuple[str, int], ...] | None
     jira_points_per_hour: int
@@ -247,6 +262,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     for name in ("BASE_URL", "KEYRING_FILE"):
         required(name, values[name.lower()])
     settings = Settings(**values)
+    if settings.security_tab and not settings.write_to_jira:
+        raise SettingsRefused(
+            f"{PREFIX}SECURITY_TAB is on, but {PREFIX}WRITE_TO_JIRA is off; switch on both or neither"
+        )
     if not development:
         _refuse_unsafe(settings)
     return settings

@@ -92,6 +92,7 @@ def edge_config(settings: Settings) -> EdgeConfig:
         security_contact=settings.security_contact,
         assets=assets_at(f"{settings.base_path}/static", STATIC),
         deployed_at=now(),
+        has_security_tab=settings.security_tab,
     )
 
 
@@ -167,7 +168,9 @@ class Operations:
             if settings.connect_app_key is None:
                 raise SettingsRefused(f"{PREFIX}CONNECT_APP_KEY is not set; it is the key of the app that moves")
             migration = forge.ConnectApp(key=settings.connect_app_key, guide_url=moved_from_connect)
-        return forge.render(app_id=settings.forge_app_id, cells=_cells(settings), migration=migration)
+        return forge.render(
+            app_id=settings.forge_app_id, cells=_cells(settings), migration=migration, writes=settings.write_to_jira
+        )
 
     def forge_manifest_faults(self, manifest: Mapping[str, object]) -> tuple[str, ...]:
         """What would not work in it, though Atlassian's validator accepts it."""
@@ -298,7 +301,13 @@ def _url(settings: Settings, name: str) -> str:
 def _descriptor(settings: Settings) -> Mapping[str, object]:
     if settings.connect_app_key is None:
         raise SettingsRefused(f"{PREFIX}CONNECT_APP_KEY is not set; without it there is no Connect app")
-    return connect.render(app_key=settings.connect_app_key, base_url=settings.base_url, cells=_cells(settings))
+    return connect.render(
+        app_key=settings.connect_app_key,
+        base_url=settings.base_url,
+        cells=_cells(settings),
+        writes=settings.write_to_jira,
+        security_tab=settings.security_tab,
+    )
 
 
 def _cells(settings: Settings) -> list[Cell]:

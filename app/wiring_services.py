@@ -24,6 +24,8 @@ from app.domain.keys.operations import Openings
 from app.domain.keys.queries import NO_DATABASE, Readiness
 from app.domain.ports import DatabaseUnavailable
 from app.domain.promises.shelf import PolicyShelf
+from app.domain.publishing.operations import Places, Publishing
+from app.domain.publishing.tab import SecurityTab
 from app.domain.quota.operations import Quota
 from app.domain.quota.queries import QuotaStanding
 from app.domain.secrets import KeyFault
@@ -40,13 +42,14 @@ from app.outbound.anchor_file import AnchorFile
 from app.outbound.budget import Budget
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
-from app.outbound.jira_bulk import BulkJira
+from app.outbound.jira_writes import WritingJira
 from app.outbound.key_directories import InstallKeys
 from app.settings import Settings, required
 from app.store.database import Engines, SqlDatabase
 from app.vault.checkpoint_key import CheckpointKeyFile
 from app.vault.door import Door
 from app.wiring_keys import needed_purposes
+from descriptor import modules
 
 POLICIES = Path(__file__).parent / "policies"
 log = logging.getLogger("pledge")
@@ -73,7 +76,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         region=settings.region,
     )
     budget = Budget(Quota(database, settings.jira_points_per_hour), clock=now)
-    jira = BulkJira(budget=budget, elapsed=time.monotonic)
+    jira = WritingJira(budget=budget, elapsed=time.monotonic)
     site_for_people = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
     site_of = partial(site_in_turn, site_for_people, budget.await_turn)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
@@ -102,6 +105,14 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database=database, in_force=shelf.in_force),
         recording=Recording(database=database, in_force=shelf.in_force),
+        publishing=Publishing(
+            database=database,
+            jira=jira,
+            site_of=site_of,
+            in_force=shelf.in_force,
+            places=places(settings) if settings.write_to_jira else None,
+            tab=SecurityTab(database, jira) if settings.security_tab else None,
+        ),
         audit=AuditLog(
             database=database,
             key=partial(checkpoint_key, settings),
@@ -133,6 +144,16 @@ def _broken_rules(database: SqlDatabase) -> tuple[KeyFault, ...]:
         return tuple(KeyFault(rule, "`pledge db check` says more") for rule in database.broken_rules())
     except DatabaseUnavailable:
         return (NO_DATABASE,)
+
+
+def places(settings: Settings) -> Places:
+    """Where issues hold what we write, as the descriptors declare it."""
+    return Places(
+        property_key=modules.ISSUE_PROPERTY.property_key,
+        panel_key=modules.ISSUE_CONTEXT.key,
+        connect_app=settings.connect_app_key or "",
+        forge_app=(settings.forge_app_id or "").rpartition("/")[2],
+    )
 
 
 def lifecycle_rules(settings: Settings) -> LifecycleRules:

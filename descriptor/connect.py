@@ -15,12 +15,15 @@ from descriptor.cells import Cell, pinned_urls
 SELF_PATH = "/atlassian-connect.json"
 
 
-def render(*, app_key: str, base_url: str, cells: Sequence[Cell] = ()) -> dict[str, Any]:
+def render(
+    *, app_key: str, base_url: str, cells: Sequence[Cell] = (), writes: bool = True, security_tab: bool = False
+) -> dict[str, Any]:
     """The descriptor of the app with this key, served at this base URL (no slash at its end).
 
-    Scope READ is the least that webhooks and reading issues need. The three migrations ask for what the gates
-    insist on: RS256 on installs, the fixed `context-qsh` in context tokens, account ids only. `cells`: where
-    sites go that are pinned to a region; without any, all go to the base URL. Raises `CellsWrong`.
+    Scope READ is the least that webhooks and reading issues need; WRITE, which includes it, is asked for only if the
+    app `writes` labels on issues. `security_tab`: whether it fills Jira's Security tab. The three migrations ask for
+    what the gates insist on: RS256 on installs, the fixed `context-qsh` in context tokens, account ids only. `cells`:
+    where sites go that are pinned to a region; without any, all go to the base URL. Raises `CellsWrong`.
     """
     regions = pinned_urls(cells) if cells else {}
     return {
@@ -34,11 +37,13 @@ def render(*, app_key: str, base_url: str, cells: Sequence[Cell] = ()) -> dict[s
         "apiVersion": 1,
         "enableLicensing": modules.IS_PAID,
         "apiMigrations": {"signed-install": True, "context-qsh": True, "gdpr": True},
-        "scopes": ["READ"],
+        "scopes": ["READ", "WRITE"] if writes else ["READ"],
         "lifecycle": asdict(modules.LIFECYCLE),
         "modules": {
             "jiraIssueContexts": [_issue_context(modules.ISSUE_CONTEXT)],
             "webhooks": [_webhook(event) for event in modules.ISSUE_EVENTS],
+            **({"jiraEntityProperties": [_entity_property(modules.ISSUE_PROPERTY)]} if writes else {}),
+            **({"jiraSecurityInfoProvider": _provider(modules.SECURITY_PROVIDER, base_url)} if security_tab else {}),
         },
         **({"regionBaseUrls": regions} if regions else {}),
     }
@@ -73,6 +78,32 @@ def _webhook(event: modules.IssueEvent) -> dict[str, Any]:
     # webhook URLs alone are written with a dollar sign
     query = "&".join(f"{name}=${{{variable}}}" for name, variable in event.parameters.items())
     return {"key": event.key, "event": f"jira:issue_{event.change}", "url": f"{event.path}?{query}"}
+
+
+def _entity_property(module: modules.EntityProperty) -> dict[str, Any]:
+    extractions = [{"objectName": one.path, "type": one.kind, "alias": one.alias} for one in module.values]
+    return {
+        "key": module.key,
+        "name": {"value": module.title},
+        "entityType": "issue",
+        "keyConfigurations": [{"propertyKey": module.property_key, "extractions": extractions}],
+    }
+
+
+def _provider(module: modules.SecurityProvider, base_url: str) -> dict[str, Any]:
+    # the addresses of this module alone are whole ones
+    actions = {
+        "fetchWorkspaces": module.fetch_workspaces,
+        "fetchContainers": module.fetch_containers,
+        "searchContainers": module.search_containers,
+    }
+    return {
+        "key": module.key,
+        "name": {"value": modules.NAME},
+        "homeUrl": modules.VENDOR_URL,
+        "logoUrl": base_url + modules.ISSUE_CONTEXT.icon_path,
+        "actions": {name: {"templateUrl": base_url + path} for name, path in actions.items()},
+    }
 
 
 def _explained(json_path: str, message: str) -> str:

@@ -46,8 +46,10 @@ class ConnectApp:
     moves: Literal["YES", "NO", "UNDECIDED"] = "YES"
 
 
-def render(*, app_id: str, cells: Sequence[Cell], migration: ConnectApp | None) -> dict[str, Any]:
+def render(*, app_id: str, cells: Sequence[Cell], migration: ConnectApp | None, writes: bool = True) -> dict[str, Any]:
     """The manifest of the app with this ARI, whose remote is these cells. Raises `CellsWrong`.
+
+    `writes`: whether the app sets a property on issues, which needs a scope and is declared to be searched.
 
     Residency: the remote stores end-user data and says so. No hook to move a site between regions is declared,
     because none is served: a site stays in the cell it was installed in. Nothing is stored with Forge, so neither
@@ -60,10 +62,11 @@ def render(*, app_id: str, cells: Sequence[Cell], migration: ConnectApp | None) 
             "runtime": {"name": "nodejs24.x"},
             "licensing": {"enabled": modules.IS_PAID},
         },
-        "permissions": {"scopes": list(_scopes())},
+        "permissions": {"scopes": list(_scopes(writes=writes))},
         "remotes": [_remote(cells)],
         "modules": {
             "jira:issueContext": [_issue_context(modules.ISSUE_CONTEXT)],
+            **({"jira:entityProperty": [_entity_property(modules.ISSUE_PROPERTY)]} if writes else {}),
             "trigger": [_issue_trigger(), _lifecycle_trigger()],
             "preUninstall": [{"key": UNINSTALL_KEY, "endpoint": UNINSTALL.key}],
             # each run carries a token of at most 4 hours, and there is no other way to a fresh one
@@ -110,9 +113,11 @@ def _add_connect(document: dict[str, Any], migration: ConnectApp) -> None:
     }
 
 
-def _scopes() -> tuple[str, ...]:
-    """Each with its reason: events of issues (and reading them), tokens that an endpoint asks for."""
+def _scopes(*, writes: bool) -> tuple[str, ...]:
+    """Each with its reason: events of issues (and reading them), tokens that an endpoint asks for, properties."""
     scopes = {scope for scope in EVENT_SCOPES.values() if scope is not None}
+    if writes:
+        scopes.add("write:jira-work")
     if any(endpoint.system_token for endpoint in ENDPOINTS):
         scopes.add("read:app-system-token")
     if any(endpoint.user_token for endpoint in ENDPOINTS):
@@ -128,6 +133,15 @@ def _issue_context(module: modules.IssueContext) -> dict[str, Any]:
         "icon": f"resource:{RESOURCE_KEY};{ICON}",
         "resource": RESOURCE_KEY,
         "resolver": {"endpoint": UI.key},
+    }
+
+
+def _entity_property(module: modules.EntityProperty) -> dict[str, Any]:
+    return {
+        "key": module.key,
+        "entityType": "issue",
+        "propertyKey": module.property_key,
+        "values": [{"path": one.path, "type": one.kind, "searchAlias": one.alias} for one in module.values],
     }
 
 

@@ -13,6 +13,7 @@ from descriptor.forge_modules import EVENT_SCOPES, UI_MODULE_KEYS
 Routes = Mapping[str, frozenset[str]]
 
 _TOKEN_SCOPES: Final = {"appSystemToken": "read:app-system-token", "appUserToken": "read:app-user-token"}
+_WRITE_SCOPE: Final = "write:jira-work"
 _CONNECT_SCOPE: Final = "read:connect-jira"
 _HOOKS: Final = "migration:dataResidency"
 
@@ -63,6 +64,8 @@ def _needed_scopes(document: Mapping[str, Any]) -> dict[str, str]:
         for token, scope in _TOKEN_SCOPES.items():
             if endpoint.get("auth", {}).get(token, {}).get("enabled"):
                 needed[scope] = f"endpoint {endpoint['key']}"
+    for module in _modules(document, "jira:entityProperty"):
+        needed[_WRITE_SCOPE] = f"entity property {module['key']}"
     if "connect" in document["app"]:
         needed[_CONNECT_SCOPE] = "app.connect"
     return needed

@@ -44,6 +44,41 @@ class IssueEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchableValue:
+    """A value in an entity property that searches find under `alias`; `path` leads to it, its parts joined by dots."""
+
+    path: str
+    kind: Literal["number", "text", "string", "user", "date"]
+    alias: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityProperty:
+    """A property that we set on issues, and what of it Jira is to index.
+
+    Source: https://developer.atlassian.com/cloud/jira/platform/modules/entity-property/
+    """
+
+    key: str
+    title: str
+    property_key: str
+    values: tuple[SearchableValue, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityProvider:
+    """What Jira asks of whoever puts entries on its Security tab: three paths of ours, in signed requests.
+
+    Source: https://developer.atlassian.com/cloud/jira/software/modules/security-information/
+    """
+
+    key: str
+    fetch_workspaces: str
+    fetch_containers: str
+    search_containers: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lifecycle:
     """Where Jira reports that a site installed, removed, switched on or switched off the app: four paths."""
 
@@ -78,6 +113,24 @@ ISSUE_CONTEXT: Final = IssueContext(
     parameters=MappingProxyType(
         {"issueId": "issue.id", "issueKey": "issue.key", "projectId": "project.id"},
     ),
+)
+
+
+ISSUE_PROPERTY: Final = EntityProperty(
+    key="pledge-issue-property",
+    title="Security deadline",
+    property_key="pledge-security",
+    values=(
+        SearchableValue(path="state", kind="string", alias="securityState"),
+        SearchableValue(path="due", kind="date", alias="securityDue"),
+    ),
+)
+
+SECURITY_PROVIDER: Final = SecurityProvider(
+    key="pledge-security-provider",
+    fetch_workspaces="/connect/security/workspaces",
+    fetch_containers="/connect/security/containers",
+    search_containers="/connect/security/containers/search",
 )
 
 

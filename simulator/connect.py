@@ -14,6 +14,7 @@ import requests
 from simulator.installations import Descriptor, Installation
 from simulator.issues import Issue
 from simulator.people import Json, Person
+from simulator.security import SecurityTab
 from simulator.signing import InstallKey, claims_for, sign
 from simulator.site import Site
 
@@ -92,7 +93,8 @@ def fetch_descriptor(app_url: str) -> Descriptor:
             answer.raise_for_status()
             read = answer.json()
             lifecycle, modules = read.get("lifecycle", {}), read.get("modules", {})
-            return Descriptor(read["key"], check_loopback(read["baseUrl"]), lifecycle, modules)
+            scopes = frozenset(scope.upper() for scope in read.get("scopes", []))
+            return Descriptor(read["key"], check_loopback(read["baseUrl"]), lifecycle, modules, scopes)
         except (requests.RequestException, KeyError, AttributeError) as problem:
             raise AppUnusable(f"no descriptor at {url}: {type(problem).__name__}") from problem
 
@@ -164,7 +166,8 @@ def offer(site: Site, installation: Installation, *, key: InstallKey) -> Answer:
 
 
 def withdraw(site: Site, installation: Installation, *, key: InstallKey) -> Answer | None:
-    """Uninstall: the app loses access at once and is told, best effort."""
+    """Uninstall: the app loses access and its part of the Security tab at once, and is told, best effort."""
+    site.security = SecurityTab()
     _adopt(site, replace(installation, active=False))
     return send_lifecycle(site, "uninstalled", installation=installation, key=key)
 

@@ -65,6 +65,7 @@ class Control:
             ("/issues/<key>", self.change, "PATCH"),
             ("/issues/<key>/panel", self.panel, "GET"),
             ("/webhooks", self.webhooks, "GET"),
+            ("/writes", self.writes, "GET"),
             ("/token", self.token, "POST"),
             ("/upgrade", self._forge.upgrade, "POST"),
             ("/forge", self._forge.change, "PATCH"),
@@ -240,6 +241,10 @@ class Control:
         """Return the ledger of deliveries; `wait` seconds, at most, until none is pending."""
         wait = min(request.args.get("wait", 0.0, float), MAX_WAIT_SECONDS)
         return {"deliveries": self._world.lanes[site.name].ledger(wait_seconds=wait)}
+
+    def writes(self, site: Site) -> Json:
+        """Return everything that apps wrote over REST, the oldest first."""
+        return {"writes": list(site.writes)}
 
     def token(self, site: Site) -> Json:
         """Mint a Connect token for a test, genuine or broken."""

@@ -17,7 +17,7 @@ from simulator.forge import Forge
 from simulator.forge_app import ForgeApp, ForgeInstallation
 from simulator.issues import Issue
 from simulator.people import Json, Person
-from simulator.viewing import viewer, visible_issue
+from simulator.viewing import panel_status, viewer, visible_issue
 from simulator.world import World
 
 # what @forge/csp gives the frame of a Custom UI: no popups
@@ -42,6 +42,7 @@ def forge_panels(forge: Forge, world: World, *, issue: Issue, person: Person) ->
             "title": installation.app.name,
             "label": "Forge",
             "channel": channel,
+            "status": panel_status(issue, app=installation.app.uuid, module=key),
             "origin": world.forge_ui_url,
             "sandbox": SANDBOX,
             "url": f"{world.forge_ui_url}/{key}/index.html?{query}" if world.has_forge_ui else None,

@@ -16,6 +16,7 @@ class Descriptor:
     base_url: str
     lifecycle: Mapping[str, str]
     modules: Mapping[str, Any]
+    scopes: frozenset[str] = frozenset()
 
     @property
     def origin(self) -> str:

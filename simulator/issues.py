@@ -95,6 +95,7 @@ class Issue:
     resolved: datetime | None = None
     values: dict[str, Any] = field(default_factory=dict)
     changelog: tuple[Json, ...] = ()
+    properties: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.updated = self.created

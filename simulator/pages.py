@@ -23,7 +23,7 @@ from simulator.issues import CHOICES, Issue
 from simulator.people import Json, Person
 from simulator.seeds import CVSS
 from simulator.site import Site
-from simulator.viewing import viewer, visible_issue
+from simulator.viewing import panel_status, viewer, visible_issue
 from simulator.world import World
 
 # the attribute that Atlassian's own host gives the frames of apps
@@ -145,6 +145,7 @@ class Pages:
                 "title": module["name"]["value"],
                 "label": module.get("content", {}).get("label", {}).get("value", ""),
                 "channel": f"channel-{module['key']}",
+                "status": panel_status(issue, app=installed.descriptor.key, module=module["key"]),
                 "origin": installed.descriptor.origin,
                 "sandbox": SANDBOX,
                 "query": urlencode({"as": person.handle, "issue": issue.key}),

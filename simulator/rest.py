@@ -14,6 +14,7 @@ from simulator.people import Json, Person
 from simulator.reading import Refusal, cut_page, id_numbers, json_body, numbered_entry, texts, whole_number
 from simulator.signing import TokenRefused
 from simulator.site import GLOBAL_PERMISSIONS, Site, Unknown
+from simulator.writes import Writes
 
 _NOT_FOUND = "Issue does not exist or you do not have permission to see it."
 CLIENT_KEY_PROPERTY = "connect_client_key_019cdff3-8bfb-71fe-9628-875b700aebb8"
@@ -28,16 +29,19 @@ class Rest:
     """The REST handlers of one site; every one acts as the person whom `caller` returns.
 
     `caller` reads the request's token and raises `TokenRefused`. That person is the installed app's own user
-    unless the token was given for another.
+    unless the token was given for another. Without `writes` nothing can be written.
     """
 
-    def __init__(self, site: Site, now: Callable[[], datetime], *, caller: Callable[[], Person]) -> None:
-        self._site, self._now, self._caller = site, now, caller
+    def __init__(
+        self, site: Site, now: Callable[[], datetime], *, caller: Callable[[], Person], writes: Writes | None = None
+    ) -> None:
+        self._site, self._now, self._caller, self._writes = site, now, caller, writes
 
     def blueprint(self) -> Blueprint:
         """Return the routes, behind latency, storms and the check of the token."""
         routes = Blueprint(f"rest-{self._site.name}", __name__)
-        rows: list[tuple[str, Callable[..., Json | list[Json]], str]] = [
+        rows: list[tuple[str, Callable[..., Response | Json | list[Json]], str]] = [
+            *(self._writes.rows() if self._writes is not None else []),
             ("/rest/api/3/issue/<reference>", self.issue, "GET"),
             ("/rest/api/3/issue/<reference>/changelog", self.changelog, "GET"),
             ("/rest/api/3/issue/bulkfetch", self.bulk_fetch, "POST"),

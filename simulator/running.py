@@ -22,6 +22,7 @@ from simulator.pages import Pages, guard, serve_static
 from simulator.rest import Rest
 from simulator.site import Site
 from simulator.world import SITE_NAMES, World
+from simulator.writes import Writes
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -103,7 +104,9 @@ class Simulator:
         """Return the control port, where Jira is reached by cloud id as well, as at api.atlassian.com."""
         app = Control(self.world).app()
         for name, forge in self.world.forge.items():
-            rest = Rest(self.world.sites[name], self.world.now, caller=partial(forge_caller, forge))
+            site = self.world.sites[name]
+            writes = Writes(site, is_connect=False, told=partial(self.world.property_set, site))
+            rest = Rest(site, self.world.now, caller=partial(forge_caller, forge), writes=writes)
             app.register_blueprint(rest.blueprint(), url_prefix=f"/ex/jira/{forge.site.cloud_id}")
         return app
 
@@ -111,7 +114,9 @@ class Simulator:
         app = Flask("simulator")
         guard(app)
         serve_static(app)
-        app.register_blueprint(Rest(site, self.world.now, caller=partial(connect_caller, site)).blueprint())
+        writes = Writes(site, is_connect=True, told=partial(self.world.property_set, site))
+        rest = Rest(site, self.world.now, caller=partial(connect_caller, site), writes=writes)
+        app.register_blueprint(rest.blueprint())
         app.register_blueprint(Pages(site, self.world).blueprint())
         app.register_blueprint(ForgePages(self.world.forge[site.name]).blueprint())
         return app

@@ -12,6 +12,7 @@ from simulator.faults import Faults
 from simulator.installations import Installation
 from simulator.issues import Issue, Project, fields_of_site, jira_time, render_fields
 from simulator.people import Json, Person, account_id, populate, random_uuid
+from simulator.security import SecurityTab
 from simulator.seeds import STORIES, Story
 
 PROJECTS = (Project("10000", "SEC", "Security"), Project("10001", "OPS", "Operations"))
@@ -43,6 +44,9 @@ class Site:
         self.jira_admins = frozenset({"admin"})
         self.project_admins = {"SEC": frozenset({"lead"}), "OPS": frozenset({"admin"})}
         self.issues: dict[str, Issue] = {}
+        self.security = SecurityTab()
+        self.writes: list[Json] = []  # what apps wrote over REST, the newest last
+        self.echoes_writes = False  # announce a written property as a change of the issue too
         self.faults = Faults()
         self.license = "active"  # what Connect says: active, inactive or absent (nothing)
         self.installation: Installation | None = None

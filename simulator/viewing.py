@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import abort, request
 
 from simulator.issues import Issue
-from simulator.people import Person
+from simulator.people import Json, Person
 from simulator.site import Site, Unknown
 
 
@@ -24,3 +24,10 @@ def visible_issue(site: Site, key: str, person: Person) -> Issue | None:
     except Unknown:
         return None
     return issue if site.may_see(person, issue) else None
+
+
+def panel_status(issue: Issue, *, app: str, module: str) -> Json | None:
+    """Return what an app has set as the status of its panel on that issue, if Jira can show it."""
+    status = issue.properties.get(f"com.atlassian.jira.issue:{app}:{module}:status")
+    value = status.get("value") if isinstance(status, dict) and status.get("type") == "lozenge" else None
+    return value if isinstance(value, dict) and isinstance(value.get("label"), str) else None

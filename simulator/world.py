@@ -108,6 +108,13 @@ class World:
         site.delete(issue)
         self._announce(site, "jira:issue_deleted", issue=issue, author=author, entry=None)
 
+    def property_set(self, site: Site, issue: Issue) -> None:
+        """Tell the Connect app of a property that it wrote; Forge apps ask not to be told of their own writes."""
+        events = ["issue_property_set", *(["jira:issue_updated"] if site.echoes_writes else [])]
+        at_ms = int(self.now().timestamp() * 1000)
+        for event in events:
+            self.lanes[site.name].announce(event, issue, author=site.app_user, at_ms=at_ms, entry=None)
+
     def stop(self) -> None:
         """Send nothing more."""
         self._stopped.set()

@@ -24,6 +24,7 @@ ROLES = ("stranger", *PEOPLE, "app")
 QUERIES = {
     "/connect/issue": {"issueId": "10001", "issueKey": "SEC-1", "projectId": "10000"},
     "/connect/webhooks": {"issueId": "10001"},
+    "/connect/security/containers/search": {"workspaceId": "pledge", "searchQuery": "SEC"},
     "/fragments/issue": {"issueId": "10001", "issueKey": "SEC-1"},
     "/api/v1/me": {"projectId": "10000"},
 }
@@ -125,4 +126,6 @@ def _body(stack, mount):
         return json.dumps({"eventType": "avi:jira:updated:issue", "issue": {"id": "10001"}}).encode()
     if mount.method == "PUT":
         return json.dumps({"version": 0, "configuration": {}}).encode()
+    if mount.rule.startswith("/connect/security/"):
+        return json.dumps({"ids": ["pledge", "pledge/10000"]}).encode()
     return b"{}"

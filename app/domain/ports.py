@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Mapping, MutableMapping, Seque
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from app.domain.alerts.ports import SignalRows
 from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.audit.ports import AnchorTree, TenantLog
 from app.domain.identifiers import HOUSE, AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
+from app.domain.publishing.ports import LabelRows, PushAnswer, PushRows
 from app.domain.quota.ports import QuotaRows
 from app.domain.rows import BoundsRows, IssueRows, Registry, TenantRows
 from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
@@ -22,7 +23,7 @@ from app.domain.tracking.model import FieldChoice, IssueRecord, IssueSnapshot
 from app.domain.tracking.ports import FollowingRows, IssueBatches
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
-JobKind = Literal["read-issues", "recompute-clocks", "sync-issues"]
+JobKind = Literal["read-issues", "recompute-clocks", "sync-issues", "publish-labels"]
 """Kinds of work that a change can ask for; one job per tenant and kind waits at a time."""
 
 
@@ -80,6 +81,14 @@ class UnitOfWork(Protocol):
     @property
     def following(self) -> FollowingRows:
         """How its issues are followed; only after `enter`."""
+
+    @property
+    def labels(self) -> LabelRows:
+        """What its issues are marked with in Jira; only after `enter`."""
+
+    @property
+    def pushes(self) -> PushRows:
+        """What Jira's Security tab shows of them; only after `enter`."""
 
     @property
     def log(self) -> TenantLog:
@@ -260,3 +269,16 @@ class JiraSites(Protocol):
 
     def accepts(self, site: SiteAccess) -> bool:
         """Whether that site takes what we sign; raises `JiraUnavailable` where nobody can say."""
+
+
+class JiraWriting(Protocol):
+    """Writing to Jira as the app. All of it can be done again with the same result."""
+
+    def write_property(self, site: SiteAccess, issue: IssueId, *, key: str, value: Mapping[str, Any]) -> None:
+        """Set a property of an issue; raises `IssueHidden` (404 or 403) or `JiraUnavailable`."""
+
+    def link_workspaces(self, site: SiteAccess, workspaces: Collection[str]) -> None:
+        """Show these on the Security tab; raises `IssueHidden` (it is not offered to us) or `JiraUnavailable`."""
+
+    def push(self, site: SiteAccess, body: Mapping[str, Any]) -> PushAnswer:
+        """Send entries of the Security tab; raises `IssueHidden` (it is not offered to us) or `JiraUnavailable`."""

@@ -16,6 +16,7 @@ from app.domain.installations.operations import Lifecycle
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
 from app.domain.ports import Database
+from app.domain.publishing.operations import Publishing
 from app.domain.quota.queries import QuotaStanding
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
@@ -43,6 +44,7 @@ class Services:
     roles: SiteRoles
     views: IssueViews
     recording: Recording
+    publishing: Publishing
     audit: AuditLog
     watch: Watch
     signals: SignalCounts

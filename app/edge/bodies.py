@@ -14,6 +14,7 @@ from app.domain.tracking.operations import IssueHint
 
 _DEEPEST = 32
 _MOST_VERSIONS = 2**31 - 1
+_MOST_IDS = 1000
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")
 _SECRET = re.compile(r"[\x21-\x7e]{1,512}")
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?", re.IGNORECASE)
@@ -77,6 +78,14 @@ def issue_hint(raw: bytes) -> IssueHint | None:
     if not isinstance(kind, dict) or not isinstance(kind.get("name"), str) or not isinstance(labels, list):
         return None
     return IssueHint(issue_type=kind["name"], labels=tuple(str(label) for label in labels))
+
+
+def asked_ids(raw: bytes) -> frozenset[str]:
+    """`{"ids": […]}`, at most a thousand texts; raises `BodyMalformed`."""
+    ids = read_object(raw).get("ids")
+    if not isinstance(ids, list) or len(ids) > _MOST_IDS or not all(isinstance(one, str) for one in ids):
+        raise BodyMalformed(BodyMalformed.__doc__)
+    return frozenset(ids)
 
 
 def _site_url(value: object) -> str:

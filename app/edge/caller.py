@@ -40,6 +40,8 @@ class EdgeConfig:
     assets: Assets
     deployed_at: datetime
     """When this process started: security.txt counts from it."""
+    has_security_tab: bool = False
+    """Whether Jira's Security tab is filled, and Jira asks us about it."""
 
 
 def config() -> EdgeConfig:

@@ -16,7 +16,16 @@ from app.domain.access.licence import require_licence
 from app.domain.access.roles import Permission as May
 from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.installations.model import CallerKind
-from app.edge import api, connect_lifecycle, connect_webhooks, decisions, following, forge_remote, public
+from app.edge import (
+    api,
+    connect_lifecycle,
+    connect_webhooks,
+    decisions,
+    following,
+    forge_remote,
+    public,
+    security_tab,
+)
 from app.edge.caller import caller, config
 from app.edge.gates import (
     Gate,
@@ -77,6 +86,7 @@ class Mount:
         return f"{self.view.__module__.removeprefix('app.edge.')}.{self.view.__name__}"
 
 
+_TAB = "/connect/security"
 our_pages = by_scheme(JWT=context_token, Bearer=forge_page)
 
 MOUNTS: tuple[Mount, ...] = (
@@ -89,6 +99,11 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("POST", "/connect/disabled", signed_request, LIFECYCLE, connect_lifecycle.disabled, May.INSTALL, "connect"),
     Mount("POST", "/connect/webhooks", signed_request, EVENTS, connect_webhooks.issue_changed, May.REPORT, "connect"),
     Mount("GET", "/connect/issue", signed_request, PAGES, issue.page, May.OPEN_PAGE, "connect"),
+    Mount("POST", f"{_TAB}/workspaces", signed_request, PAGES, security_tab.workspaces, May.LIST_CONTAINERS, "connect"),
+    Mount("POST", f"{_TAB}/containers", signed_request, PAGES, security_tab.containers, May.LIST_CONTAINERS, "connect"),
+    Mount(
+        "GET", f"{_TAB}/containers/search", signed_request, PAGES, security_tab.search, May.LIST_CONTAINERS, "connect"
+    ),
     Mount("GET", "/fragments/issue", our_pages, READS, issue.fragment, May.VIEW_ISSUE_CLOCKS),
     Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, READS, api.issue_clocks, May.VIEW_ISSUE_CLOCKS),
     Mount("GET", "/api/v1/issues/<id_or_key>/events", our_pages, READS, decisions.events, May.VIEW_ISSUE_CLOCKS),

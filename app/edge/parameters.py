@@ -8,6 +8,7 @@ from app.domain.identifiers import IssueId, ProjectId
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _ISSUE_KEY = re.compile(r"[A-Z][A-Z0-9_]{0,254}-[1-9][0-9]{0,17}")
+_TEXT = re.compile(r"[^\x00-\x1f\x7f]{0,255}")
 _DELIVERY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -43,6 +44,11 @@ def delivery() -> str | None:
     """Jira's name of a webhook, the same on each retry; raises `Malformed`."""
     header = request.headers.get("X-Atlassian-Webhook-Identifier")
     return None if header is None else _matching(_DELIVERY, header)
+
+
+def text(name: str) -> str:
+    """A text of the query to compare with, which may be empty; raises `Malformed`."""
+    return _matching(_TEXT, _single(name))
 
 
 def _single(name: str) -> str:

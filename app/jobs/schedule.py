@@ -65,6 +65,12 @@ TENANT_JOBS: tuple[TenantJob, ...] = (
         Permission.FOLLOW,
         "an import or a reconciliation was asked for, by an installation, a change of settings, or the hour",
     ),
+    TenantJob(
+        "publish-labels",
+        lambda services, tenant, now: services.publishing.publish(tenant, now=now),
+        Permission.PUBLISH,
+        "the label of an issue in Jira may be another by now",
+    ),
 )
 
 SCHEDULE: tuple[PeriodicJob, ...] = (
@@ -81,6 +87,13 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         lambda services, now: services.synchronizing.ask_hourly(now=now),
         Permission.FOLLOW,
         "webhooks are lost, and some changes send none: each hour what they missed is looked for",
+    ),
+    PeriodicJob(
+        "publish-labels-due",
+        "* * * * *",
+        lambda services, now: services.publishing.wake(now=now),
+        Permission.PUBLISH,
+        "labels change by what happens and by time; several changes within a minute are one write",
     ),
     PeriodicJob(
         "look-again",

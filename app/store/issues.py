@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from app.domain.clocks.model import Bounds, Event, Severity
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.tracking.model import IssueRecord, PendingRead, SeverityReading, Tracking
+from app.store import labels
 from app.store.clock_events import decode, encode
 from app.store.tables import ClockBoundsRow, ClockEventRow, DeliveryRow, IssueRow, PendingReadRow
 
@@ -95,6 +96,8 @@ class SqlIssues:
             )
         )
         self.add_events(record.issue, record.events, now)
+        if record.hidden_since is None:
+            labels.revive(self._connection, self._tenant, record.issue)
 
     def add_events(self, issue: IssueId, events: Sequence[Event], now: datetime) -> None:
         """Store facts about that issue; those already known stay as they are."""
@@ -127,6 +130,7 @@ class SqlIssues:
         """
         silence = {} if silent_before is None else {"silent_before": silent_before}
         project = select(IssueRow.project_id).where(IssueRow.tenant_id == self._tenant, IssueRow.issue_id == issue)
+        changed: list[Row[int]] = []
         for cycle in bounds:
             values = _columns(cycle) | {"policy": policy, "project_id": project.scalar_subquery()}
             inserting = upsert(ClockBoundsRow).values(
@@ -134,21 +138,21 @@ class SqlIssues:
             )
             stored = tuple_(*(getattr(ClockBoundsRow, name) for name in values))
             offered = tuple_(*(inserting.excluded[name] for name in values))
-            self._connection.execute(
-                inserting.on_conflict_do_update(
-                    index_elements=["tenant_id", "issue_id", "promise", "cycle"],
-                    set_={name: inserting.excluded[name] for name in values | silence},
-                    where=stored.is_distinct_from(offered),
-                )
+            writing = inserting.on_conflict_do_update(
+                index_elements=["tenant_id", "issue_id", "promise", "cycle"],
+                set_={name: inserting.excluded[name] for name in values | silence},
+                where=stored.is_distinct_from(offered),
             )
-        self._connection.execute(
-            delete(ClockBoundsRow).where(
-                ClockBoundsRow.tenant_id == self._tenant,
-                ClockBoundsRow.issue_id == issue,
-                ClockBoundsRow.promise == promise,
-                ClockBoundsRow.cycle > len(bounds),
-            )
+            changed += self._connection.execute(writing.returning(ClockBoundsRow.cycle)).all()
+        dropping = delete(ClockBoundsRow).where(
+            ClockBoundsRow.tenant_id == self._tenant,
+            ClockBoundsRow.issue_id == issue,
+            ClockBoundsRow.promise == promise,
+            ClockBoundsRow.cycle > len(bounds),
         )
+        changed += self._connection.execute(dropping.returning(ClockBoundsRow.cycle)).all()
+        if changed:
+            labels.mark_one(self._connection, self._tenant, issue)
 
     def list_hidden(self) -> tuple[IssueId, ...]:
         """Tracked issues that Jira hides from us; those not looked at for longest, some hundreds at most."""

@@ -24,6 +24,7 @@ from sqlalchemy.orm import aliased
 from app.domain.identifiers import ClientKey, InstallationId, TenantId
 from app.domain.installations.model import Install, Tenant
 from app.domain.secrets import Purpose, Sealed, SecretMissing, SecretPlace, WrappedKey
+from app.store.labels import forget_publication
 from app.store.tables import DataKeyRow, ForgeTokenRow, InstallationRow, RegistryConnect, SealedRow, TenantRow
 
 _CONNECT = aliased(InstallationRow)
@@ -170,6 +171,7 @@ class SqlTenants:
             )
         )
         self._fall_back(installation)
+        forget_publication(self._connection, self._tenant)
 
     def _fall_back(self, installation: InstallationId) -> None:
         """A tenant that still has another trust relation is reached through that one from now on."""

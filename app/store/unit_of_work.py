@@ -15,9 +15,11 @@ from app.store.bulk_bounds import SqlBulkBounds
 from app.store.following import SqlFollowing
 from app.store.issue_batches import SqlIssueBatches
 from app.store.issues import SqlIssues
+from app.store.labels import SqlLabels
 from app.store.queue import Queue
 from app.store.quota import SqlQuota
 from app.store.registry import SqlRegistry
+from app.store.security_pushes import SqlPushes
 from app.store.signals import SqlSignals
 from app.store.tenants import SqlTenants
 
@@ -87,6 +89,16 @@ class SqlUnitOfWork:
     def following(self) -> SqlFollowing:
         """How its issues are followed."""
         return SqlFollowing(self._connection, self._entered())
+
+    @property
+    def labels(self) -> SqlLabels:
+        """What its issues are marked with in Jira."""
+        return SqlLabels(self._connection, self._entered())
+
+    @property
+    def pushes(self) -> SqlPushes:
+        """What Jira's Security tab shows of them."""
+        return SqlPushes(self._connection, self._entered())
 
     @property
     def log(self) -> SqlAuditLog:

@@ -6,7 +6,7 @@ from app.edge.gates import open_to_all, signed_install, signed_request
 from app.edge.mounts import MOUNTS
 from descriptor.connect import render
 
-DOCUMENT = render(app_key="io.example.app", base_url="https://app.example.com")
+DOCUMENT = render(app_key="io.example.app", base_url="https://app.example.com", security_tab=True)
 SELF = "/atlassian-connect.json"
 
 
@@ -22,6 +22,10 @@ def declared():
     for panel in DOCUMENT["modules"]["jiraIssueContexts"]:
         yield "GET", panel["target"]["url"].partition("?")[0], signed_request
         yield "GET", panel["icon"]["url"], open_to_all
+    provider = DOCUMENT["modules"]["jiraSecurityInfoProvider"]
+    for name, action in provider["actions"].items():
+        method = "GET" if name.startswith("search") else "POST"
+        yield method, action["templateUrl"].removeprefix(DOCUMENT["baseUrl"]), signed_request
     yield "GET", DOCUMENT["links"]["self"].removeprefix(DOCUMENT["baseUrl"]), open_to_all
 
 

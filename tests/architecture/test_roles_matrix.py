@@ -34,7 +34,7 @@ A method without a line answers 405 to all of them.
 
 @pytest.fixture(scope="module")
 def served(make_stack):
-    with make_stack(PLEDGE_SECURITY_CONTACT="mailto:security@example.com") as stack:
+    with make_stack(PLEDGE_SECURITY_CONTACT="mailto:security@example.com", PLEDGE_SECURITY_TAB="on") as stack:
         every_route.install_and_read(stack)
         yield stack
 

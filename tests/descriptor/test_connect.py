@@ -39,8 +39,38 @@ def test_every_migration_that_the_gates_rely_on_is_asked_for(document):
     assert document["apiMigrations"] == {"signed-install": True, "context-qsh": True, "gdpr": True}
 
 
-def test_reading_is_the_only_scope(document):
-    assert document["scopes"] == ["READ"]
+def test_writing_is_asked_for_only_where_something_is_written(document):
+    assert document["scopes"] == ["READ", "WRITE"]
+    reading = render(app_key="io.pledge.app", base_url="https://pledge.example.com", writes=False)
+    assert reading["scopes"] == ["READ"]
+    assert "jiraEntityProperties" not in reading["modules"]
+    assert check(reading) == ()
+
+
+def test_searches_find_state_and_due_date_of_the_property(document):
+    [property] = document["modules"]["jiraEntityProperties"]
+    assert property["entityType"] == "issue"
+    assert property["keyConfigurations"] == [
+        {
+            "propertyKey": "pledge-security",
+            "extractions": [
+                {"objectName": "state", "type": "string", "alias": "securityState"},
+                {"objectName": "due", "type": "date", "alias": "securityDue"},
+            ],
+        }
+    ]
+
+
+def test_the_security_tab_is_declared_with_its_three_questions_only_where_it_is_on(document):
+    assert "jiraSecurityInfoProvider" not in document["modules"]
+    with_tab = render(app_key="io.pledge.app", base_url="https://pledge.example.com", security_tab=True)
+    assert check(with_tab) == ()
+    actions = with_tab["modules"]["jiraSecurityInfoProvider"]["actions"]
+    assert {name: action["templateUrl"] for name, action in actions.items()} == {
+        "fetchWorkspaces": "https://pledge.example.com/connect/security/workspaces",
+        "fetchContainers": "https://pledge.example.com/connect/security/containers",
+        "searchContainers": "https://pledge.example.com/connect/security/containers/search",
+    }
 
 
 def test_the_panel_names_the_issue_with_context_variables(document):
@@ -88,6 +118,7 @@ def test_any_key_that_atlassian_allows_gives_a_valid_descriptor(key):
 
 def test_no_two_modules_share_a_key_and_each_key_fits_both_hosts():
     keys = [modules.ISSUE_CONTEXT.key, *(event.key for event in modules.ISSUE_EVENTS)]
+    keys += [modules.ISSUE_PROPERTY.key, modules.SECURITY_PROVIDER.key]
     assert len(set(keys)) == len(keys)
     assert all(re.fullmatch(r"[a-zA-Z0-9-]{1,100}", key) for key in keys)
 

@@ -9,13 +9,13 @@ from app.edge.mounts import MOUNTS
 from descriptor import connect, forge, modules
 from descriptor.forge_modules import ENDPOINTS, EVENT_SCOPES, SYSTEM_ROUTES, UI_MODULE_KEYS
 from descriptor.yaml_text import to_yaml
-from tests.descriptor.conftest import ROOT
+from tests.descriptor.conftest import APP_ID, CELLS, ROOT
 
 SOURCES = tuple(
     source
     for value in vars(modules).values()
     for source in (value if isinstance(value, tuple) else (value,))
-    if isinstance(source, (modules.IssueContext, modules.IssueEvent))
+    if isinstance(source, (modules.IssueContext, modules.IssueEvent, modules.EntityProperty))
 )
 
 
@@ -58,8 +58,22 @@ def test_the_variants_differ_in_nothing_but_connect(manifest, migration_manifest
     assert migration_manifest == manifest
 
 
-def test_reading_issues_and_the_tokens_are_the_only_scopes(manifest):
-    assert manifest["permissions"] == {"scopes": ["read:app-system-token", "read:app-user-token", "read:jira-work"]}
+def test_writing_is_asked_for_only_where_something_is_written(manifest):
+    least = ["read:app-system-token", "read:app-user-token", "read:jira-work"]
+    assert manifest["permissions"] == {"scopes": [*least, "write:jira-work"]}
+    reading = forge.render(app_id=APP_ID, cells=CELLS, migration=None, writes=False)
+    assert reading["permissions"] == {"scopes": least}
+    assert "jira:entityProperty" not in reading["modules"]
+
+
+def test_searches_find_the_same_of_the_property_on_both_hosts(manifest):
+    [property] = manifest["modules"]["jira:entityProperty"]
+    descriptor = connect.render(app_key="io.pledge.app", base_url="https://pledge.example.com")
+    [twin] = descriptor["modules"]["jiraEntityProperties"][0]["keyConfigurations"]
+    assert property["propertyKey"] == twin["propertyKey"]
+    assert property["values"] == [
+        {"path": one["objectName"], "type": one["type"], "searchAlias": one["alias"]} for one in twin["extractions"]
+    ]
 
 
 def test_pages_get_the_reader_s_token_and_forge_s_own_calls_the_system_s(manifest):

@@ -39,7 +39,11 @@ MISTAKES = {
         drop_scope("read:app-user-token"),
         "read:app-user-token is missing, endpoint ep-ui",
     ),
-    "a scope that nothing uses": (add_scope("write:jira-work"), "write:jira-work is used by nothing"),
+    "a scope that nothing uses": (add_scope("manage:jira-project"), "manage:jira-project is used by nothing"),
+    "a property that cannot be written": (
+        drop_scope("write:jira-work"),
+        "write:jira-work is missing, entity property pledge-issue-property",
+    ),
     "a backend endpoint without a route": (
         lambda document: endpoint(document, "ep-cron").pop("route"),
         "endpoint ep-cron: route.path is missing, so pledge-hourly",

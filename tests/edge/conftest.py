@@ -106,6 +106,7 @@ def make_web(make_database, keyring_file, atlassian):
                 "DATABASE_URL": database.web,
                 "CONNECT_INSTALL_KEYS_URLS": f"{atlassian.control_url}/install-keys",
                 "SECURITY_CONTACT": "mailto:security@example.com",
+                "SECURITY_TAB": "on",
                 **settings,
             }.items():
                 environment.setenv(f"PLEDGE_{name}", value)

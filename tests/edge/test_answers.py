@@ -15,6 +15,8 @@ EVENTS = "/api/v1/issues/10001/events"
 FOLLOWING = "/api/v1/settings/following"
 HOOK = "/connect/webhooks?issueId=10001"
 JSON = "application/json"
+TAB = "/connect/security"
+IDS = b'{"ids": ["pledge"]}'
 LARGE = b'{"a": "' + b"x" * 70_000 + b'"}'
 CASES = {
     "200 descriptor": (200, "GET", "/atlassian-connect.json", {}),
@@ -63,6 +65,12 @@ CASES = {
     "405 healthz": (405, "POST", "/healthz", {}),
     "405 installed": (405, "GET", "/connect/installed", {}),
     "405 options": (405, "OPTIONS", CLOCKS, {}),
+    "200 workspaces": (200, "POST", f"{TAB}/workspaces", {"kind": "request", "data": IDS, "content_type": JSON}),
+    "200 containers": (200, "POST", f"{TAB}/containers", {"kind": "request", "data": IDS, "content_type": JSON}),
+    "200 search": (200, "GET", f"{TAB}/containers/search?workspaceId=pledge&searchQuery=", {"kind": "request"}),
+    "400 workspaces": (400, "POST", f"{TAB}/workspaces", {"kind": "request", "data": b"{}", "content_type": JSON}),
+    "400 search": (400, "GET", f"{TAB}/containers/search?searchQuery=S", {"kind": "request"}),
+    "401 security workspaces": (401, "POST", f"{TAB}/workspaces", {}),
     "413 installed": (413, "POST", "/connect/installed", {"kind": "install", "data": LARGE, "content_type": JSON}),
     "413 webhook": (413, "POST", HOOK, {"kind": "request", "data": LARGE * 70, "content_type": JSON}),
     "415 installed": (

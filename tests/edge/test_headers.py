@@ -34,7 +34,8 @@ OWN_REFUSALS = {
 
 @pytest.fixture(scope="module")
 def served(make_stack):
-    with make_stack(PLEDGE_SECURITY_CONTACT="mailto:security@example.com") as stack:
+    settings = {"PLEDGE_SECURITY_CONTACT": "mailto:security@example.com", "PLEDGE_SECURITY_TAB": "on"}
+    with make_stack(**settings) as stack:
         every_route.install_and_read(stack)
         yield stack
 

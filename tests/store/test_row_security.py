@@ -28,6 +28,13 @@ def two(web, worker, register, record, now):
             uow.issues.save(record(), now)
             run(uow, "INSERT INTO app.clock_bounds VALUES (:tenant, 10001, 'fix', 1, 'p', null, null, null, null, null,"
                 " null, null, 0, null, null, null, null, null)", tenant=registered.tenant)  # fmt: skip
+            run(uow, "INSERT INTO app.publications VALUES (:tenant, 1)", tenant=registered.tenant)
+            run(uow, "INSERT INTO app.issue_labels VALUES (:tenant, 10001, now(), 1, 0)", tenant=registered.tenant)
+            run(
+                uow,
+                "INSERT INTO app.security_pushes VALUES (:tenant, 10001, now(), 1, 0, 0, false)",
+                tenant=registered.tenant,
+            )
             run(uow, "INSERT INTO app.pending_reads VALUES (:tenant, 10001, now(), now(), 0)", tenant=registered.tenant)
             run(
                 uow, "INSERT INTO app.audit_leaves VALUES (:tenant, 0, gen_random_uuid(), '')", tenant=registered.tenant
@@ -98,6 +105,8 @@ def test_a_row_cannot_hang_on_another_tenants_issue(two, worker, shared):
     mine, _ = two
     shared.execute("DELETE FROM app.clock_events WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.clock_bounds WHERE tenant_id = %s", mine.tenant)
+    shared.execute("DELETE FROM app.issue_labels WHERE tenant_id = %s", mine.tenant)
+    shared.execute("DELETE FROM app.security_pushes WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.issues WHERE tenant_id = %s", mine.tenant)
     with worker.begin(mine.tenant) as uow:
         statement = "INSERT INTO app.clock_events VALUES (:mine, 10001, 's', 'reported', now(), '{}', now())"

@@ -12,6 +12,9 @@ class Permission(StrEnum):
     REPORT = "tenant:issue:report-change"
     FOLLOW = "tenant:issues:follow"
     """To read issues as the app, and to keep what is known of them in order."""
+    PUBLISH = "tenant:labels:publish"
+    """To write into Jira, as the app, what its issues' clocks say."""
+    LIST_CONTAINERS = "tenant:containers:list"
     KEEP_WATCH = "house:alerts:raise"
     OPEN_PAGE = "tenant:page:open"
     """The shell of a page, which holds no fact: what is in it is asked for once more."""
@@ -43,7 +46,15 @@ class Role(StrEnum):
 ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.ANYONE: frozenset({Permission.SEE_PUBLIC}),
     Role.APP: frozenset(
-        {Permission.INSTALL, Permission.REPORT, Permission.FOLLOW, Permission.KEEP_WATCH, Permission.OPEN_PAGE}
+        {
+            Permission.INSTALL,
+            Permission.REPORT,
+            Permission.FOLLOW,
+            Permission.PUBLISH,
+            Permission.LIST_CONTAINERS,
+            Permission.KEEP_WATCH,
+            Permission.OPEN_PAGE,
+        }
     ),
     Role.USER: frozenset({Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES}),
     Role.ISSUE_BROWSER: frozenset({Permission.VIEW_ISSUE_CLOCKS}),

@@ -67,6 +67,8 @@ class Bookkeeping(StrEnum):
     DELIVERIES_PURGED = "old delivery ids purged"
     LOG_SEQUENCED = "audit entries put in the log"
     LOG_ANCHORED = "checkpoints anchored"
+    LABEL_SETTLED = "label or entry in Jira looked at"
+    LABELS_ASKED = "labels or entries in Jira asked for"
     SIGNALS_COUNTED = "counts for alert rules stored"
     SIGNALS_TIDIED = "old counts summed up"
     QUOTA_SHARED = "points of Jira's quota counted, or what Jira said about it"

@@ -34,7 +34,8 @@ def test_a_person_is_let_through_to_what_jira_has_to_confirm_and_never_to_what_t
         Permission.INSTALL,
         Permission.REPORT,
         Permission.FOLLOW,
-        Permission.KEEP_WATCH,
+        Permission.PUBLISH,
+        Permission.LIST_CONTAINERS,
         Permission.KEEP_WATCH,
     }
 
