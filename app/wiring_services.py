@@ -30,6 +30,7 @@ from app.domain.quota.operations import Quota
 from app.domain.quota.queries import QuotaStanding
 from app.domain.secrets import KeyFault
 from app.domain.services import Services
+from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
@@ -82,6 +83,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
     forge_sites = ForgeSiteQuestions(settings.atlassian_api_url, budget=budget)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
+    access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
     return Services(
         admission=admission,
         lifecycle=Lifecycle(
@@ -101,7 +103,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         forge_upkeep=ForgeUpkeep(database=database),
         moving=Moving(database, forge_sites, site_for_people, settings.connect_app_key, retirement),
         standings=Standings(database, retirement),
-        access=IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations()),
+        lists=ClockLists(database=database, access=access),
+        access=access,
         roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database=database, in_force=shelf.in_force),
         recording=Recording(database=database, in_force=shelf.in_force),

@@ -16,7 +16,13 @@ from app.domain.identifiers import HOUSE, AccountId, ClientKey, IssueId, Project
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
 from app.domain.publishing.ports import LabelRows, PushAnswer, PushRows
 from app.domain.quota.ports import QuotaRows
-from app.domain.rows import BoundsRows, IssueRows, Registry, TenantRows
+from app.domain.rows import (
+    BoundsRows,
+    ClockRows,
+    IssueRows,
+    Registry,
+    TenantRows,
+)
 from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.jql import Jql
 from app.domain.tracking.model import FieldChoice, IssueRecord, IssueSnapshot
@@ -89,6 +95,10 @@ class UnitOfWork(Protocol):
     @property
     def pushes(self) -> PushRows:
         """What Jira's Security tab shows of them; only after `enter`."""
+
+    @property
+    def clocks(self) -> ClockRows:
+        """Lists of what is derived; only after `enter`."""
 
     @property
     def log(self) -> TenantLog:
@@ -257,6 +267,9 @@ class JiraSites(Protocol):
 
     def may_browse(self, site: SiteAccess, account: AccountId, issue: IssueId) -> bool:
         """Whether Jira lets that person see that issue, within 2 s; raises `JiraUnavailable`."""
+
+    def may_browse_of(self, site: SiteAccess, account: AccountId, issues: Collection[IssueId]) -> frozenset[IssueId]:
+        """Those of at most a thousand issues that Jira lets that person see, within 2 s; raises `JiraUnavailable`."""
 
     def may_administer_jira(self, site: SiteAccess, account: AccountId) -> bool:
         """Whether that person has the global permission ADMINISTER, within 2 s; raises `JiraUnavailable`."""

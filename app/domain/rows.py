@@ -8,7 +8,7 @@ from app.domain.clocks.model import Bounds, Event
 from app.domain.identifiers import ClientKey, CloudId, InstallationId, IssueId, TenantId
 from app.domain.installations.model import ForgeContact, ForgeRegistered, Install, Registered, Tenant
 from app.domain.secrets import KeyProof, Purpose, Sealed, SecretPlace, WrappedKey
-from app.domain.tracking.derived import Differences, IssueBounds, IssueFacts
+from app.domain.tracking.derived import ClockFilter, Differences, IssueBounds, IssueFacts, Position, StoredClock
 from app.domain.tracking.model import IssueRecord, PendingRead
 
 
@@ -257,3 +257,10 @@ class BoundsRows(Protocol):
 
     def write(self, differences: Differences, *, policy: str, silent_before: datetime) -> None:
         """Make what is stored what follows; nobody is told of what moved into the time before that instant."""
+
+
+class ClockRows(Protocol):
+    """Stored bounds, as lists find them."""
+
+    def page(self, wanted: ClockFilter, *, position: Position, limit: int, now: datetime) -> tuple[StoredClock, ...]:
+        """The next cycles of tracked issues that are so at `now`: first what has not ended, each by its bound."""

@@ -18,6 +18,7 @@ from app.domain.keys.operations import Openings
 from app.domain.ports import Database
 from app.domain.publishing.operations import Publishing
 from app.domain.quota.queries import QuotaStanding
+from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
@@ -36,6 +37,7 @@ class Services:
     recomputing: Recomputing
     following_settings: FollowingSettings
     synchronizing: Synchronizing
+    lists: ClockLists
     forge: ForgeAdmission
     forge_upkeep: ForgeUpkeep
     moving: Moving

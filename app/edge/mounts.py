@@ -18,6 +18,7 @@ from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.installations.model import CallerKind
 from app.edge import (
     api,
+    clock_list,
     connect_lifecycle,
     connect_webhooks,
     decisions,
@@ -108,6 +109,8 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, READS, api.issue_clocks, May.VIEW_ISSUE_CLOCKS),
     Mount("GET", "/api/v1/issues/<id_or_key>/events", our_pages, READS, decisions.events, May.VIEW_ISSUE_CLOCKS),
     Mount("POST", "/api/v1/issues/<id_or_key>/events", our_pages, DECISIONS, decisions.record, May.RECORD_DECISION),
+    Mount("GET", "/api/v1/clocks", our_pages, READS, clock_list.as_json, May.LIST_CLOCKS),
+    Mount("GET", "/api/v1/clocks.csv", our_pages, READS, clock_list.as_csv, May.LIST_CLOCKS),
     Mount("GET", "/api/v1/me", our_pages, READS, api.own_roles, May.VIEW_OWN_ROLES),
     Mount("GET", "/api/v1/settings", our_pages, READS, api.settings, May.VIEW_SETTINGS),
     Mount("GET", "/api/v1/settings/following", our_pages, READS, following.shown, May.VIEW_SETTINGS),

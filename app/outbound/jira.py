@@ -5,7 +5,7 @@ Source: https://developer.atlassian.com/cloud/jira/platform/rest/v3/
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,6 +98,13 @@ class RestJira:
         block = {"permissions": ["BROWSE_PROJECTS"], "issues": [int(issue)], "projects": []}
         with self._granted(site, account, projectPermissions=[block]) as granted:
             return int(issue) in _ids(granted, "BROWSE_PROJECTS", of="issues")
+
+    def may_browse_of(self, site: SiteAccess, account: AccountId, issues: Collection[IssueId]) -> frozenset[IssueId]:
+        """Those of these issues that Jira lets that person see: one question; what is not in the answer is hidden."""
+        block = {"permissions": ["BROWSE_PROJECTS"], "issues": [int(issue) for issue in issues], "projects": []}
+        with self._granted(site, account, projectPermissions=[block]) as granted:
+            seen = _ids(granted, "BROWSE_PROJECTS", of="issues")
+            return frozenset(issue for issue in issues if int(issue) in seen)
 
     def may_administer_jira(self, site: SiteAccess, account: AccountId) -> bool:
         """Whether that person administers the site; a project permission in the answer does not say so."""

@@ -12,6 +12,7 @@ from app.domain.ports import JobKind
 from app.store.anchor_tree import SqlAnchorTree
 from app.store.audit_log import SqlAuditLog
 from app.store.bulk_bounds import SqlBulkBounds
+from app.store.clock_list import SqlClockList
 from app.store.following import SqlFollowing
 from app.store.issue_batches import SqlIssueBatches
 from app.store.issues import SqlIssues
@@ -99,6 +100,11 @@ class SqlUnitOfWork:
     def pushes(self) -> SqlPushes:
         """What Jira's Security tab shows of them."""
         return SqlPushes(self._connection, self._entered())
+
+    @property
+    def clocks(self) -> SqlClockList:
+        """Lists of what is derived."""
+        return SqlClockList(self._connection, self._entered())
 
     @property
     def log(self) -> SqlAuditLog:

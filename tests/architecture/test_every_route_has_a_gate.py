@@ -36,6 +36,8 @@ CLASSES = {
     "GET /api/v1/issues/<id_or_key>/clocks": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/issues/<id_or_key>/events": {"JWT": context_token, "Bearer": forge_page},
     "POST /api/v1/issues/<id_or_key>/events": {"JWT": context_token, "Bearer": forge_page},
+    "GET /api/v1/clocks": {"JWT": context_token, "Bearer": forge_page},
+    "GET /api/v1/clocks.csv": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/me": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/settings": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/settings/following": {"JWT": context_token, "Bearer": forge_page},

@@ -34,6 +34,8 @@ ROUTES = {
     "clocks": ("GET", f"/api/v1/issues/{ISSUE}/clocks"),
     "facts": ("GET", f"/api/v1/issues/{ISSUE}/events"),
     "decide": ("POST", f"/api/v1/issues/{ISSUE}/events"),
+    "list": ("GET", "/api/v1/clocks"),
+    "sheet": ("GET", "/api/v1/clocks.csv"),
     "me": ("GET", "/api/v1/me"),
     "settings": ("GET", "/api/v1/settings"),
     "following": ("GET", "/api/v1/settings/following"),
@@ -42,7 +44,7 @@ ROUTES = {
     "installed": ("POST", "/connect/installed"),
     "uninstalled": ("POST", "/connect/uninstalled"),
 }
-CONTEXT = {"clocks", "facts", "decide", "fragment", "me", "settings", "following", "following-changed"}
+CONTEXT = {"clocks", "facts", "decide", "fragment", "me", "settings", "following", "following-changed", "list", "sheet"}
 INSTALL = {"installed", "uninstalled"}
 HONEST = {"panel": 200, "clocks": 200, "fragment": 200, "webhook": 204, "installed": 204}
 UNTRACKED = {"issue": {"fields": {"issuetype": {"name": "Task"}, "labels": []}}}

@@ -2,12 +2,14 @@
 
 import contextlib
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.clocks.model import State
 from app.edge import parameters
 from app.edge.parameters import Malformed
 
@@ -100,3 +102,53 @@ def test_whatever_the_path_says_is_an_id_a_key_or_refused(text):
         found = parameters.issue_id_or_key(text)
         assert str(found) == text
         assert re.fullmatch(r"[A-Z0-9_]+(-[0-9]+)?", text)
+
+
+def test_what_a_list_is_asked_for_may_be_left_out():
+    with asked(""):
+        assert (parameters.state(), parameters.project(), parameters.due_before()) == (None, None, None)
+        assert parameters.limit(otherwise=50, largest=100) == 50
+
+
+def test_what_a_list_is_asked_for_is_read():
+    with asked("?state=at_risk&project=10000&due_before=2026-11-22T10:00:00.5%2B01:00&limit=100"):
+        assert parameters.state() is State.AT_RISK
+        assert parameters.project() == 10000
+        assert parameters.due_before() == datetime(2026, 11, 22, 9, 0, 0, 500_000, tzinfo=UTC)
+        assert parameters.limit(otherwise=50, largest=100) == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("state", "?state="),
+        ("state", "?state=overdue"),
+        ("state", "?state=BREACHED"),
+        ("state", "?state=met&state=met"),
+        ("project", "?project=SEC"),
+        ("project", "?project=0"),
+        ("due_before", "?due_before=2026-11-22"),
+        ("due_before", "?due_before=2026-11-22T09:00:00"),
+        ("due_before", "?due_before=2026-11-22T09:00:00+01:00"),
+        ("due_before", "?due_before=2026-02-30T09:00:00Z"),
+        ("due_before", "?due_before=0001-01-01T00:00:00%2B23:00"),
+        ("due_before", "?due_before=9999-01-01T00:00:00Z"),
+        ("due_before", "?due_before=2026-W47-7T09:00:00Z"),
+        ("due_before", "?due_before=now"),
+    ],
+)
+def test_any_other_word_for_a_list_is_refused(name, query):
+    with asked(query), pytest.raises(Malformed):
+        getattr(parameters, name)()
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "1.0", "01", "", "9" * 30, "5&limit=5"])
+def test_a_limit_is_a_whole_number_up_to_the_largest(limit):
+    with asked(f"?limit={limit}"), pytest.raises(Malformed):
+        parameters.limit(otherwise=50, largest=100)
+
+
+@given(st.text())
+def test_whatever_an_instant_is_it_is_read_or_refused(text):
+    with contextlib.suppress(Malformed):
+        assert parameters.instant(text).utcoffset() == timedelta(0)

@@ -126,6 +126,22 @@ def test_a_security_level_counts(jira, as_app, site):
     assert answers == {"developer": True, "developer2": False}
 
 
+def test_of_many_issues_those_are_told_that_a_person_may_browse_and_security_levels_count(jira, as_app, site):
+    ids = sorted(IssueId(int(issue.id)) for issue in site.issues.values())
+    asked = [*ids, IssueId(99999)]
+    hidden = {IssueId(int(each.id)) for each in site.issues.values() if each.values["security"] == "Security team"}
+    told = {
+        name: jira.may_browse_of(as_app, AccountId(site.person(name).account_id), asked)
+        for name in ("developer", "developer2", "outsider")
+    }
+    assert hidden
+    assert told["developer"] - told["developer2"] == hidden
+    assert ISSUE in told["developer2"] - told["outsider"]
+    outsider = AccountId(site.person("outsider").account_id)
+    assert [issue in told["outsider"] for issue in ids] == [jira.may_browse(as_app, outsider, issue) for issue in ids]
+    assert jira.may_browse_of(as_app, AccountId("nobody"), asked) == frozenset()
+
+
 def test_an_issue_that_is_gone_is_hidden(jira, as_app):
     with pytest.raises(IssueHidden):
         jira.read_issue(as_app, IssueId(99999))

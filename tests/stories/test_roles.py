@@ -6,7 +6,7 @@ import pytest
 import requests
 
 SEC, OPS = "10000", "10001"
-OF_ALL = ["tenant:own-roles:view", "tenant:page:open"]
+OF_ALL = ["tenant:clocks:list", "tenant:own-roles:view", "tenant:page:open"]
 
 
 @pytest.fixture(scope="module")

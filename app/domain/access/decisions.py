@@ -2,12 +2,13 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.domain.access.roles import Permission, Role, is_granted
 from app.domain.identifiers import AccountId, IssueId, TenantId
+from app.domain.installations.model import Caller
 from app.domain.ports import JiraSites, SiteAccess
 from app.domain.secrets import Secret
 
@@ -69,6 +70,25 @@ class IssueAccess:
         roles = frozenset({Role.ISSUE_BROWSER}) if may_browse else frozenset()
         if not is_granted(permission, roles):
             raise NotConfirmed
+
+    def visible(
+        self, permission: Permission, who: Caller, issues: Collection[IssueId], *, now: datetime
+    ) -> frozenset[IssueId]:
+        """Those of these issues for which the role that Jira confirms grants it; raises `JiraUnavailable`.
+
+        Jira is asked once, for those of which its answer is not remembered.
+        """
+        if not is_granted(permission, frozenset({Role.ISSUE_BROWSER})):
+            return frozenset()
+        account = who.account or AccountId("")
+        known = {issue: self.confirmations.find((who.tenant, account, issue), now=now) for issue in issues}
+        asked = [issue for issue, allowed in known.items() if allowed is None]
+        if asked:
+            seen = self.jira.may_browse_of(self.site_of(who.tenant, who.person_token), account, asked)
+            for issue in asked:
+                known[issue] = issue in seen
+                self.confirmations.remember((who.tenant, account, issue), allowed=issue in seen, now=now)
+        return frozenset(issue for issue, allowed in known.items() if allowed)
 
     def _may_browse(self, question: Question, person_token: Secret | None, *, now: datetime) -> bool:
         tenant, account, issue = question

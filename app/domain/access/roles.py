@@ -19,6 +19,8 @@ class Permission(StrEnum):
     OPEN_PAGE = "tenant:page:open"
     """The shell of a page, which holds no fact: what is in it is asked for once more."""
     VIEW_OWN_ROLES = "tenant:own-roles:view"
+    LIST_CLOCKS = "tenant:clocks:list"
+    """To ask for a list, which holds no fact: each issue in it is one that `VIEW_ISSUE_CLOCKS` is granted for."""
     VIEW_ISSUE_CLOCKS = "tenant:issue-clocks:view"
     RECORD_DECISION = "tenant:issue-clocks:decide"
     """To pause, extend, cancel and whatever else people decide about the clocks of an issue that they may see."""
@@ -56,7 +58,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             Permission.OPEN_PAGE,
         }
     ),
-    Role.USER: frozenset({Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES}),
+    Role.USER: frozenset({Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES, Permission.LIST_CLOCKS}),
     Role.ISSUE_BROWSER: frozenset({Permission.VIEW_ISSUE_CLOCKS}),
     Role.PROJECT_ADMIN: frozenset({Permission.RECORD_DECISION}),
     Role.JIRA_ADMIN: frozenset({Permission.VIEW_SETTINGS, Permission.CHANGE_SETTINGS, Permission.RECORD_DECISION}),

@@ -1,10 +1,11 @@
-"""Many issues at once: the facts about them, what follows from the facts, and where what is stored says otherwise."""
+"""Many issues at once: the facts about them, what follows, where what is stored says otherwise, and lists of it."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
-from app.domain.clocks.model import Bounds, Event
-from app.domain.identifiers import IssueId
+from app.domain.clocks.model import Bounds, Event, State
+from app.domain.identifiers import IssueId, ProjectId
 
 
 class IssueFacts(NamedTuple):
@@ -46,3 +47,55 @@ class Differences:
     def issues(self) -> frozenset[IssueId]:
         """Those that something is to be written of."""
         return frozenset({each.issue for each in self.changed} | {issue for issue, _, _ in self.gone})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockFilter:
+    """Which clocks are meant; None = that does not matter."""
+
+    state: State | None = None
+    project: ProjectId | None = None
+    due_before: datetime | None = None
+    """An instant that lies after the bound; clocks without a bound are not meant."""
+    open_only: bool = False
+    """Only what has not ended."""
+
+
+class Place(NamedTuple):
+    """Where a cycle stands in the order of lists."""
+
+    ended: bool
+    bound: datetime | None
+    issue: IssueId
+    promise: str
+    cycle: int
+
+
+class Position(NamedTuple):
+    """Where a list goes on: after a cycle that its reader has seen, and so many more that are not for him.
+
+    So that a cursor, which anybody can read, names nothing that is hidden.
+    """
+
+    after: Place | None = None
+    """None = from the beginning."""
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClock:
+    """One cycle of one clock, as it is stored."""
+
+    issue: IssueId
+    key: str
+    project: int | None
+    """None = not noted yet."""
+    promise: str
+    bounds: Bounds
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the order of lists."""
+        bounds = self.bounds
+        bound = bounds.due_at or bounds.due_before
+        return Place(bounds.stopped_at is not None, bound, self.issue, self.promise, bounds.cycle)

@@ -29,15 +29,6 @@ class ClockReading:
 
 
 @dataclass(frozen=True)
-class OpenClock:
-    """The newest cycle of a clock that has not ended."""
-
-    tenant: TenantId
-    key: str
-    clock: ClockReading
-
-
-@dataclass(frozen=True)
 class IssueClocks:
     """Everything that is shown of an issue."""
 
@@ -87,26 +78,6 @@ class IssueViews:
                 for record in uow.issues.each_tracked():
                     for rule in rules:
                         yield Subject(name=f"{tenant}/{record.key}", promise=rule.promise, events=record.events)
-
-    def open_clocks(self, tenant: TenantId | None, *, now: datetime) -> Iterator[OpenClock]:
-        """Every clock of that tenant, or of every active one, that runs at `now`; raises `LookupError`."""
-        if tenant is None:
-            with self.database.begin() as uow:
-                tenants = uow.registry.list_active()
-        else:
-            tenants = (self.database.view_tenant(tenant).tenant,)
-        for each in tenants:
-            yield from self._open_clocks(each, now=now)
-
-    def _open_clocks(self, tenant: TenantId, *, now: datetime) -> Iterator[OpenClock]:
-        with self.database.begin(tenant) as uow:
-            force = self.in_force(uow.tenants.tenant().policy)
-            for record in uow.issues.each_tracked():
-                open_ones = (clock for clock in _read_clocks(record, force, now=now) if clock.state not in _ENDED)
-                yield from (OpenClock(tenant, record.key, clock) for clock in open_ones)
-
-
-_ENDED = frozenset({State.MET, State.MET_LATE, State.CANCELLED})
 
 
 def _read_clocks(record: IssueRecord, force: InForce, *, now: datetime) -> tuple[ClockReading, ...]:

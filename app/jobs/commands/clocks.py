@@ -31,25 +31,22 @@ def clocks() -> None:
 def clocks_due(operations: Operations, *, within_days: int, tenant: int | None, as_json: bool) -> int:
     """Open clocks that are breached or fall due soon, the most urgent first; exit 2 if one is breached."""
     now = datetime.now(UTC)
-    limit = timedelta(days=within_days).total_seconds()
+    within = timedelta(days=within_days)
     with operations.services() as services:
-        found = [
-            open_clock
-            for open_clock in services.views.open_clocks(None if tenant is None else TenantId(tenant), now=now)
-            if open_clock.clock.remaining_seconds is not None and open_clock.clock.remaining_seconds <= limit
-        ]
-    found.sort(key=lambda each: each.clock.remaining_seconds or 0)
+        tenants = services.following.tenants() if tenant is None else [TenantId(tenant)]
+        found = [(each, due) for each in tenants for due in services.lists.due(each, within=within, now=now)]
+    found.sort(key=lambda each: each[1].remaining_seconds or 0)
     rows = [
         {
-            "tenant": each.tenant,
-            "issue": each.key,
-            "promise": each.clock.rule.promise,
-            "cycle": each.clock.bounds.cycle,
-            "state": each.clock.state.value,
-            "due": wording.bound_text(each.clock.bounds),
-            "remaining_seconds": each.clock.remaining_seconds,
+            "tenant": each,
+            "issue": due.clock.key,
+            "promise": due.clock.promise,
+            "cycle": due.clock.bounds.cycle,
+            "state": due.state.value,
+            "due": wording.bound_text(due.clock.bounds),
+            "remaining_seconds": due.remaining_seconds,
         }
-        for each in found
+        for each, due in found
     ]
     lines = [f"{row['tenant']:>6}  {row['issue']}  {row['promise']}  {row['state']}  {row['due']}" for row in rows]
     show(rows, lines or [f"nothing falls due within {within_days} days"], as_json=as_json)

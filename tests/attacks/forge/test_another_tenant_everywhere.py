@@ -53,6 +53,8 @@ ROWS = {
         targets=("/api/v1/issues/{id}/events", "/api/v1/issues/{key}/events"),
         method="POST",
     ),
+    "GET /api/v1/clocks": Row(connect="list", forge="ui"),
+    "GET /api/v1/clocks.csv": Row(connect="sheet", forge="ui"),
     "GET /api/v1/me": Row(connect="me", forge="ui"),
     "GET /api/v1/settings": Row(connect="settings", forge="ui"),
     "GET /api/v1/settings/following": Row(connect="following", forge="ui"),

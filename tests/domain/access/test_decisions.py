@@ -8,6 +8,7 @@ from app.domain.access import decisions
 from app.domain.access.decisions import Confirmations, IssueAccess, NotConfirmed
 from app.domain.access.roles import ROLES, Permission, Role, is_granted
 from app.domain.identifiers import AccountId, IssueId, TenantId
+from app.domain.installations.model import Caller, CallerKind
 from app.domain.ports import JiraUnavailable, SiteAccess
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -22,6 +23,7 @@ class Board:
     def __init__(self):
         self.allowed = {("https://1.example.com", "a", 10001)}
         self.asked = 0
+        self.batches = []
         self.away = False
 
     def may_browse(self, site, account, issue):
@@ -29,6 +31,10 @@ class Board:
         if self.away:
             raise JiraUnavailable(5)
         return (site.base_url, account, issue) in self.allowed
+
+    def may_browse_of(self, site, account, issues):
+        self.batches.append(sorted(issues))
+        return frozenset(issue for issue in issues if self.may_browse(site, account, issue))
 
     def read_issue(self, site, issue):
         raise NotImplementedError
@@ -89,6 +95,34 @@ def test_a_yes_is_not_good_for_another(access, other):
     access.require(VIEW, QUESTION, now=NOW)
     with pytest.raises(NotConfirmed):
         access.require(VIEW, other, now=NOW)
+
+
+@pytest.fixture
+def who():
+    return Caller(TenantId(1), AccountId("a"), CallerKind.PERSON, "production", "global", None)
+
+
+def test_of_many_issues_jira_is_asked_once_and_only_for_those_not_known(access, board, who):
+    one, two, three = (IssueId(10001 + n) for n in range(3))
+    assert access.visible(VIEW, who, [one, two], now=NOW) == {one}
+    assert access.visible(VIEW, who, [one, two, three], now=NOW) == {one}
+    assert access.visible(VIEW, who, [three], now=NOW) == frozenset()
+    assert board.batches == [[one, two], [three]]
+    access.require(VIEW, QUESTION, now=NOW)
+    assert board.asked == 3, "what a list has learned is good for the page of an issue"
+
+
+def test_of_many_issues_none_is_seen_through_a_permission_that_browsing_does_not_give(access, board, who):
+    assert access.visible(Permission.VIEW_SETTINGS, who, [IssueId(10001)], now=NOW) == frozenset()
+    assert board.asked == 0
+
+
+def test_of_many_issues_nothing_is_said_while_jira_is_away(access, board, who):
+    board.away = True
+    with pytest.raises(JiraUnavailable):
+        access.visible(VIEW, who, [IssueId(10001)], now=NOW)
+    board.away = False
+    assert access.visible(VIEW, who, [IssueId(10001)], now=NOW) == {10001}
 
 
 def test_jira_that_cannot_be_asked_is_no_answer_and_is_not_remembered(access, board):
