@@ -76,8 +76,10 @@ class Site:
         Raises:
             Unknown: there is none.
         """
+        if reference in self.issues:
+            return self.issues[reference]
         for issue in tuple(self.issues.values()):
-            if reference == issue.id or reference.upper() == issue.key:
+            if reference.upper() == issue.key:
                 return issue
         raise Unknown(f"no issue {reference!r}")
 
