@@ -132,10 +132,13 @@ class Publishing:
             if not uow.registry.is_active(tenant):
                 return None
             view, began = uow.tenants.tenant(), uow.labels.publication()
-            if began is not None and began.rests_until is not None and began.rests_until > now:
-                return None
             if began is None or began.installation != view.installation:
                 _ask_everything(uow)
+                uow.commit(because=Bookkeeping.LABELS_ASKED)
+            elif began.rests_until is not None:
+                if began.rests_until > now:
+                    return None
+                uow.labels.save_publication(replace(began, rests_until=None))
                 uow.commit(because=Bookkeeping.LABELS_ASKED)
         return view
 
