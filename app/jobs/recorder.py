@@ -10,6 +10,7 @@ from typing import Self
 
 from app.domain.alerts.counting import SignalCounts
 from app.domain.keys.operations import Openings
+from app.domain.ports import DatabaseUnavailable
 
 log = logging.getLogger("pledge.recorder")
 
@@ -70,4 +71,5 @@ class Recorder:
         with ThreadPoolExecutor(1) as alone:
             error = alone.submit(what, at).exception()
         if error is not None:
-            log.error("counts could not be recorded", extra={"code": type(error).__name__}, exc_info=error)
+            level = logging.WARNING if isinstance(error, DatabaseUnavailable) else logging.ERROR
+            log.log(level, "counts could not be recorded", extra={"code": type(error).__name__}, exc_info=error)

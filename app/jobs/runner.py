@@ -173,9 +173,6 @@ class Worker:
         async def run(*, tenant: int, attempt: int = 0) -> None:
             try:
                 await asyncio.to_thread(job.run, self._services, TenantId(tenant), self._clock())
-            except TurnAwaited as wait:
-                log.info("job waits for its turn", extra={"job": job.kind, "attempt": attempt})
-                await self._ask_again(job, tenant, seconds=wait.retry_after_seconds, attempt=attempt)
             except Exception as error:  # noqa: BLE001  the other broad handler: any failure is asked for again
                 await self._after_failure(job, tenant, attempt=attempt, error=error)
 
@@ -195,6 +192,10 @@ class Worker:
         if isinstance(error, DatabaseRefused):
             self._services.signals.count("database_refused", endpoint=f"job:{job.kind}", tenant=TenantId(tenant))
         fields = {"job": job.kind, "attempt": attempt, "code": type(error).__name__}
+        if isinstance(error, TurnAwaited):
+            log.info("job waits for its turn", extra=fields)
+            await self._ask_again(job, tenant, seconds=error.retry_after_seconds, attempt=attempt)
+            return
         if attempt >= len(RETRY_DELAYS_SECONDS):
             log.error("job failed for good", extra=fields, exc_info=error)
             raise error

@@ -113,8 +113,9 @@ class Budget:
         """What came of it; None = no answer. Written down for all where Jira says to wait."""
         now = self._clock()
         advice = Advice() if answer is None else advice_of(answer.headers, now=now)
-        self._note(call, advice, now=now)
+        self._slow_down(call, advice, now=now)
         if answer is not None and answer.status_code != 429 and answer.status_code < 500:
+            self._count(advice, now=now)
             self._settle(call, points(call.method, call.path, _json(answer)) - BASE)
         elif answer is not None and (answer.status_code == 429 or advice.seconds is not None):
             self._stop(call, advice, now=now)
@@ -204,13 +205,18 @@ class Budget:
             purse.points -= more
             purse.failures = 0
 
-    def _note(self, call: Call, advice: Advice, *, now: datetime) -> None:
-        with self._lock:
-            if advice.is_near_limit:
+    def _slow_down(self, call: Call, advice: Advice, *, now: datetime) -> None:
+        if advice.is_near_limit:
+            with self._lock:
                 self._purse(call.tenant, now).near_until = self._elapsed() + _NEAR_SECONDS
-            if advice.points_left is not None and now - hour_of(now) > _SETTLED:
-                spent = self._quota.points_per_hour - advice.points_left
-                self._spent_by_jira[hour_of(now)] = max(self._spent_by_jira.get(hour_of(now), 0), spent)
+
+    def _count(self, advice: Advice, *, now: datetime) -> None:
+        """Take over Jira's own count. Not that of a refusal: it ends with the wait, which is not always the hour."""
+        if advice.points_left is None or now - hour_of(now) <= _SETTLED:
+            return
+        spent = self._quota.points_per_hour - advice.points_left
+        with self._lock:
+            self._spent_by_jira[hour_of(now)] = max(self._spent_by_jira.get(hour_of(now), 0), spent)
 
     def _stop(self, call: Call, advice: Advice, *, now: datetime) -> None:
         """Whom it concerns and for how long: everybody, all of the tenant, or the kind of work that was refused."""

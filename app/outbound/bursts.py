@@ -27,7 +27,7 @@ class Pace:
 READS = Pace(rate=20.0, ahead=5)
 CHANGES = Pace(rate=10.0, ahead=2)
 ISSUE_WRITES = Pace(rate=20 / 30, ahead=5)
-NEAR_LIMIT = Pace(rate=2.0, ahead=1)
+NEAR_LIMIT = Pace(rate=5.0, ahead=1)
 """After Jira has said that less than a fifth is left."""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.domain.ports import JiraRefused, JiraUnavailable
+from app.domain.ports import JiraRefused, JiraUnavailable, TurnAwaited
 
 _AT_ONCE = 3
 """Of the threads of a process, so that one slow site cannot take them all."""
@@ -36,7 +36,7 @@ class Patience:
         try:
             yield
         except JiraUnavailable as failure:
-            self._leave(site, failed=not isinstance(failure, JiraRefused))
+            self._leave(site, failed=not isinstance(failure, (JiraRefused, TurnAwaited)))
             raise
         except BaseException:
             self._leave(site, failed=False)

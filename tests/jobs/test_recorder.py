@@ -5,6 +5,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
+from app.domain.ports import DatabaseUnavailable
 from app.jobs import recorder
 from app.jobs.recorder import Recorder
 
@@ -61,6 +62,21 @@ def test_signals_are_stored_within_seconds_and_not_only_when_the_minute_is_over(
             time.sleep(0.01)
         assert openings.minutes == []
     assert len(signals.asked) > 3
+
+
+def test_others_have_their_turn_each_time_also_after_one_that_failed_and_when_the_process_ends(monkeypatch, caplog):
+    monkeypatch.setattr(recorder, "FLUSH_SECONDS", 0.01)
+    asked = threading.Semaphore(0)
+
+    def away(now):
+        raise DatabaseUnavailable
+
+    def other(now):
+        asked.release()
+
+    with Recorder(Openings(), Signals(), clock=lambda: EARLY, others=[away, other]):
+        assert all(asked.acquire(timeout=30) for _ in range(3))
+    assert {(line.levelname, line.code) for line in caplog.records} == {("WARNING", "DatabaseUnavailable")}
 
 
 def test_a_failure_is_logged_and_ends_no_later_recording(caplog):

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from app.domain.access.roles import NotPermitted, Permission
-from app.domain.ports import DatabaseUnavailable, JiraUnavailable
+from app.domain.ports import DatabaseUnavailable, JiraUnavailable, TurnAwaited
 from app.jobs import runner
 from app.jobs.runner import RETRY_DELAYS_SECONDS, Worker
 from app.jobs.schedule import SCHEDULE, STEADY, TENANT_JOBS, SteadyJob
@@ -75,6 +75,16 @@ def test_a_site_that_says_when_to_come_back_is_given_that_time(worker, jobs):
     fail(worker, 0, JiraUnavailable(3600))
     ((*_, at),) = jobs()
     assert at == NOW + timedelta(seconds=3600)
+
+
+@pytest.mark.parametrize("attempt", [0, len(RETRY_DELAYS_SECONDS)])
+def test_a_job_whose_turn_it_is_not_comes_back_when_it_is_and_has_not_failed(worker, jobs, caplog, attempt):
+    caplog.set_level("INFO", logger="pledge.jobs")
+    fail(worker, attempt, TurnAwaited(7))
+    at = NOW + timedelta(seconds=7)
+    assert jobs() == [("wake:read-issues", "wake:read-issues:7", {"tenant": 7, "attempt": attempt}, at)]
+    (record,) = [record for record in caplog.records if record.name == "pledge.jobs"]
+    assert (record.levelname, record.exc_info) == ("INFO", None)
 
 
 def test_two_failures_of_one_tenant_ask_once(worker, jobs):

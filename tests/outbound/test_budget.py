@@ -273,13 +273,22 @@ def test_a_count_of_jira_from_the_hour_before_is_not_told_in_the_next(world, bud
     assert world.used() == 0
 
 
+def test_what_a_refusal_says_of_the_quota_ends_with_the_wait_that_it_asks_for(world, budget, clock):
+    quota = {"RateLimit_Reason": "jira-quota-global-based", "Beta_RateLimit": '"global-app-quota";r=0;t=60'}
+    made(budget, status=429, **quota)
+    budget.share(world.now())
+    assert refusal(budget) == 60
+    clock.seconds += 60
+    made(budget)
+
+
 def test_near_the_limit_a_tenant_slows_down_and_no_other(world, budget, clock):
     made(budget, X_RateLimit_NearLimit="true")
     for tenant in (ONE, OTHER):
         world.slept.clear()
         for _ in range(4):
             made(budget, Call(tenant, "GET", ISSUE, is_for_person=False))
-        assert sum(world.slept) == pytest.approx(1.5 if tenant == ONE else 0, abs=0.1)
+        assert sum(world.slept) == pytest.approx(3 / NEAR_LIMIT.rate if tenant == ONE else 0, abs=0.06)
     clock.seconds += 60
     world.slept.clear()
     for _ in range(4):

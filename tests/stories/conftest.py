@@ -130,7 +130,7 @@ class UsedSite:
         return tenant
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def used():
     """A site that a test installs by itself: `used(stack, "kencha")`."""
     return UsedSite
