@@ -25,6 +25,7 @@ class Tried:
 
     event: Event
     before: Sequence[Event]
+    later: Sequence[Event]
     rule: Rule
     stands: Standing
     calendars: Calendars
@@ -37,10 +38,11 @@ def check_decision(event: Event, *, known: Iterable[Event], force: InForce, now:
     check_instant_of(event, facts, now=now)
     check_tracked(event, facts)
     before = [fact for fact in facts if fact.order() < event.order()]
+    later = facts[len(before) :]
     refusals = []
     for rule in force.issue_clocks:
         stands = standing(rule, before, calendars=force.calendars)
-        tried = Tried(event, before, rule, stands, force.calendars, force.policy.name)
+        tried = Tried(event, before, later, rule, stands, force.calendars, force.policy.name)
         refusal = _CHECKS.get(event.kind, _anything)(tried)
         if refusal is None:
             return
@@ -94,12 +96,21 @@ def _paused(tried: Tried) -> str | None:
         return f"{tried.rule.promise} of the policy {tried.policy} allows no pause"
     if reason not in allowed and "*" not in allowed:
         return f"{reason!r} is no reason for which {tried.rule.promise} may pause: {', '.join(allowed)}"
-    if reason in tried.stands.pauses:
+    if reason in tried.stands.pauses or _is_paused_next(reason, tried.later):
         return f"it is paused for {reason!r} already"
     bounds = tried.stands.bounds
     if tried.stands.is_open and bounds is not None and not tried.stands.pauses and is_late(bounds, tried.event.at):
         return f"its bound has passed ({wording.bound_text(bounds)}): a breach is not paused away"
     return _while_open(tried)
+
+
+def _is_paused_next(reason: str, later: Sequence[Event]) -> bool:
+    """Whether a pause for that reason follows before it ends: two would need two resumptions, and one is recorded."""
+    ends = (fact for fact in later if fact.kind is EventKind.RESUMED and fact.reason in {None, reason})
+    end = next(ends, None)
+    begins = (fact for fact in later if fact.kind is EventKind.PAUSED and fact.reason == reason)
+    begin = next(begins, None)
+    return begin is not None and (end is None or begin.order() < end.order())
 
 
 def _resumed(tried: Tried) -> str | None:
