@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from app.domain.notices.addresses import is_mail_address
+
 _DSN = re.compile(r"https?://[0-9A-Za-z]{1,64}@[0-9A-Za-z.:-]{1,253}(?:/[0-9A-Za-z_-]{1,64})*/[0-9]{1,20}")
 
 
@@ -91,6 +93,31 @@ def redis_url(value: str) -> str:
     if not is_good:
         # Without the value: it may hold a password.
         raise ValueError("is no Redis URL; give redis://, rediss://:password@host:6379/0 or unix:///path/to/socket")
+    return value
+
+
+def smtp_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_good = (
+            parts.scheme in {"smtp", "smtps"}
+            and bool(parts.hostname)
+            and parts.path in {"", "/"}
+            and not (parts.query or parts.fragment)
+            and parts.port != 0
+            and (parts.username is None) is (parts.password is None)
+        )
+    except ValueError:
+        is_good = False
+    if not is_good:
+        # Without the value: it may hold a password.
+        raise ValueError("is no SMTP URL; give smtp://user:password@host:587 (STARTTLS) or smtps://…:465")
+    return value
+
+
+def mail_address(value: str) -> str:
+    if not is_mail_address(value):
+        raise ValueError(f"is {value!r}; give a plain address, such as pledge@example.com")
     return value
 
 

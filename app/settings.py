@@ -20,10 +20,12 @@ from app.setting_values import (
     environments,
     host_suffixes,
     limits,
+    mail_address,
     one_of,
     points,
     redis_url,
     regions,
+    smtp_url,
     switch,
     urls,
     words,
@@ -190,6 +192,12 @@ SETTINGS: tuple[Setting, ...] = (
         "what may be spent an hour over all tenants; Jira gives the app one quota, which several cells have to share",
         "65000",
     ),
+    Setting(
+        "SMTP_URL",
+        smtp_url,
+        "outgoing mail, `smtp://user:password@host:587` (STARTTLS) or `smtps://…`; unset = nobody is told by mail",
+    ),
+    Setting("MAIL_FROM", mail_address, "the address that mail comes from; needed with `SMTP_URL`"),
     Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
     Setting("SENTRY_DSN", dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
     Setting("LOG_FORMAT", one_of("console", "json"), "how logs are written", "json", "console"),
@@ -228,6 +236,8 @@ class Settings:
     redis_url: str | None
     rate_limits: tuple[tuple[str, int], ...] | None
     jira_points_per_hour: int
+    smtp_url: str | None
+    mail_from: str | None
     security_contact: str | None
     sentry_dsn: str | None
     log_format: str
@@ -261,6 +271,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         values["connect_allowed_hosts"] = (*hosts, "127.0.0.1", "localhost")
     for name in ("BASE_URL", "KEYRING_FILE"):
         required(name, values[name.lower()])
+    if values["smtp_url"] is not None:
+        required("MAIL_FROM", values["mail_from"])
     settings = Settings(**values)
     if settings.security_tab and not settings.write_to_jira:
         raise SettingsRefused(
@@ -296,6 +308,7 @@ def _value(setting: Setting, environ: Mapping[str, str], *, development: bool) -
 
 _REMEDIES = {
     "BASE_URL": "set it to the public https URL of this app",
+    "MAIL_FROM": "set it to the address that mail comes from, such as pledge@example.com",
     "KEYRING_FILE": "set it to a file made by `pledge keys init`",
     "AUDIT_SIGNING_KEY_FILE": "set it to a file made by `pledge audit init`",
     "AUDIT_ANCHOR": "set it to file: and a path that the database's administrator cannot write to",

@@ -25,8 +25,12 @@ Rows = Sequence[Mapping[str, str]]
 
 def needed_purposes(settings: Settings) -> frozenset[Purpose]:
     """Whose keys a process of this configuration cannot do without."""
-    asked = {Purpose.CONNECT_SECRET: settings.connect_app_key, Purpose.FORGE_TOKEN: settings.forge_app_id}
-    return frozenset(purpose for purpose, app in asked.items() if app is not None)
+    asked = {
+        Purpose.CONNECT_SECRET: settings.connect_app_key,
+        Purpose.FORGE_TOKEN: settings.forge_app_id,
+        Purpose.MAIL_ADDRESS: settings.smtp_url,
+    }
+    return frozenset(purpose for purpose, needing in asked.items() if needing is not None)
 
 
 def refuse_unfit_keyring(settings: Settings) -> None:

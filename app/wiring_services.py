@@ -22,6 +22,12 @@ from app.domain.installations.site import site_access, site_in_turn
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
 from app.domain.keys.queries import NO_DATABASE, Readiness
+from app.domain.notices.calendars import Calendars
+from app.domain.notices.letters import Letters
+from app.domain.notices.model import Medium
+from app.domain.notices.operations import Telling
+from app.domain.notices.ports import Channel
+from app.domain.notices.recipients import Recipients
 from app.domain.ports import DatabaseUnavailable
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.publishing.operations import Places, Publishing
@@ -45,6 +51,7 @@ from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira_writes import WritingJira
 from app.outbound.key_directories import InstallKeys
+from app.outbound.mail import MailChannel
 from app.settings import Settings, required
 from app.store.database import Engines, SqlDatabase
 from app.vault.checkpoint_key import CheckpointKeyFile
@@ -116,6 +123,14 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
             places=places(settings) if settings.write_to_jira else None,
             tab=SecurityTab(database, jira) if settings.security_tab else None,
         ),
+        recipients=Recipients(database, vault),
+        calendars=Calendars(database, access, settings.base_url),
+        telling=Telling(
+            database=database,
+            letters=Letters(database, vault, settings.base_url),
+            channels=channels(settings),
+            in_force=shelf.in_force,
+        ),
         audit=AuditLog(
             database=database,
             key=partial(checkpoint_key, settings),
@@ -157,6 +172,14 @@ def places(settings: Settings) -> Places:
         connect_app=settings.connect_app_key or "",
         forge_app=(settings.forge_app_id or "").rpartition("/")[2],
     )
+
+
+def channels(settings: Settings) -> dict[Medium, Channel]:
+    """The ways to tell people that are configured."""
+    if settings.smtp_url is None or settings.mail_from is None:
+        return {}
+    mail = MailChannel(settings.smtp_url, sender=settings.mail_from, allow_plain_loopback=settings.is_development)
+    return {Medium.MAIL: mail}
 
 
 def lifecycle_rules(settings: Settings) -> LifecycleRules:

@@ -14,6 +14,12 @@ from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.audit.ports import AnchorTree, TenantLog
 from app.domain.identifiers import HOUSE, AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
+from app.domain.notices.ports import (
+    FeedRows,
+    LinkRows,
+    NoticeRows,
+    RecipientRows,
+)
 from app.domain.publishing.ports import LabelRows, PushAnswer, PushRows
 from app.domain.quota.ports import QuotaRows
 from app.domain.rows import (
@@ -29,7 +35,7 @@ from app.domain.tracking.model import FieldChoice, IssueRecord, IssueSnapshot
 from app.domain.tracking.ports import FollowingRows, IssueBatches
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
-JobKind = Literal["read-issues", "recompute-clocks", "sync-issues", "publish-labels"]
+JobKind = Literal["read-issues", "recompute-clocks", "sync-issues", "publish-labels", "tell-people"]
 """Kinds of work that a change can ask for; one job per tenant and kind waits at a time."""
 
 
@@ -99,6 +105,22 @@ class UnitOfWork(Protocol):
     @property
     def clocks(self) -> ClockRows:
         """Lists of what is derived; only after `enter`."""
+
+    @property
+    def recipients(self) -> RecipientRows:
+        """Who is told; only after `enter`."""
+
+    @property
+    def notices(self) -> NoticeRows:
+        """What they are told; only after `enter`."""
+
+    @property
+    def feeds(self) -> FeedRows:
+        """Calendar feeds; only after `enter`."""
+
+    @property
+    def links(self) -> LinkRows:
+        """Links that were sent out."""
 
     @property
     def log(self) -> TenantLog:
@@ -214,6 +236,11 @@ class Vault(Protocol):
         self, headers: MutableMapping[str, str], *, place: SecretPlace, fetch: Callable[[SecretPlace], Sealed]
     ) -> None:
         """Put the bearer token at that place on a request that is about to go."""
+
+    def put_address(
+        self, fields: MutableMapping[str, str], *, place: SecretPlace, fetch: Callable[[SecretPlace], Sealed]
+    ) -> None:
+        """Put the mail address at that place on a message that is about to go, as its field `To`."""
 
     def stamp_fresh(self, headers: MutableMapping[str, str], *, token: Secret) -> None:
         """The same with a token that came with this very request and has no place yet."""

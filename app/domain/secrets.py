@@ -46,6 +46,7 @@ class Purpose(StrEnum):
     AUDIT_PERSON = "audit-person"
     OAUTH_TOKEN = "oauth-token"  # noqa: S105  a name, not a secret
     FORGE_TOKEN = "forge-token"  # noqa: S105  a name, not a secret
+    MAIL_ADDRESS = "mail-address"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from app.domain.installations.moving import Moving
 from app.domain.installations.operations import Lifecycle
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
+from app.domain.notices.calendars import Calendars
+from app.domain.notices.operations import Telling
+from app.domain.notices.recipients import Recipients
 from app.domain.ports import Database
 from app.domain.publishing.operations import Publishing
 from app.domain.quota.queries import QuotaStanding
@@ -47,6 +50,9 @@ class Services:
     views: IssueViews
     recording: Recording
     publishing: Publishing
+    recipients: Recipients
+    calendars: Calendars
+    telling: Telling
     audit: AuditLog
     watch: Watch
     signals: SignalCounts

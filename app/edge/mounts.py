@@ -18,6 +18,7 @@ from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.installations.model import CallerKind
 from app.edge import (
     api,
+    calendar_feed,
     clock_list,
     connect_lifecycle,
     connect_webhooks,
@@ -25,6 +26,7 @@ from app.edge import (
     following,
     forge_remote,
     public,
+    recipients,
     security_tab,
 )
 from app.edge.caller import caller, config
@@ -115,6 +117,30 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("GET", "/api/v1/settings", our_pages, READS, api.settings, May.VIEW_SETTINGS),
     Mount("GET", "/api/v1/settings/following", our_pages, READS, following.shown, May.VIEW_SETTINGS),
     Mount("PUT", "/api/v1/settings/following", our_pages, READS, following.changed, May.CHANGE_SETTINGS),
+    Mount("GET", "/api/v1/recipients", our_pages, READS, recipients.list_all, May.MANAGE_RECIPIENTS),
+    Mount("POST", "/api/v1/recipients", our_pages, READS, recipients.add, May.MANAGE_RECIPIENTS),
+    Mount(
+        "DELETE",
+        "/api/v1/recipients/<recipient>",
+        our_pages,
+        READS,
+        recipients.remove,
+        May.MANAGE_RECIPIENTS,
+        without_licence=True,
+    ),
+    Mount("POST", "/api/v1/calendar", our_pages, READS, calendar_feed.make, May.KEEP_OWN_CALENDAR),
+    Mount(
+        "DELETE",
+        "/api/v1/calendar",
+        our_pages,
+        READS,
+        calendar_feed.revoke,
+        May.KEEP_OWN_CALENDAR,
+        without_licence=True,
+    ),
+    Mount("GET", "/calendar/<token>.ics", open_to_all, PUBLIC, calendar_feed.read, May.FOLLOW_LINK),
+    Mount("GET", "/unsubscribe/<token>", open_to_all, PUBLIC, recipients.unsubscribe_page, May.FOLLOW_LINK),
+    Mount("POST", "/unsubscribe/<token>", open_to_all, PUBLIC, recipients.unsubscribe, May.FOLLOW_LINK),
     Mount("POST", "/forge/lifecycle", forge_lifecycle, LIFECYCLE, forge_remote.lifecycle, May.INSTALL, "forge"),
     Mount("POST", "/forge/events", forge_events, EVENTS, forge_remote.events, May.REPORT, "forge"),
     Mount("POST", "/forge/cron", forge_cron, EVENTS, forge_remote.cron, May.INSTALL, "forge"),

@@ -20,6 +20,9 @@ from app.domain.access.roles import NotPermitted
 from app.domain.identifiers import HOUSE
 from app.domain.installations.admission import KeysUnavailable
 from app.domain.installations.operations import SecretTooShort
+from app.domain.notices.calendars import FeedUnknown
+from app.domain.notices.entry import EntryMalformed
+from app.domain.notices.recipients import RecipientUnfit, RecipientUnknown
 from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
 from app.domain.tracking.configuration import ConfigurationRefused
@@ -56,6 +59,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     DecisionMalformed: Problem(400, "decision_malformed", "The decision has not the documented form"),
     Malformed: Problem(400, "parameter_malformed", "A parameter is missing or has not its documented form"),
     ConfigurationRefused: Problem(400, "configuration_refused", "This configuration cannot be in force"),
+    EntryMalformed: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
+    RecipientUnfit: Problem(400, "recipient_unfit", "Mail needs an address, and a site has at most 500 recipients"),
     SecretTooShort: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
     TokenRefused: Problem(401, "token_invalid", "The token is missing or not valid here"),
     NotForThis: Problem(403, "not_for_this", "The token is valid, but not for this"),
@@ -63,6 +68,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     LicenceLapsed: Problem(403, "license_inactive", "The licence has lapsed: this can be read, but not changed"),
     NotMounted: Problem(403, "not_mounted", "Nobody may call this"),
     NotConfirmed: Problem(404, "not_found", "There is nothing here that you may see"),
+    FeedUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
+    RecipientUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
     NotFound: Problem(404, "not_found", "There is nothing here that you may see"),
     DecisionRefused: Problem(409, "decision_refused", "The promise, or what holds at that instant, does not allow it"),
     DecisionReused: Problem(409, "decision_reused", "Another decision about this issue has this id"),

@@ -31,6 +31,8 @@ _NO_STORE = "no-store, no-cache"
 _STATIC = "public, max-age=31536000, immutable"
 _NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
+_FORM = _NOTHING.replace("form-action 'none'", "form-action 'self'")
+
 
 class BodyTooLarge(Exception):
     """The body is larger than this route takes."""
@@ -45,6 +47,11 @@ def allow_frames(ancestors: Iterable[str]) -> None:
     g.frame_ancestors = tuple(ancestors)
 
 
+def allow_form() -> None:
+    """This answer is a page of ours with a form that is sent back to us; nobody may frame it."""
+    g.has_form = True
+
+
 def shield(response: Response) -> Response:
     """Put the headers on; a view cannot weaken them."""
     response.headers.update(_ALWAYS)
@@ -52,7 +59,8 @@ def shield(response: Response) -> Response:
     if response.status_code >= 400:
         response.headers["Cache-Control"] = _NO_STORE
     ancestors = g.get("frame_ancestors")
-    response.headers["Content-Security-Policy"] = _page_policy(ancestors) if ancestors else _NOTHING
+    alone = _FORM if g.get("has_form") else _NOTHING
+    response.headers["Content-Security-Policy"] = _page_policy(ancestors) if ancestors else alone
     return response
 
 

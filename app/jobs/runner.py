@@ -26,7 +26,13 @@ from procrastinate.jobs import Job, Status
 
 from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.identifiers import TenantId
-from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable, TurnAwaited
+from app.domain.notices.ports import NotDelivered
+from app.domain.ports import (
+    DatabaseRefused,
+    DatabaseUnavailable,
+    JiraUnavailable,
+    TurnAwaited,
+)
 from app.domain.secrets import VaultCannotAnswer
 from app.domain.services import Services
 from app.jobs.queue_connection import QueueConnection
@@ -48,7 +54,7 @@ HEARTBEAT_SECONDS = 3.0
 STALLED_SECONDS = 10.0
 HUNG_SECONDS = 20.0
 OPEN_SECONDS = 5.0
-_WEATHER = (JiraUnavailable, DatabaseUnavailable, VaultCannotAnswer)
+_WEATHER = (JiraUnavailable, DatabaseUnavailable, NotDelivered, VaultCannotAnswer)
 """What passes by itself; any other failure of a job is a fault of ours, and is reported as one."""
 _KEPT_HOURS = 72
 _FAILED_KEPT_HOURS = 30 * 24

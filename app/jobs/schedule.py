@@ -71,6 +71,12 @@ TENANT_JOBS: tuple[TenantJob, ...] = (
         Permission.PUBLISH,
         "the label of an issue in Jira may be another by now",
     ),
+    TenantJob(
+        "tell-people",
+        lambda services, tenant, now: services.telling.tell(tenant, now=now),
+        Permission.TELL,
+        "deadlines that come closer or have passed, as one message for each who is to know",
+    ),
 )
 
 SCHEDULE: tuple[PeriodicJob, ...] = (
@@ -94,6 +100,13 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         lambda services, now: services.publishing.wake(now=now),
         Permission.PUBLISH,
         "labels change by what happens and by time; several changes within a minute are one write",
+    ),
+    PeriodicJob(
+        "wake-tellers",
+        "*/15 * * * *",
+        lambda services, now: services.telling.wake(now=now),
+        Permission.TELL,
+        "time alone brings deadlines closer: no change asks for this",
     ),
     PeriodicJob(
         "look-again",

@@ -17,8 +17,10 @@ from app.store.following import SqlFollowing
 from app.store.issue_batches import SqlIssueBatches
 from app.store.issues import SqlIssues
 from app.store.labels import SqlLabels
+from app.store.notices import SqlNotices
 from app.store.queue import Queue
 from app.store.quota import SqlQuota
+from app.store.recipients import SqlFeeds, SqlLinks, SqlRecipients
 from app.store.registry import SqlRegistry
 from app.store.security_pushes import SqlPushes
 from app.store.signals import SqlSignals
@@ -105,6 +107,26 @@ class SqlUnitOfWork:
     def clocks(self) -> SqlClockList:
         """Lists of what is derived."""
         return SqlClockList(self._connection, self._entered())
+
+    @property
+    def recipients(self) -> SqlRecipients:
+        """Who is told."""
+        return SqlRecipients(self._connection, self._entered())
+
+    @property
+    def notices(self) -> SqlNotices:
+        """What they are told."""
+        return SqlNotices(self._connection, self._entered())
+
+    @property
+    def feeds(self) -> SqlFeeds:
+        """Calendar feeds."""
+        return SqlFeeds(self._connection, self._entered())
+
+    @property
+    def links(self) -> SqlLinks:
+        """Links that were sent out."""
+        return SqlLinks(self._connection)
 
     @property
     def log(self) -> SqlAuditLog:

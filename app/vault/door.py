@@ -208,6 +208,16 @@ class Door:
         headers["Authorization"] = f"Bearer {secret.reveal().decode()}"
         self._count(place, secret)
 
+    def put_address(
+        self, fields: MutableMapping[str, str], *, place: SecretPlace, fetch: Callable[[SecretPlace], Sealed]
+    ) -> None:
+        """Put the mail address at that place on a message that is about to go; errors as in `check_connect_token`."""
+        if place.purpose is not Purpose.MAIL_ADDRESS:
+            raise ValueError(f"a {place.purpose} is no address")
+        address = self._opened.find(place) or self._open_fetched(place, fetch)
+        fields["To"] = address.reveal().decode()
+        self._count(place, address)
+
     def stamp_fresh(self, headers: MutableMapping[str, str], *, token: Secret) -> None:
         """The same with a token that came with this very request and has no place yet."""
         headers["Authorization"] = f"Bearer {token.reveal()}"

@@ -35,6 +35,14 @@ def two(web, worker, register, record, now):
                 "INSERT INTO app.security_pushes VALUES (:tenant, 10001, now(), 1, 0, 0, false)",
                 tenant=registered.tenant,
             )
+            run(uow, "INSERT INTO app.told_clocks VALUES (:tenant, 10001, 'fix', 1, 50, now(), 0)",
+                tenant=registered.tenant)  # fmt: skip
+            run(uow, "INSERT INTO app.recipients VALUES (:tenant, gen_random_uuid(), 'l', 'mail', '{}', '{}', '{}',"
+                " 'UTC', null, null, 'daily', false, now(), 'active', null)", tenant=registered.tenant)  # fmt: skip
+            run(uow, "INSERT INTO app.notices SELECT tenant_id, recipient_id, 10001, 'fix', 1, 50, false, null"
+                " FROM app.recipients")  # fmt: skip
+            run(uow, "INSERT INTO app.digests SELECT tenant_id, gen_random_uuid(), recipient_id, now(), 1"
+                " FROM app.recipients")  # fmt: skip
             run(uow, "INSERT INTO app.pending_reads VALUES (:tenant, 10001, now(), now(), 0)", tenant=registered.tenant)
             run(
                 uow, "INSERT INTO app.audit_leaves VALUES (:tenant, 0, gen_random_uuid(), '')", tenant=registered.tenant
@@ -46,6 +54,8 @@ def two(web, worker, register, record, now):
             uow._connection.commit()
         with web.begin(registered.tenant) as uow:
             uow.issues.accept_delivery("hook", issue=10001, now=now)
+            run(uow, "INSERT INTO app.calendar_feeds VALUES (:tenant, gen_random_uuid(), 'a', now())",
+                tenant=registered.tenant)  # fmt: skip
             run(uow, "INSERT INTO app.data_keys VALUES (:tenant, 'p', gen_random_uuid(), 'k', '', now())",
                 tenant=registered.tenant)  # fmt: skip
             run(uow, "INSERT INTO app.sealed_secrets SELECT tenant_id, purpose, '1', 1, key_id, '' FROM app.data_keys")

@@ -40,6 +40,7 @@ MAY_LEAVE = {
     "sign_connect_token": str,
     "stamp": NoneType,
     "stamp_fresh": NoneType,
+    "put_address": NoneType,
     "reseal": WrappedKey,
     "primaries": Mapping[Purpose, str],
     "prove": KeyProof,

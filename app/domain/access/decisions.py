@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from app.domain.access.roles import Permission, Role, is_granted
 from app.domain.identifiers import AccountId, IssueId, TenantId
-from app.domain.installations.model import Caller
 from app.domain.ports import JiraSites, SiteAccess
 from app.domain.secrets import Secret
 
@@ -72,22 +71,28 @@ class IssueAccess:
             raise NotConfirmed
 
     def visible(
-        self, permission: Permission, who: Caller, issues: Collection[IssueId], *, now: datetime
+        self,
+        permission: Permission,
+        who: tuple[TenantId, AccountId],
+        issues: Collection[IssueId],
+        *,
+        now: datetime,
+        person_token: Secret | None = None,
     ) -> frozenset[IssueId]:
-        """Those of these issues for which the role that Jira confirms grants it; raises `JiraUnavailable`.
+        """Those of these issues of which `require` would return; raises `JiraUnavailable`.
 
         Jira is asked once, for those of which its answer is not remembered.
         """
         if not is_granted(permission, frozenset({Role.ISSUE_BROWSER})):
             return frozenset()
-        account = who.account or AccountId("")
-        known = {issue: self.confirmations.find((who.tenant, account, issue), now=now) for issue in issues}
+        tenant, account = who
+        known = {issue: self.confirmations.find((tenant, account, issue), now=now) for issue in issues}
         asked = [issue for issue, allowed in known.items() if allowed is None]
         if asked:
-            seen = self.jira.may_browse_of(self.site_of(who.tenant, who.person_token), account, asked)
+            seen = self.jira.may_browse_of(self.site_of(tenant, person_token), account, asked)
             for issue in asked:
                 known[issue] = issue in seen
-                self.confirmations.remember((who.tenant, account, issue), allowed=issue in seen, now=now)
+                self.confirmations.remember((tenant, account, issue), allowed=issue in seen, now=now)
         return frozenset(issue for issue, allowed in known.items() if allowed)
 
     def _may_browse(self, question: Question, person_token: Secret | None, *, now: datetime) -> bool:

@@ -16,6 +16,9 @@ class Permission(StrEnum):
     """To write into Jira, as the app, what its issues' clocks say."""
     LIST_CONTAINERS = "tenant:containers:list"
     KEEP_WATCH = "house:alerts:raise"
+    FOLLOW_LINK = "public:link:follow"
+    """Who has a link that was sent to one person is taken for that person."""
+    TELL = "tenant:people:tell"
     OPEN_PAGE = "tenant:page:open"
     """The shell of a page, which holds no fact: what is in it is asked for once more."""
     VIEW_OWN_ROLES = "tenant:own-roles:view"
@@ -26,6 +29,8 @@ class Permission(StrEnum):
     """To pause, extend, cancel and whatever else people decide about the clocks of an issue that they may see."""
     VIEW_SETTINGS = "tenant:settings:view"
     CHANGE_SETTINGS = "tenant:settings:change"
+    MANAGE_RECIPIENTS = "tenant:recipients:manage"
+    KEEP_OWN_CALENDAR = "tenant:own-calendar:keep"
 
 
 class Role(StrEnum):
@@ -46,7 +51,7 @@ class Role(StrEnum):
 
 
 ROLES: Mapping[Role, frozenset[Permission]] = {
-    Role.ANYONE: frozenset({Permission.SEE_PUBLIC}),
+    Role.ANYONE: frozenset({Permission.SEE_PUBLIC, Permission.FOLLOW_LINK}),
     Role.APP: frozenset(
         {
             Permission.INSTALL,
@@ -55,13 +60,23 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             Permission.PUBLISH,
             Permission.LIST_CONTAINERS,
             Permission.KEEP_WATCH,
+            Permission.TELL,
             Permission.OPEN_PAGE,
         }
     ),
-    Role.USER: frozenset({Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES, Permission.LIST_CLOCKS}),
+    Role.USER: frozenset(
+        {Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES, Permission.LIST_CLOCKS, Permission.KEEP_OWN_CALENDAR}
+    ),
     Role.ISSUE_BROWSER: frozenset({Permission.VIEW_ISSUE_CLOCKS}),
     Role.PROJECT_ADMIN: frozenset({Permission.RECORD_DECISION}),
-    Role.JIRA_ADMIN: frozenset({Permission.VIEW_SETTINGS, Permission.CHANGE_SETTINGS, Permission.RECORD_DECISION}),
+    Role.JIRA_ADMIN: frozenset(
+        {
+            Permission.VIEW_SETTINGS,
+            Permission.CHANGE_SETTINGS,
+            Permission.RECORD_DECISION,
+            Permission.MANAGE_RECIPIENTS,
+        }
+    ),
 }
 """A role gives what its own row says: who administers Jira may not see every issue, nor administer every project."""
 

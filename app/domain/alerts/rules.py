@@ -76,6 +76,10 @@ RULES: tuple[Rule, ...] = (
         window_seconds=ONCE_SECONDS, threshold=1,
     ),
     Rule("AUD-01", "the audit log is not what it was", "critical", frozenset({TAMPERING}), ONCE_SECONDS, 1),
+    Rule(
+        "NOTE-01", "more people are to be told at once than messages may be sent", "medium",
+        frozenset({Action.NOTICES_CAPPED}), window_seconds=ONCE_SECONDS, threshold=1, by="tenant",
+    ),
     Rule("WH-01", "webhooks that nobody signed", "medium", _UNSIGNED, 300, 10, WEBHOOKS),
     Rule("CFG-01", "a process must not serve as it is set up", "critical", frozenset({UNFIT}), ONCE_SECONDS, 1),
 )  # fmt: skip

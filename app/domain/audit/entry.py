@@ -46,6 +46,15 @@ class Action(StrEnum):
     LOG_ADOPTED = "log.adopted"
     PERSON_ERASED = "person.erased"
     ALERT_RAISED = "alert.raised"
+    RECIPIENT_ADDED = "recipient.added"
+    RECIPIENT_REMOVED = "recipient.removed"
+    RECIPIENT_UNSUBSCRIBED = "recipient.unsubscribed"
+    RECIPIENT_REFUSED = "recipient.refused"
+    NOTICES_SENT = "notices.sent"
+    NOTICES_DROPPED = "notices.dropped"
+    NOTICES_CAPPED = "notices.capped"
+    FEED_MADE = "feed.made"
+    FEED_REVOKED = "feed.revoked"
 
 
 class Bookkeeping(StrEnum):
@@ -72,6 +81,11 @@ class Bookkeeping(StrEnum):
     SIGNALS_COUNTED = "counts for alert rules stored"
     SIGNALS_TIDIED = "old counts summed up"
     QUOTA_SHARED = "points of Jira's quota counted, or what Jira said about it"
+    TELLING_ASKED = "telling people asked for"
+    NOTICES_NOTED = "crossed thresholds noted for whom they concern"
+    DIGEST_CLAIMED = "message about to be sent"
+    DIGEST_POSTPONED = "message that could not be sent put off"
+    LINK_MADE = "link for a message made"
 
 
 @dataclass(frozen=True)
@@ -90,7 +104,7 @@ class AuditEvent:
 
     action: Action
     actor: str
-    """`atlassian`, `operator`, `system`, or the role of a person of the site, whom no entry names: `jira-admin`."""
+    """`atlassian`, `operator`, `system`, or in what capacity a person acted, whom no entry names: `jira-admin`."""
     target: str
     detail: Mapping[str, str | int | None] = field(default_factory=dict)
     person: PersonalPart | None = None

@@ -8,7 +8,7 @@ from app.domain.access.decisions import IssueAccess
 from app.domain.access.roles import Permission
 from app.domain.clocks.model import State
 from app.domain.clocks.state import remaining_seconds, state_of
-from app.domain.identifiers import TenantId
+from app.domain.identifiers import AccountId, TenantId
 from app.domain.installations.model import Caller
 from app.domain.ports import Database
 from app.domain.tracking.derived import ClockFilter, Position, StoredClock
@@ -55,7 +55,13 @@ class ClockLists:
         for _ in range(READS):
             with self.database.begin(who.tenant) as uow:
                 rows = uow.clocks.page(wanted, position=position, limit=READ_AT_ONCE, now=now)
-            seen = self.access.visible(Permission.VIEW_ISSUE_CLOCKS, who, {row.issue for row in rows}, now=now)
+            seen = self.access.visible(
+                Permission.VIEW_ISSUE_CLOCKS,
+                (who.tenant, who.account or AccountId("")),
+                {row.issue for row in rows},
+                now=now,
+                person_token=who.person_token,
+            )
             for row in rows:
                 if len(found) == limit:
                     return ClockPage(tuple(found), position)

@@ -1,0 +1,139 @@
+"""The tables of who is told of which clock, and what was told."""
+
+from datetime import datetime, time
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.store.db import UTC, Base, tenant_key
+
+
+class LinkRow(Base):
+    """Hash of the token in a link → tenant and what it is for."""
+
+    __tablename__ = "links"
+    __table_args__ = (
+        CheckConstraint("kind IN ('unsubscribe', 'calendar')", name="kind"),
+        Index("ix_links_subject", "tenant_id", "subject"),
+        {"schema": "registry"},
+    )
+
+    token_sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("registry.tenants.tenant_id"))
+    kind: Mapped[str] = mapped_column(Text)
+    subject: Mapped[UUID]
+    made_at: Mapped[datetime] = mapped_column(UTC)
+
+
+class RecipientRow(Base):
+    """Somebody who is told. The address is sealed, elsewhere."""
+
+    __tablename__ = "recipients"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        CheckConstraint("medium IN ('mail', 'jira_comment')", name="medium"),
+        CheckConstraint("rhythm IN ('each_run', 'daily', 'weekly')", name="rhythm"),
+        CheckConstraint("standing IN ('active', 'refused', 'unsubscribed')", name="standing"),
+        CheckConstraint("(quiet_begins IS NULL) = (quiet_ends IS NULL)", name="quiet"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = tenant_key()
+    recipient_id: Mapped[UUID] = mapped_column(primary_key=True)
+    label: Mapped[str] = mapped_column(Text)
+    medium: Mapped[str] = mapped_column(Text)
+    projects: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    severities: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    roles: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    zone: Mapped[str] = mapped_column(Text)
+    quiet_begins: Mapped[time | None]
+    quiet_ends: Mapped[time | None]
+    rhythm: Mapped[str] = mapped_column(Text)
+    is_overseer: Mapped[bool]
+    added_at: Mapped[datetime] = mapped_column(UTC)
+    standing: Mapped[str] = mapped_column(Text)
+    told_at: Mapped[datetime | None] = mapped_column(UTC)
+
+
+class ToldRow(Base):
+    """The newest threshold that was told of a cycle.
+
+    It does not hang on the bounds: those are derived, may go and come back, and nothing would be told twice for that.
+    """
+
+    __tablename__ = "told_clocks"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "issue_id"], ["app.issues.tenant_id", "app.issues.issue_id"]),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = tenant_key()
+    issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    promise: Mapped[str] = mapped_column(Text, primary_key=True)
+    cycle: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    threshold: Mapped[int]
+    told_at: Mapped[datetime] = mapped_column(UTC)
+    paused_seconds: Mapped[int] = mapped_column(BigInteger)
+
+
+class NoticeRow(Base):
+    """A notice that waits for a recipient, by itself or in a digest that is being sent."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "recipient_id"],
+            ["app.recipients.tenant_id", "app.recipients.recipient_id"],
+            ondelete="CASCADE",
+        ),
+        Index("ix_notices_digest", "tenant_id", "digest_id"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = tenant_key()
+    recipient_id: Mapped[UUID] = mapped_column(primary_key=True)
+    issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    promise: Mapped[str] = mapped_column(Text, primary_key=True)
+    cycle: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    threshold: Mapped[int]
+    is_urgent: Mapped[bool]
+    digest_id: Mapped[UUID | None]
+
+
+class DigestRow(Base):
+    """A message that was begun and of which is not known yet that it went out."""
+
+    __tablename__ = "digests"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "recipient_id"],
+            ["app.recipients.tenant_id", "app.recipients.recipient_id"],
+            ondelete="CASCADE",
+        ),
+        Index("ix_digests_recipient", "tenant_id", "recipient_id"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = tenant_key()
+    digest_id: Mapped[UUID] = mapped_column(primary_key=True)
+    recipient_id: Mapped[UUID]
+    leased_until: Mapped[datetime] = mapped_column(UTC)
+    attempts: Mapped[int]
+
+
+class FeedRow(Base):
+    """Who has a calendar feed. The account id is personal data: it is here so that Jira can be asked what they see."""
+
+    __tablename__ = "calendar_feeds"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        Index("uq_calendar_feeds_account", "tenant_id", "account_id", unique=True),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = tenant_key()
+    feed_id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(UTC)
