@@ -28,6 +28,13 @@ QUERIES = {
     "/fragments/issue": {"issueId": "10001", "issueKey": "SEC-1"},
     "/api/v1/me": {"projectId": "10000"},
 }
+PARTS = {
+    "<id_or_key>": "10001",
+    "<path:name>": "pledge.css",
+    "<recipient>": "00000000-0000-4000-8000-000000000000",
+    "<token>": "made-up-token",
+}
+"""What stands for the variable parts of a path; there is no such recipient and no such link."""
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -75,18 +82,34 @@ def admitted():
 
 def target_of(mount, **more):
     """The path and query of that route; `more` is added to the query."""
-    path = mount.rule.replace("<id_or_key>", "10001").replace("<path:name>", "pledge.css")
+    path = mount.rule
+    for name, value in PARTS.items():
+        path = path.replace(name, value)
     query = QUERIES.get(mount.rule, {}) | more
     return f"{path}?{urlencode(query)}" if query else path
 
 
 def call(stack, mount, *, host, role, method=None, **more):
     """A request to that route by somebody of that role; by another `method` than its own, if one is given."""
-    method, target = method or mount.method, target_of(mount, **more)
+    method, target = method or mount.method, _with_something_there(stack, mount, host, target_of(mount, **more))
     headers = {}
     if role != "stranger":
         headers = (_connect if host == "Connect" else _forge)(stack, mount, role, method=method, target=target)
     return Call(method, target, headers, _body(stack, mount) if method in {"POST", "PUT"} else b"")
+
+
+def _with_something_there(stack, mount, host, target):
+    """The same with the id or the token of what is there, made anew: a call may have ended the one before."""
+    made = {"/api/v1/recipients/<recipient>": "/api/v1/recipients", "/calendar/<token>.ics": "/api/v1/calendar"}
+    if mount.rule == "/api/v1/calendar" and mount.method == "DELETE":
+        made[mount.rule] = mount.rule
+    if mount.rule not in made:
+        return target
+    [row] = [each for each in MOUNTS if (each.method, each.rule) == ("POST", made[mount.rule])]
+    for role in PEOPLE if mount.rule == "/api/v1/calendar" else ["Jira admin"]:
+        answer = call(stack, row, host=host, role=role).send(stack).json()
+    own = answer.get("id") or answer["url"].rpartition("/")[2].removesuffix(".ics")
+    return target.replace(PARTS["<recipient>"], own).replace(PARTS["<token>"], own)
 
 
 def settle(stack, mount):
@@ -122,6 +145,8 @@ def _body(stack, mount):
         return json.dumps(payload | {"sharedSecret": site.installation.secret}).encode()
     if mount.rule.endswith("/<id_or_key>/events"):
         return json.dumps({"id": uuid4().hex, "kind": "extension_requested"}).encode()
+    if mount.rule == "/api/v1/recipients":
+        return json.dumps({"label": "Team", "address": "team@example.com"}).encode()
     if mount.rule == "/forge/events":
         return json.dumps({"eventType": "avi:jira:updated:issue", "issue": {"id": "10001"}}).encode()
     if mount.method == "PUT":

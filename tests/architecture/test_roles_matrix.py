@@ -73,7 +73,7 @@ def line_of(stack, mount, method):
             found[host, role] = verdict(answer, mount)
     if set(found.values()) == {"405"}:
         return None
-    return row(f"{method:5}{mount.rule}", mount.permission, lambda *cell: found[cell])
+    return row(f"{method + ' ':5}{mount.rule}", mount.permission, lambda *cell: found[cell])
 
 
 def test_every_route_lets_in_whom_the_reviewed_matrix_says(served):

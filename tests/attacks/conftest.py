@@ -40,11 +40,17 @@ ROUTES = {
     "settings": ("GET", "/api/v1/settings"),
     "following": ("GET", "/api/v1/settings/following"),
     "following-changed": ("PUT", "/api/v1/settings/following"),
+    "recipients": ("GET", "/api/v1/recipients"),
+    "recipient added": ("POST", "/api/v1/recipients"),
+    "recipient removed": ("DELETE", "/api/v1/recipients/00000000-0000-4000-8000-000000000000"),
+    "calendar made": ("POST", "/api/v1/calendar"),
+    "calendar ended": ("DELETE", "/api/v1/calendar"),
     "fragment": ("GET", f"/fragments/issue?issueId={ISSUE}&issueKey=SEC-1"),
     "installed": ("POST", "/connect/installed"),
     "uninstalled": ("POST", "/connect/uninstalled"),
 }
 CONTEXT = {"clocks", "facts", "decide", "fragment", "me", "settings", "following", "following-changed", "list", "sheet"}
+CONTEXT |= {"recipients", "recipient added", "recipient removed", "calendar made", "calendar ended"}
 INSTALL = {"installed", "uninstalled"}
 HONEST = {"panel": 200, "clocks": 200, "fragment": 200, "webhook": 204, "installed": 204}
 UNTRACKED = {"issue": {"fields": {"issuetype": {"name": "Task"}, "labels": []}}}

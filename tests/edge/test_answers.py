@@ -53,6 +53,17 @@ CASES = {
     "200 list": (200, "GET", "/api/v1/clocks?state=breached&limit=100", {"kind": "context"}),
     "200 sheet": (200, "GET", "/api/v1/clocks.csv", {"kind": "context"}),
     "401 list": (401, "GET", "/api/v1/clocks", {"kind": "request"}),
+    "200 unsubscribe page": (200, "GET", "/unsubscribe/a-token", {}),
+    "200 unsubscribe": (200, "POST", "/unsubscribe/a-token", {"data": b"List-Unsubscribe=One-Click"}),
+    "201 calendar": (201, "POST", "/api/v1/calendar", {"kind": "context"}),
+    "204 calendar": (204, "DELETE", "/api/v1/calendar", {"kind": "context"}),
+    "404 no calendar": (404, "DELETE", "/api/v1/calendar", {"kind": "context"}),
+    "404 feed": (404, "GET", "/calendar/a-token.ics", {}),
+    "401 calendar": (401, "POST", "/api/v1/calendar", {"kind": "request"}),
+    "401 recipients": (401, "GET", "/api/v1/recipients", {}),
+    "401 recipient added": (401, "POST", "/api/v1/recipients", {"kind": "request"}),
+    "401 recipient removed": (401, "DELETE", "/api/v1/recipients/x", {"kind": "request"}),
+    "503 recipients": (503, "GET", "/api/v1/recipients", {"kind": "context"}),
     "400 me": (400, "GET", "/api/v1/me?projectId=SEC", {"kind": "context"}),
     "401 me": (401, "GET", "/api/v1/me", {"kind": "request"}),
     "401 following": (401, "GET", FOLLOWING, {}),
@@ -212,7 +223,9 @@ def test_a_429_and_a_503_say_when_to_come_back(answers, name):
 def test_what_is_counted_says_so_and_nothing_else_does(answers, name):
     """A gate, or what stands before it, refuses without counting; `healthz` and `readyz` are not limited."""
     is_counted = name.startswith(
-        ("2", "400", "403", "404 static", "404 clocks", "404 decision", "413", "415", "429", "503")
+        ("2", "400", "403", "404 static", "404 clocks", "404 decision", "413", "415", "429", "503")(
+            "2", "400", "403", "404 static", "404 clocks", "413", "415", "429", "404 no calendar", "404 feed", "503"
+        )
     )
     is_counted &= name not in {"200 healthz", "200 readyz", "200 head"}
     assert ("RateLimit" in answers[name].headers) is ("RateLimit-Policy" in answers[name].headers) is is_counted

@@ -27,7 +27,15 @@ VECTORS = {
     "genible": "CVSS:3.1/AV:P/AC:H/PR:H/UI:R/S:C/C:N/I:L/A:L",
 }
 """A canary that we do store and show; each site has an issue of the same id and key with its own."""
-PUBLIC = ("/atlassian-connect.json", "/healthz", "/readyz", "/.well-known/security.txt", "/static/pledge.css")
+PUBLIC = (
+    "/atlassian-connect.json",
+    "/healthz",
+    "/readyz",
+    "/.well-known/security.txt",
+    "/static/pledge.css",
+    "/unsubscribe/a-token",
+    "/calendar/a-token.ics",
+)
 LOOKS = (
     "/connect/issue?issueId={id}&issueKey={key}&projectId=10000",
     "/fragments/issue?issueId={id}&issueKey={key}",
@@ -39,6 +47,7 @@ LOOKS = (
     "/api/v1/me?projectId=10000",
     "/api/v1/settings",
     "/api/v1/settings/following",
+    "/api/v1/recipients",
 )
 OWNED = """SELECT table_schema, table_name FROM information_schema.columns WHERE column_name = 'tenant_id'
     AND table_schema IN ('app', 'registry') AND table_name !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals)'
@@ -68,6 +77,14 @@ DRIVEN_BY = {
     "GET /api/v1/settings": "person_looks",
     "GET /api/v1/settings/following": "person_looks",
     "PUT /api/v1/settings/following": "administrator_chooses",
+    "GET /api/v1/recipients": "person_looks",
+    "POST /api/v1/recipients": "administrator_has_somebody_told",
+    "DELETE /api/v1/recipients/<recipient>": "administrator_has_somebody_told",
+    "POST /api/v1/calendar": "person_keeps_a_calendar",
+    "DELETE /api/v1/calendar": "person_keeps_a_calendar",
+    "GET /calendar/<token>.ics": "person_keeps_a_calendar",
+    "GET /unsubscribe/<token>": "anybody_asks",
+    "POST /unsubscribe/<token>": "anybody_asks",
     "POST /forge/lifecycle": "forge_lifecycle",
     "POST /forge/events": "issue_changes",
     "POST /forge/cron": "forge_lifecycle",
@@ -266,6 +283,28 @@ class InAnyOrder(RuleBasedStateMachine):
         self.three.acts(
             site, lambda: self.connect(site, target, method="POST", person=person, kind="context", body=body)
         )
+
+    @rule(site=site, medium=st.sampled_from(["mail", "jira_comment"]))
+    def administrator_has_somebody_told(self, site, medium):
+        """Somebody is added, and the one who was added before goes."""
+        address = {"address": f"canary-of-{site}@example.com"} if medium == "mail" else {}
+        entry = {"label": "Team", "medium": medium} | address
+        before = self.three.acts(site, lambda: self.connect(site, "/api/v1/recipients", person="admin"))
+        self.three.acts(
+            site, lambda: self.connect(site, "/api/v1/recipients", method="POST", person="admin", body=entry)
+        )
+        for known in before.json().get("recipients", []) if before is not None else []:
+            target = f"/api/v1/recipients/{known['id']}"
+            self.three.acts(site, lambda target=target: self.connect(site, target, method="DELETE", person="admin"))
+
+    @rule(site=site, person=person, ends=st.booleans())
+    def person_keeps_a_calendar(self, site, person, ends):
+        """A feed shows its owner's site only, to whoever has its address."""
+        made = self.three.acts(site, lambda: self.connect(site, "/api/v1/calendar", method="POST", person=person))
+        if made is not None and made.status_code == 201:
+            self.three.acts(site, lambda: requests.get(made.json()["url"], timeout=60))
+        if ends:
+            self.three.acts(site, lambda: self.connect(site, "/api/v1/calendar", method="DELETE", person=person))
 
     @rule(site=site, other=other, look=look)
     def site_poses_as_another(self, site, other, look):

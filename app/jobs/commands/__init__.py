@@ -16,6 +16,7 @@ from app.jobs.commands import (
     policy,
     processes,
     questions,
+    recipients,
     recording,
 )
 
@@ -38,7 +39,7 @@ for _command in (
     *audit.COMMANDS,
 ):
     pledge.add_command(_command)
-for _command in (moving.migrate, following.following, following.sync):
+for _command in (moving.migrate, following.following, following.sync, recipients.recipients):
     operating.installations.add_command(_command)
 for _command in recording.COMMANDS:
     clocks.clocks.add_command(_command)
