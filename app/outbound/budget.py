@@ -116,7 +116,7 @@ class Budget:
         self._slow_down(call, advice, now=now)
         if answer is not None and answer.status_code != 429 and answer.status_code < 500:
             self._count(advice, now=now)
-            self._settle(call, points(call.method, call.path, _json(answer)) - BASE)
+            self._settle(call, points(call.method, call.path, answer=_json(answer)) - BASE)
         elif answer is not None and (answer.status_code == 429 or advice.seconds is not None):
             self._stop(call, advice, now=now)
         elif not call.is_for_person:

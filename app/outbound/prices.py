@@ -21,7 +21,7 @@ def is_write(method: str, path: str) -> bool:
     return method not in {"GET", "HEAD"} and not (method == "POST" and path.endswith(_READING_POSTS))
 
 
-def points(method: str, path: str, answer: Any) -> int:  # noqa: ANN401  whatever JSON Jira sent
+def points(method: str, path: str, *, answer: Any) -> int:  # noqa: ANN401  whatever JSON Jira sent
     """What a call that succeeded has cost."""
     if is_write(method, path):
         return BASE

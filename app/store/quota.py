@@ -62,7 +62,8 @@ class SqlQuota:
     def note_need(self, tenant: TenantId, *, wanted: int, is_refused: bool, now: datetime) -> None:
         """Remember what it asked for."""
         values = {"wanted": wanted, "asked_at": now, "refused_at": now if is_refused else None}
-        self._connection.execute(update(QuotaRow).where(QuotaRow.tenant_id == tenant).values(values))
+        adding = upsert(QuotaRow).values(tenant_id=tenant, **values)
+        self._connection.execute(adding.on_conflict_do_update(index_elements=[QuotaRow.tenant_id], set_=values))
 
     def raise_spent(self, points: int, *, hour: datetime) -> None:
         """All together have spent at least so much."""

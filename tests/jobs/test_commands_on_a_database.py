@@ -1,6 +1,7 @@
 """The commands that look after a database, on a real one, as the real roles."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -68,8 +69,27 @@ def test_an_empty_database_is_migrated_then_every_rule_holds(on_empty_database):
 
 def test_doctor_finds_nothing_where_all_is_well(on_database):
     outcome = on_database("doctor", "--json")
-    assert (outcome.code, json.loads(outcome.out)) == (0, {"ok": True, "findings": []})
-    assert on_database("doctor").out == "all is well\n"
+    found = json.loads(outcome.out)
+    assert (outcome.code, found["ok"], found["findings"]) == (0, True, [])
+    assert (found["jira"]["left"], found["jira"]["stopped_until"], found["jira"]["waiting"]) == (65_000, None, [])
+    said = on_database("doctor").out.splitlines()
+    assert said[0] == "all is well"
+    assert re.fullmatch(r"Jira: 65000 of 65000 points left until \d\d:00 UTC", said[1])
+    assert len(said) == 2
+
+
+def test_doctor_says_who_waits_for_jira_until_when_and_why(on_database, database):
+    database.execute(
+        "INSERT INTO registry.jira_quota (tenant_id, background_until, refused_at, reason) VALUES"
+        " (7, now() + interval '1 hour', NULL, 'jira-burst-based'), (8, NULL, now(), NULL), (9, now(), NULL, NULL)"
+    )
+    database.execute(
+        "UPDATE registry.jira_quota SET background_until = now() + interval '9 minutes' WHERE tenant_id = 0"
+    )
+    _, _, stopped, *waiting = on_database("doctor").out.splitlines()
+    assert re.fullmatch(r"Jira: its quota is spent, all tenants' work waits until \d\d:\d\d:\d\d UTC", stopped)
+    assert re.fullmatch(r"Jira: tenant 7 waits until \d\d:\d\d:\d\d UTC \(jira-burst-based\)", waiting[0])
+    assert waiting[1:] == ["Jira: tenant 8 waits for points"]
 
 
 def test_doctor_and_check_see_a_table_that_lost_its_row_security(on_database, database):

@@ -110,7 +110,6 @@ def apply(rows, step):
     if kind == "spend":
         rows.spend(values[0], values[1], hour=hour_of(values[2]))
     elif kind == "note":
-        rows.spend(values[0], 0, hour=hour_of(values[3]))
         rows.note_need(values[0], wanted=values[1], is_refused=values[2], now=values[3])
     elif kind == "raise":
         rows.raise_spent(values[0], hour=hour_of(values[1]))

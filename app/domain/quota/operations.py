@@ -11,8 +11,8 @@ from datetime import datetime
 
 from app.domain.audit.entry import Bookkeeping
 from app.domain.identifiers import HOUSE, TenantId
-from app.domain.ports import Database, TurnAwaited, UnitOfWork
-from app.domain.quota.model import AT_WORK, Account, Need, hour_of, judge, wait_of
+from app.domain.ports import Database, TurnAwaited
+from app.domain.quota.model import AT_WORK, Account, Need, Verdict, hour_of, judge, wait_of
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,18 @@ class Quota:
             hour = hour_of(now)
             house, own = uow.quota.hold(hour=hour), uow.quota.account(tenant, hour=hour)
             stopped = wait_of(house.background_until, own.background_until, at=now)
-            points, wait_seconds = (0, stopped) if stopped else self._judge(uow, house, own, need, now=now)
-            for account in (HOUSE, tenant):
-                uow.quota.spend(account, points + owed, hour=hour)
+            verdict = Verdict(0, stopped)
             if not stopped:
-                uow.quota.note_need(tenant, wanted=need.wanted, is_refused=not points, now=now)
+                kept = uow.quota.wanted_by_needier(own, hour=hour, since=now - AT_WORK, now=now)
+                verdict = judge(need, spent=house.used, kept_for_others=kept, limit=self.points_per_hour, at=now)
+                uow.quota.note_need(tenant, wanted=need.wanted, is_refused=not verdict.points, now=now)
+            if verdict.points or owed:
+                uow.quota.spend(HOUSE, verdict.points + owed, hour=hour)
+                uow.quota.spend(tenant, verdict.points + owed, hour=hour)
             uow.commit(because=Bookkeeping.QUOTA_SHARED)
-        if not points:
-            raise TurnAwaited(wait_seconds)
-        return points
+        if not verdict.points:
+            raise TurnAwaited(verdict.wait_seconds)
+        return verdict.points
 
     def stop(self, tenant: TenantId, *, until: datetime, reason: str | None, people: bool) -> None:
         """Jira said not to come back before `until`; under `HOUSE` that holds for every tenant."""
@@ -63,11 +66,6 @@ class Quota:
                 uow.quota.raise_spent(spent_by_jira, hour=hour)
                 uow.commit(because=Bookkeeping.QUOTA_SHARED)
             return stopped
-
-    def _judge(self, uow: UnitOfWork, house: Account, own: Account, need: Need, *, now: datetime) -> tuple[int, int]:
-        kept = uow.quota.wanted_by_needier(own, hour=hour_of(now), since=now - AT_WORK, now=now)
-        verdict = judge(need, spent=house.used, kept_for_others=kept, limit=self.points_per_hour, at=now)
-        return verdict.points, verdict.wait_seconds
 
 
 def _refuse_stopped(*accounts: Account, now: datetime) -> None:
