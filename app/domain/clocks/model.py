@@ -83,12 +83,12 @@ class EventKind(StrEnum):
     PLANNED = "planned"
     # facts that move a running clock
     SEVERITY_SET = "severity_set"
+    EXTERNAL_BOUND = "external_bound"
     PAUSED = "paused"
     RESUMED = "resumed"
     EXTENSION_REQUESTED = "extension_requested"
     EXTENDED = "extended"
     EXTENSION_REFUSED = "extension_refused"
-    EXTERNAL_BOUND = "external_bound"
     # facts that stop a clock; which one does is a setting of the rule
     ACKNOWLEDGED = "acknowledged"
     OPENED = "opened"

@@ -43,6 +43,12 @@ def _by(event: Event) -> str:
     return f" by {event.actor}" if event.actor is not None else ""
 
 
+def _grounds(event: Event) -> str:
+    evidence = None if event.evidence is None else f"evidence {event.evidence}"
+    told = "; ".join(filter(None, (event.reason, evidence)))
+    return f" ({told})" if told else ""
+
+
 def started(rule: Rule, event: Event, *, at: datetime) -> Step:
     """Which fact started the cycle."""
     name = f"starts when {rule.starts}"
@@ -151,7 +157,7 @@ def resumed(rule: Rule, event: Event, *, bounds: Bounds) -> Step:
 
 def extension_requested(rule: Rule, event: Event) -> Step:
     """That a request was seen."""
-    text = f"Extension requested at {instant_text(event.at)}{_by(event)}: the bound stays."
+    text = f"Extension requested at {instant_text(event.at)}{_by(event)}{_grounds(event)}: the bound stays."
     return _step(rule, event, name="a request alone moves nothing", text=text)
 
 
@@ -166,9 +172,7 @@ def extended(rule: Rule, event: Event, *, refusal: str | None, bounds: Bounds) -
 
 def extension_refused(rule: Rule, event: Event) -> Step:
     """That an extension was refused."""
-    why = f": {event.reason}" if event.reason is not None else ""
-    evidence = f" (evidence {event.evidence})" if event.evidence is not None else ""
-    text = f"Extension refused at {instant_text(event.at)}{_by(event)}{why}{evidence}. The bound stays."
+    text = f"Extension refused at {instant_text(event.at)}{_by(event)}{_grounds(event)}: the bound stays."
     return _step(rule, event, name="a refused extension moves nothing", text=text)
 
 
@@ -179,7 +183,8 @@ def outside(rule: Rule, event: Event, *, bounds: Bounds) -> Step:
     """What somebody else says of the same finding, and which bound is the tighter."""
     status = f" ({event.reason})" if event.reason is not None else ""
     says = f"{event.ticket}{status} names {due_named(event)}"
-    text = f"At {instant_text(event.at)} {says}{_by(event)}: {bound_text(bounds)}."
+    told = f", as {event.actor} reports" if event.actor is not None else ""
+    text = f"At {instant_text(event.at)} {says}{told}: {bound_text(bounds)}."
     return _step(rule, event, name=_OUTSIDE, text=text)
 
 

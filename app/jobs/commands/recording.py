@@ -31,7 +31,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Only say what would cha
 @click.command("record")
 @click.argument("tenant", type=int)
 @click.argument("issue")
-@click.argument("kind", type=click.Choice([kind for kind in KINDS if kind != AMS]))
+@click.argument("kind", type=click.Choice([str(kind) for kind in KINDS if kind != AMS]))
 @_at
 @click.option("--reason", help="Why; of a pause one that the policy allows.")
 @click.option("--clause", help="What it relies on.")

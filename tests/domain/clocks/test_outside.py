@@ -184,7 +184,7 @@ def test_a_refused_extension_moves_nothing_and_is_told(story):
     refused = story.fact(EventKind.EXTENSION_REFUSED, 2, actor="a-1", reason="no plan", evidence="AMS-1")
     assert story.only(story.fix_rule(), *events, refused) == story.only(story.fix_rule(), *events)
     [why] = explain(story.fix_rule(), [*events, refused], calendars={}, now=START)
-    assert why[-2].text.startswith("Extension refused at 2026-11-03T00:00:00Z by a-1: no plan (evidence AMS-1)")
+    assert why[-2].text.startswith("Extension refused at 2026-11-03T00:00:00Z by a-1 (no plan; evidence AMS-1): the")
 
 
 def test_who_has_left_is_moved_by_nothing_that_happens_later(story):
