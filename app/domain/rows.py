@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.clocks.model import Bounds, Event
+from app.domain.clocks.model import Event
 from app.domain.identifiers import ClientKey, CloudId, InstallationId, IssueId, TenantId
 from app.domain.installations.model import ForgeContact, ForgeRegistered, Install, Registered, Tenant
 from app.domain.secrets import KeyProof, Purpose, Sealed, SecretPlace, WrappedKey
@@ -183,20 +183,6 @@ class IssueRows(Protocol):
     def hold_decisions(self) -> None:
         """No other decision about an issue of this tenant is taken until this transaction ends."""
 
-    def save_bounds(
-        self,
-        issue: IssueId,
-        promise: str,
-        bounds: Sequence[Bounds],
-        *,
-        policy: str,
-        silent_before: datetime | None = None,
-    ) -> None:
-        """Make the stored bounds of that promise equal to these; equal ones are not written.
-
-        `silent_before`: nobody is told of what an import or a recomputation moved into the time before it.
-        """
-
     def list_hidden(self) -> tuple[IssueId, ...]:
         """Tracked issues that Jira hides from us, some hundreds at most."""
 
@@ -249,14 +235,20 @@ class BoundsRows(Protocol):
     def facts(self, *, after: IssueId, limit: int) -> tuple[IssueFacts, ...]:
         """The next tracked issues in order of id."""
 
-    def hold(self, facts: Sequence[IssueFacts]) -> tuple[IssueFacts, ...]:
-        """Nobody else changes these issues until this transaction ends; returns those that were changed meanwhile."""
+    def hold(self, issues: Collection[IssueId]) -> tuple[IssueFacts, ...]:
+        """Nobody else changes these issues until this transaction ends; returns the facts as they are now."""
 
     def compare(self, derived: Iterable[IssueBounds], *, policy: str) -> Differences:
         """Where what is stored of these issues is something else."""
 
-    def write(self, differences: Differences, *, policy: str, silent_before: datetime) -> None:
-        """Make what is stored what follows; nobody is told of what moved into the time before that instant."""
+    def write(self, differences: Differences, *, policy: str, silent_before: datetime | None = None) -> None:
+        """Make what is stored what follows, and have the labels of these issues looked at.
+
+        `silent_before`: nobody is told of what an import or a recomputation moved into the time before it.
+        """
+
+    def save(self, derived: Sequence[IssueBounds], *, policy: str, silent_before: datetime | None = None) -> None:
+        """Compare and write: of issues that nobody else changes until this transaction ends."""
 
 
 class ClockRows(Protocol):

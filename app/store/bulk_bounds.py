@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from app.domain.clocks.model import Bounds, Event
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.tracking.derived import Difference, Differences, IssueBounds, IssueFacts
+from app.store import labels
 from app.store.clock_events import KINDS, fields_of
 
 _VALUES = tuple(name for name in Bounds.__dataclass_fields__ if name != "cycle")
@@ -41,9 +42,8 @@ _IS_STALE = f"""SELECT EXISTS (SELECT FROM app.clock_bounds WHERE {_TENANT} AND 
 _PAGE = f"""SELECT issue_id, project_id FROM app.issues
     WHERE {_TENANT} AND issue_id > %(after)s::bigint AND tracking = 'tracked' ORDER BY issue_id LIMIT %(limit)s"""
 # In the order of everybody who takes several of these locks. They hold up who writes, and nobody who reads.
-_HOLD = f"SELECT issue_id, project_id FROM app.issues {_THESE} ORDER BY issue_id FOR NO KEY UPDATE"
+_HOLD = f"SELECT issue_id, project_id FROM app.issues {_THESE} ORDER BY issue_id FOR UPDATE"
 _EVENTS = f"SELECT issue_id, kind, at, source, data::text FROM app.clock_events {_BETWEEN}"
-_COUNT = f"SELECT issue_id, count(*) FROM app.clock_events {_THESE} GROUP BY issue_id"
 _STORED = f"SELECT issue_id, promise, cycle, project_id, policy, {', '.join(_VALUES)} FROM app.clock_bounds {_BETWEEN}"
 _CHANGED = ", ".join(f"{name} = excluded.{name}" for name in ("project_id", "policy", *_VALUES))
 _WRITE = f"""INSERT INTO app.clock_bounds AS known
@@ -58,6 +58,7 @@ class SqlBulkBounds:
     """See `app.domain.rows.BoundsRows`."""
 
     def __init__(self, connection: Connection, tenant: TenantId) -> None:
+        self._connection = connection
         self._driver = cast("psycopg.Connection", connection.connection.driver_connection)
         self._tenant = tenant
 
@@ -81,21 +82,9 @@ class SqlBulkBounds:
         """The next tracked issues in order of id."""
         return self._facts(self._ask(_PAGE, after=after, limit=limit))
 
-    def hold(self, facts: Sequence[IssueFacts]) -> tuple[IssueFacts, ...]:
-        """Nobody else changes these issues until this transaction ends; returns those that were changed meanwhile."""
-        if not facts:
-            return ()
-        issues = [each.issue for each in facts]
-        held = dict(self._ask(_HOLD, issues=issues))
-        # Facts are never changed or deleted, so that their number tells whether there are new ones.
-        count = dict(self._ask(_COUNT, issues=issues))
-        return self._facts(
-            [
-                (each.issue, held[each.issue])
-                for each in facts
-                if (each.project, len(each.events)) != (held[each.issue], count.get(each.issue, 0))
-            ]
-        )
+    def hold(self, issues: Collection[IssueId]) -> tuple[IssueFacts, ...]:
+        """Nobody else changes these issues until this transaction ends; returns the facts as they are now."""
+        return self._facts(self._ask(_HOLD, issues=list(issues)))
 
     def compare(self, derived: Iterable[IssueBounds], *, policy: str) -> Differences:
         """Where what is stored of these issues is something else."""
@@ -113,10 +102,15 @@ class SqlBulkBounds:
         found.gone.extend(stored)
         return found
 
-    def write(self, differences: Differences, *, policy: str, silent_before: datetime) -> None:
-        """Make what is stored what follows; nobody is told of what moved into the time before that instant."""
+    def save(self, derived: Sequence[IssueBounds], *, policy: str, silent_before: datetime | None = None) -> None:
+        """Compare and write."""
+        if derived:
+            self.write(self.compare(derived, policy=policy), policy=policy, silent_before=silent_before)
+
+    def write(self, differences: Differences, *, policy: str, silent_before: datetime | None = None) -> None:
+        """Make what is stored what follows, and have the labels of these issues looked at."""
         if differences.changed:
-            silence = silent_before.isoformat()
+            silence = None if silent_before is None else silent_before.isoformat()
             beside = {"tenant_id": self._tenant, "policy": policy}
             rows = [
                 beside
@@ -129,6 +123,8 @@ class SqlBulkBounds:
         if differences.gone:
             issues, promises, cycles = map(list, zip(*differences.gone, strict=True))
             self._run(_DELETE, issues=issues, promises=promises, cycles=cycles)
+        if moved := differences.moved():
+            labels.mark(self._connection, self._tenant, moved)
 
     def _facts(self, page: Sequence[tuple[Any, ...]]) -> tuple[IssueFacts, ...]:
         events: dict[int, list[Event]] = {issue: [] for issue, _ in page}

@@ -1,21 +1,21 @@
 """Many issues in one transaction: what imports and reconciliations read and write."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.domain.clocks.model import Bounds, Event
+from app.domain.clocks.model import Event
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.tracking.deriving import Derived
 from app.domain.tracking.model import IssueRecord, Tracking
+from app.store import labels
 from app.store.clock_events import decode, encode
 from app.store.following_tables import SupersededEventRow
 from app.store.issues import FIND_ISSUE, issue_columns, record_of
-from app.store.tables import ClockBoundsRow, ClockEventRow, IssueRow
+from app.store.tables import ClockEventRow, IssueRow
 
 
 class SqlIssueBatches:
@@ -43,6 +43,7 @@ class SqlIssueBatches:
         rows = [self._event_row(each.record.issue, event, now) for each in ordered for event in each.record.events]
         if rows:
             self._connection.execute(upsert(ClockEventRow).on_conflict_do_nothing(), rows)
+        labels.revive(self._connection, self._tenant, [each.record.issue for each in ordered])
 
     def events_of(self, issues: Sequence[IssueId]) -> Mapping[IssueId, tuple[Event, ...]]:
         """The stored clock events of each."""
@@ -54,44 +55,6 @@ class SqlIssueBatches:
             event = decode(kind=row.kind, at=row.at.astimezone(UTC), source=row.source, data=row.data)
             found[IssueId(row.issue_id)].append(event)
         return {issue: tuple(events) for issue, events in found.items()}
-
-    def save_bounds(
-        self,
-        promise: str,
-        bounds: Mapping[IssueId, Sequence[Bounds]],
-        *,
-        policy: str,
-        silent_before: datetime | None,
-    ) -> None:
-        """As `IssueRows.save_bounds`, of many."""
-        silence = {} if silent_before is None else {"silent_before": silent_before}
-        rows = [
-            {"tenant_id": self._tenant, "issue_id": issue, "promise": promise, "policy": policy, **asdict(cycle)}
-            | silence
-            for issue, cycles in sorted(bounds.items())
-            for cycle in cycles
-        ]
-        if not rows:
-            return
-        inserting = upsert(ClockBoundsRow)
-        names = [name for name in rows[0] if name not in {"tenant_id", "issue_id", "promise", "cycle"}]
-        compared = [name for name in names if name != "silent_before"]
-        stored = tuple_(*(getattr(ClockBoundsRow, name) for name in compared))
-        offered = tuple_(*(inserting.excluded[name] for name in compared))
-        self._connection.execute(
-            inserting.on_conflict_do_update(
-                index_elements=["tenant_id", "issue_id", "promise", "cycle"],
-                set_={name: inserting.excluded[name] for name in names},
-                where=stored.is_distinct_from(offered),
-            ),
-            rows,
-        )
-        beyond = [
-            and_(ClockBoundsRow.issue_id == issue, ClockBoundsRow.cycle > len(cycles))
-            for issue, cycles in bounds.items()
-        ]
-        mine = (ClockBoundsRow.tenant_id == self._tenant, ClockBoundsRow.promise == promise)
-        self._connection.execute(delete(ClockBoundsRow).where(*mine, or_(*beyond)))
 
     def page_tracked(self, *, after: int, read_before: datetime, limit: int) -> tuple[IssueRecord, ...]:
         """The next tracked issues in order of id that Jira shows and that were read before that instant."""

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, literal_column, select, text, tuple_, union, update
+from sqlalchemy import Connection, Row, Select, delete, func, literal_column, select, text, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.clocks.model import Bounds, Event, Severity
@@ -13,7 +13,7 @@ from app.domain.identifiers import IssueId, TenantId
 from app.domain.tracking.model import IssueRecord, PendingRead, SeverityReading, Tracking
 from app.store import labels
 from app.store.clock_events import decode, encode
-from app.store.tables import ClockBoundsRow, ClockEventRow, DeliveryRow, IssueRow, PendingReadRow
+from app.store.tables import ClockEventRow, DeliveryRow, IssueRow, PendingReadRow
 
 _EVENTS = (
     select(
@@ -97,7 +97,7 @@ class SqlIssues:
         )
         self.add_events(record.issue, record.events, now)
         if record.hidden_since is None:
-            labels.revive(self._connection, self._tenant, record.issue)
+            labels.revive(self._connection, self._tenant, [record.issue])
 
     def add_events(self, issue: IssueId, events: Sequence[Event], now: datetime) -> None:
         """Store facts about that issue; those already known stay as they are."""
@@ -114,45 +114,6 @@ class SqlIssues:
             decode(kind=row.kind, at=row.at.astimezone(UTC), source=row.source, data=row.data)
             for row in self._connection.execute(query)
         )
-
-    def save_bounds(
-        self,
-        issue: IssueId,
-        promise: str,
-        bounds: Sequence[Bounds],
-        *,
-        policy: str,
-        silent_before: datetime | None = None,
-    ) -> None:
-        """Make the stored bounds of that promise equal to these; equal ones are not written.
-
-        `silent_before`: nobody is told of what an import or a recomputation moved into the time before it.
-        """
-        silence = {} if silent_before is None else {"silent_before": silent_before}
-        project = select(IssueRow.project_id).where(IssueRow.tenant_id == self._tenant, IssueRow.issue_id == issue)
-        changed: list[Row[int]] = []
-        for cycle in bounds:
-            values = _columns(cycle) | {"policy": policy, "project_id": project.scalar_subquery()}
-            inserting = upsert(ClockBoundsRow).values(
-                tenant_id=self._tenant, issue_id=issue, promise=promise, cycle=cycle.cycle, **values, **silence
-            )
-            stored = tuple_(*(getattr(ClockBoundsRow, name) for name in values))
-            offered = tuple_(*(inserting.excluded[name] for name in values))
-            writing = inserting.on_conflict_do_update(
-                index_elements=["tenant_id", "issue_id", "promise", "cycle"],
-                set_={name: inserting.excluded[name] for name in values | silence},
-                where=stored.is_distinct_from(offered),
-            )
-            changed += self._connection.execute(writing.returning(ClockBoundsRow.cycle)).all()
-        dropping = delete(ClockBoundsRow).where(
-            ClockBoundsRow.tenant_id == self._tenant,
-            ClockBoundsRow.issue_id == issue,
-            ClockBoundsRow.promise == promise,
-            ClockBoundsRow.cycle > len(bounds),
-        )
-        changed += self._connection.execute(dropping.returning(ClockBoundsRow.cycle)).all()
-        if changed:
-            labels.mark_one(self._connection, self._tenant, issue)
 
     def list_hidden(self) -> tuple[IssueId, ...]:
         """Tracked issues that Jira hides from us; those not looked at for longest, some hundreds at most."""

@@ -27,11 +27,14 @@ _BOUNDS = tuple(
 )
 
 
-def mark(connection: Connection, tenant: TenantId, issues: Select[int]) -> None:
-    """The bounds of these issues have changed, in this transaction: their labels are to be looked at.
+def mark(connection: Connection, tenant: TenantId, issues: Sequence[int]) -> None:
+    """The bounds of these issues have changed, in this transaction: their labels are to be looked at."""
+    wanted = select(IssueRow.issue_id).where(IssueRow.tenant_id == tenant, IssueRow.issue_id.in_(issues))
+    _mark(connection, tenant, wanted)
 
-    `issues`: a query for the ids of issues of that tenant; one statement, however many they are.
-    """
+
+def _mark(connection: Connection, tenant: TenantId, issues: Select[int]) -> None:
+    """One statement, however many there are."""
     found = issues.subquery()
     rows = select(literal(tenant), found.c[0], literal(AT_ONCE), literal(1), literal(0)).order_by(found.c[0])
     inserting = upsert(IssueLabelRow).from_select(["tenant_id", "issue_id", "look_at", "marks", "attempts"], rows)
@@ -43,18 +46,13 @@ def mark(connection: Connection, tenant: TenantId, issues: Select[int]) -> None:
     )
 
 
-def mark_one(connection: Connection, tenant: TenantId, issue: IssueId) -> None:
-    """The same of one issue."""
-    mark(connection, tenant, select(IssueRow.issue_id).where(IssueRow.tenant_id == tenant, IssueRow.issue_id == issue))
-
-
-def revive(connection: Connection, tenant: TenantId, issue: IssueId) -> None:
-    """Jira shows that issue: what it refused of it may be tried again."""
+def revive(connection: Connection, tenant: TenantId, issues: Sequence[int]) -> None:
+    """Jira shows these issues: what it refused of them may be tried again."""
     connection.execute(
         update(IssueLabelRow)
         .where(
             IssueLabelRow.tenant_id == tenant,
-            IssueLabelRow.issue_id == issue,
+            IssueLabelRow.issue_id.in_(issues),
             IssueLabelRow.refused_at.is_not(None),
         )
         .values(look_at=AT_ONCE, marks=IssueLabelRow.marks + 1)
@@ -86,8 +84,7 @@ class SqlLabels:
 
     def mark(self, issues: Sequence[IssueId]) -> None:
         """Their labels are to be looked at."""
-        wanted = select(IssueRow.issue_id).where(IssueRow.tenant_id == self._tenant, IssueRow.issue_id.in_(issues))
-        mark(self._connection, self._tenant, wanted)
+        mark(self._connection, self._tenant, issues)
 
     def mark_all(self) -> None:
         """As if nothing had been written yet."""
@@ -96,7 +93,7 @@ class SqlLabels:
             .where(IssueLabelRow.tenant_id == self._tenant)
             .values(property=None, lozenge=None, refused_at=None)
         )
-        mark(self._connection, self._tenant, tracked(self._tenant))
+        _mark(self._connection, self._tenant, tracked(self._tenant))
 
     def lease(self, *, now: datetime, until: Callable[[int], datetime]) -> Look | None:
         """Of the labels that are due the one tried least, then the oldest."""

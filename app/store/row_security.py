@@ -46,7 +46,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "app.webhook_deliveries": {WEB: "SELECT, INSERT", WORKER: "SELECT, DELETE"},
     "app.pending_reads": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.publications": {WEB: "SELECT, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
-    "app.issue_labels": {WORKER: "SELECT, INSERT, UPDATE"},
+    "app.issue_labels": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
     "app.security_pushes": {WORKER: "SELECT, INSERT, UPDATE"},
     "app.recipients": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.told_clocks": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE"},

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from app.domain.clocks.engine import bounds_of
 from app.domain.clocks.model import Bounds, Event, State
 from app.domain.identifiers import IssueId, ProjectId
+from app.domain.promises.shelf import InForce
 
 
 class IssueFacts(NamedTuple):
@@ -43,6 +45,10 @@ class Differences:
     changed: list[Difference] = field(default_factory=list)
     gone: list[tuple[IssueId, str, int]] = field(default_factory=list)
     """Issue, promise and cycle of what is stored and no longer follows."""
+
+    def moved(self) -> list[IssueId]:
+        """Those of which a bound is another, or gone."""
+        return sorted({each.issue for each in self.changed if each.is_moved} | {issue for issue, _, _ in self.gone})
 
     def issues(self) -> frozenset[IssueId]:
         """Those that something is to be written of."""
@@ -99,3 +105,16 @@ class StoredClock:
         bounds = self.bounds
         bound = bounds.due_at or bounds.due_before
         return Place(bounds.stopped_at is not None, bound, self.issue, self.promise, bounds.cycle)
+
+
+def bounds_from(facts: IssueFacts, force: InForce) -> IssueBounds:
+    """What follows from the facts about one issue under the policy in force."""
+    return IssueBounds(
+        facts.issue,
+        facts.project,
+        tuple(
+            (rule.promise, bounds)
+            for rule in force.issue_clocks
+            for bounds in bounds_of(rule, facts.events, calendars=force.calendars)
+        ),
+    )

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
-from app.domain.clocks.engine import bounds_of
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.model import Caller
 from app.domain.ports import (
@@ -21,9 +20,10 @@ from app.domain.ports import (
 from app.domain.promises.shelf import InForce
 from app.domain.secrets import Secret
 from app.domain.tracking.configuration import FollowingConfiguration
+from app.domain.tracking.derived import IssueFacts, bounds_from
 from app.domain.tracking.deriving import derive
 from app.domain.tracking.jql import JqlRefused
-from app.domain.tracking.model import IssueSnapshot, PendingRead, Tracking
+from app.domain.tracking.model import IssueRecord, IssueSnapshot, PendingRead, Tracking
 from app.domain.tracking.rule import TrackingRule
 
 SLICE = 20
@@ -235,7 +235,7 @@ class Following:
             uow.batches.save_many([derived], now)
             uow.following.note_unmapped(derived.unmapped, now)
             if derived.record.tracking is Tracking.TRACKED:
-                self._save_bounds(uow, read.issue)
+                self._save_bounds(uow, derived.record)
             uow.issues.settle_read(read)
             uow.commit(
                 because=AuditEvent(Action.ISSUE_TRACKED, "system", f"issue/{read.issue}")
@@ -243,12 +243,10 @@ class Following:
                 else Bookkeeping.CLOCK_DERIVED
             )
 
-    def _save_bounds(self, uow: UnitOfWork, issue: IssueId, *, silent_before: datetime | None = None) -> None:
+    def _save_bounds(self, uow: UnitOfWork, record: IssueRecord) -> None:
         force = self.in_force(uow.tenants.tenant().policy)
-        events = uow.issues.events(issue)
-        for rule in force.issue_clocks:
-            bounds = bounds_of(rule, events, calendars=force.calendars)
-            uow.issues.save_bounds(issue, rule.promise, bounds, policy=force.policy.sha256)
+        facts = IssueFacts(record.issue, record.project, uow.issues.events(record.issue))
+        uow.bounds.save([bounds_from(facts, force)], policy=force.policy.sha256)
 
 
 def _lease(tries: int) -> timedelta:

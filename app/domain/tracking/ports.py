@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.clocks.model import Bounds, Event
+from app.domain.clocks.model import Event
 from app.domain.identifiers import IssueId
 from app.domain.tracking.configuration import FollowingConfiguration
 from app.domain.tracking.deriving import Derived
@@ -54,16 +54,6 @@ class IssueBatches(Protocol):
 
     def events_of(self, issues: Sequence[IssueId]) -> Mapping[IssueId, tuple[Event, ...]]:
         """The stored clock events of each."""
-
-    def save_bounds(
-        self,
-        promise: str,
-        bounds: Mapping[IssueId, Sequence[Bounds]],
-        *,
-        policy: str,
-        silent_before: datetime | None,
-    ) -> None:
-        """As `IssueRows.save_bounds`, of many."""
 
     def page_tracked(self, *, after: int, read_before: datetime, limit: int) -> tuple[IssueRecord, ...]:
         """The next tracked issues in order of id that Jira shows and that were read before that instant."""

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.audit.entry import Bookkeeping
-from app.domain.clocks.engine import bounds_of
 from app.domain.identifiers import TenantId
 from app.domain.ports import Database, UnitOfWork
 from app.domain.promises.shelf import InForce
-from app.domain.tracking.derived import Differences, IssueBounds, IssueFacts
+from app.domain.tracking.derived import Differences, IssueFacts, bounds_from
 
 SLICE = 2_000
 """Issues of one transaction: a fraction of a second, so that who writes one of them hardly waits."""
@@ -99,23 +98,12 @@ class Recomputing:
 def _differences(uow: UnitOfWork, facts: tuple[IssueFacts, ...], *, force: InForce) -> Differences:
     """Where what is stored of these issues does not follow from the facts; nobody else changes those any more."""
     policy = force.policy.sha256
-    derived = {each.issue: _derived(each, force) for each in facts}
+    read = {each.issue: each for each in facts}
+    derived = {issue: bounds_from(each, force) for issue, each in read.items()}
     differences = uow.bounds.compare(derived.values(), policy=policy)
     issues = differences.issues()
-    newer = uow.bounds.hold([each for each in facts if each.issue in issues])
+    newer = [each for each in uow.bounds.hold(issues) if each != read[each.issue]] if issues else []
     if not newer:
         return differences
-    derived |= {each.issue: _derived(each, force) for each in newer}
+    derived |= {each.issue: bounds_from(each, force) for each in newer}
     return uow.bounds.compare([derived[issue] for issue in issues], policy=policy)
-
-
-def _derived(facts: IssueFacts, force: InForce) -> IssueBounds:
-    return IssueBounds(
-        facts.issue,
-        facts.project,
-        tuple(
-            (rule.promise, bounds)
-            for rule in force.issue_clocks
-            for bounds in bounds_of(rule, facts.events, calendars=force.calendars)
-        ),
-    )

@@ -18,6 +18,7 @@ from app.domain.tracking import ams
 from app.domain.tracking.deciding import check_decision, check_instant_of, check_tracked
 from app.domain.tracking.decision import AMS, Author, Decision, DecisionFault, DecisionRefused, DecisionReused
 from app.domain.tracking.decision_file import Entry, Fault
+from app.domain.tracking.derived import IssueFacts, bounds_from
 from app.domain.tracking.model import IssueRecord, Tracking
 
 
@@ -229,12 +230,11 @@ class Recording:
         self, uow: UnitOfWork, subject: _Subject, *, now: datetime, silent_before: datetime | None = None
     ) -> Sequence[Event]:
         """Facts first: from then on nobody else makes bounds of this issue, and what was stored just before is seen."""
-        issue, force = subject.record.issue, subject.force
-        uow.issues.add_events(issue, subject.news, now)
-        facts = uow.issues.events(issue)
-        for rule in force.issue_clocks:
-            bounds = bounds_of(rule, facts, calendars=force.calendars)
-            uow.issues.save_bounds(issue, rule.promise, bounds, policy=force.policy.sha256, silent_before=silent_before)
+        record, force = subject.record, subject.force
+        uow.issues.add_events(record.issue, subject.news, now)
+        facts = uow.issues.events(record.issue)
+        derived = bounds_from(IssueFacts(record.issue, record.project, facts), force)
+        uow.bounds.save([derived], policy=force.policy.sha256, silent_before=silent_before)
         return facts
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
-from app.domain.clocks.engine import bounds_of
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.ports import Database, DatabaseUnavailable, SiteAccess, UnitOfWork
 from app.domain.promises.shelf import InForce
 from app.domain.secrets import Secret
 from app.domain.tracking.bulk_reading import BulkJiraSites, BulkRead, IssueSign, PageTokenExpired
 from app.domain.tracking.configuration import FollowingConfiguration
+from app.domain.tracking.derived import IssueFacts, bounds_from
 from app.domain.tracking.deriving import Derived, derive
 from app.domain.tracking.jql import Jql, JqlRefused
 from app.domain.tracking.model import IssueRecord, IssueSnapshot, Tracking
@@ -236,14 +236,11 @@ class Synchronizing:
     def _keep(self, uow: UnitOfWork, derived: Sequence[Derived], work: _Work, *, silent: bool) -> None:
         uow.batches.save_many(derived, work.now)
         uow.following.note_unmapped([value for each in derived for value in each.unmapped], work.now)
-        changed = [each.record.issue for each in derived if each.is_changed]
-        events = uow.batches.events_of(changed)
+        changed = {each.record.issue: each.record.project for each in derived if each.is_changed}
+        events = uow.batches.events_of(list(changed))
         force = self.in_force(uow.tenants.tenant().policy)
-        for rule in force.issue_clocks:
-            bounds = {issue: bounds_of(rule, told, calendars=force.calendars) for issue, told in events.items()}
-            uow.batches.save_bounds(
-                rule.promise, bounds, policy=force.policy.sha256, silent_before=work.now if silent else None
-            )
+        bounds = [bounds_from(IssueFacts(issue, changed[issue], told), force) for issue, told in events.items()]
+        uow.bounds.save(bounds, policy=force.policy.sha256, silent_before=work.now if silent else None)
 
     def _move(self, work: _Work, run: Run) -> Run | None:
         with self.database.begin(work.tenant) as uow:
