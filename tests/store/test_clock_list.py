@@ -14,6 +14,7 @@ from app.domain.identifiers import IssueId
 from app.domain.tracking.derived import ClockFilter, Place, Position
 from app.store.clock_list import statement
 from tests.store.conftest import NOW
+from tests.stored_bounds import save_bounds
 
 ALL = ClockFilter()
 # Few instants, so that the same one is often both a bound and now.
@@ -45,7 +46,7 @@ def save(uow, record, made, *, project=10000):
     """One issue for each of these bounds, numbered from 1; returns them by id."""
     for number, each in enumerate(made, start=1):
         uow.issues.save(record(number, project=project), NOW)
-        uow.issues.save_bounds(IssueId(number), "fix", [each], policy="p")
+        save_bounds(uow, IssueId(number), fix=[each])
     return dict(enumerate(made, start=1))
 
 
@@ -103,7 +104,7 @@ def test_a_list_is_of_one_project_and_of_one_tenant(worker, web, register, tenan
     with worker.begin(tenant) as uow:
         save(uow, record, [running])
         uow.issues.save(record(2, project=10001), NOW)
-        uow.issues.save_bounds(IssueId(2), "fix", [running], policy="p")
+        save_bounds(uow, IssueId(2), fix=[running])
         assert [each.issue for each in listed(uow, ALL)] == [1, 2]
         [only] = listed(uow, ClockFilter(project=10001))
         assert (only.issue, only.key, only.project, only.promise) == (2, "SEC-2", 10001, "fix")

@@ -1,13 +1,13 @@
 """What is known of issues: saved as read, written only when changed, read again when asked for again."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from app.domain.audit.entry import Bookkeeping
-from app.domain.clocks.model import Bounds, Event, EventKind, Outcome, Severity
+from app.domain.clocks.model import Event, EventKind, Severity
 from app.domain.identifiers import IssueId
 from app.domain.tracking.model import SeverityReading, Tracking
 
@@ -94,75 +94,6 @@ def test_a_view_says_since_when_a_newer_read_is_waiting(web, tenant, keep, recor
     assert web.view_issue(tenant, ISSUE)[1].read_asked_at is None
     keep(lambda issues: issues.ask_read(ISSUE, now=now))
     assert web.view_issue(tenant, ISSUE)[1].read_asked_at == now
-
-
-def bounds_rows(shared, tenant):
-    return dict(shared.rows("SELECT cycle, xmin::text FROM app.clock_bounds WHERE tenant_id = %s ORDER BY 1", tenant))
-
-
-def full_bounds(now, cycle=1):
-    return Bounds(
-        cycle=cycle,
-        severity=Severity.HIGH,
-        started_at=now,
-        due_at=now + timedelta(days=28),
-        due_date=date(2026, 12, 20),
-        due_before=now + timedelta(days=29),
-        at_risk_at=now + timedelta(days=20),
-        paused_since=now,
-        paused_seconds=2**40,
-        overrun_at=now + timedelta(days=30),
-        stopped_at=now,
-        outcome=Outcome.CANCELLED,
-        cancelled_reason="Won't Do",
-        cancelled_by="jira",
-        calendar_sha256="c" * 64,
-    )
-
-
-def test_bounds_that_did_not_change_are_not_written(shared, tenant, keep, record, now):
-    first, second = full_bounds(now), Bounds(cycle=2)
-    keep(lambda issues: issues.save(record(), now))
-    keep(lambda issues: issues.save_bounds(ISSUE, "fix", [first, second], policy="p"))
-    before = bounds_rows(shared, tenant)
-    keep(lambda issues: issues.save_bounds(ISSUE, "fix", [first, second], policy="p"))
-    assert bounds_rows(shared, tenant) == before
-    keep(lambda issues: issues.save_bounds(ISSUE, "fix", [first, replace(second, started_at=now)], policy="p"))
-    after = bounds_rows(shared, tenant)
-    assert after[1] == before[1]
-    assert after[2] != before[2]
-
-
-@pytest.mark.parametrize("field", [name for name in Bounds.__dataclass_fields__ if name != "cycle"])
-def test_each_field_of_a_bound_is_written_when_it_changes_to_or_from_nothing(shared, tenant, keep, record, now, field):
-    full = full_bounds(now)
-    empty = replace(full, **{field: Bounds.__dataclass_fields__[field].default})
-    keep(lambda issues: issues.save(record(), now))
-    seen = set()
-    for bounds in (full, empty, full):
-        keep(lambda issues, given=bounds: issues.save_bounds(ISSUE, "fix", [given], policy="p"))
-        seen.add(bounds_rows(shared, tenant)[1])
-    assert len(seen) == 3
-
-
-def test_what_a_recomputation_moved_is_silent_until_then_and_what_it_did_not_stays_loud(
-    shared, tenant, keep, record, now
-):
-    moved, same = full_bounds(now), Bounds(cycle=2)
-    keep(lambda issues: issues.save(record(), now))
-    keep(lambda issues: issues.save_bounds(ISSUE, "fix", [replace(moved, due_at=None), same], policy="p"))
-    keep(lambda issues: issues.save_bounds(ISSUE, "fix", [moved, same], policy="p", silent_before=now))
-    query = "SELECT cycle, silent_before FROM app.clock_bounds WHERE tenant_id = %s ORDER BY 1"
-    assert shared.rows(query, tenant) == [(1, now), (2, None)]
-
-
-def test_a_cycle_that_is_no_more_is_deleted_and_other_promises_stay(shared, tenant, keep, record, now):
-    keep(lambda issues: issues.save(record(), now))
-    keep(lambda issues: issues.save_bounds(ISSUE, "fix", [Bounds(cycle=1), Bounds(cycle=2)], policy="p"))
-    keep(lambda issues: issues.save_bounds(ISSUE, "other", [Bounds(cycle=1), Bounds(cycle=2)], policy="p"))
-    keep(lambda issues: issues.save_bounds(ISSUE, "fix", [Bounds(cycle=1)], policy="p"))
-    query = "SELECT promise, cycle FROM app.clock_bounds WHERE tenant_id = %s ORDER BY 1, 2"
-    assert shared.rows(query, tenant) == [("fix", 1), ("other", 1), ("other", 2)]
 
 
 def test_a_delivery_is_accepted_once_and_by_each_tenant_for_itself(web, register, now):

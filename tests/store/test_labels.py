@@ -10,6 +10,7 @@ from app.domain.clocks.model import Bounds, Outcome, Severity
 from app.domain.identifiers import InstallationId, IssueId
 from app.domain.publishing.ports import Publication
 from app.domain.tracking.model import Tracking
+from tests.stored_bounds import save_bounds
 
 ISSUE = IssueId(10001)
 PROPERTY, LOZENGE = {"state": "running"}, {"type": "lozenge", "value": {"label": "Due in 9d", "type": "inprogress"}}
@@ -45,7 +46,7 @@ def bounds(now):
 def tracked(keep, record, now, bounds):
     """An issue whose bounds were just saved."""
     keep(lambda uow: uow.issues.save(record(), now))
-    keep(lambda uow: uow.issues.save_bounds(ISSUE, "fix", [bounds], policy="p"))
+    keep(lambda uow: save_bounds(uow, ISSUE, fix=[bounds]))
 
 
 def lease(keep, now):
@@ -55,9 +56,9 @@ def lease(keep, now):
 def test_saved_bounds_mark_the_issue_in_the_same_transaction(worker, tenant, keep, record, now, bounds):
     keep(lambda uow: uow.issues.save(record(), now))
     with worker.begin(tenant) as uow:
-        uow.issues.save_bounds(ISSUE, "fix", [bounds], policy="p")
+        save_bounds(uow, ISSUE, fix=[bounds])
     assert lease(keep, now) is None  # rolled back with the bounds
-    keep(lambda uow: uow.issues.save_bounds(ISSUE, "fix", [bounds], policy="p"))
+    keep(lambda uow: save_bounds(uow, ISSUE, fix=[bounds]))
     look = lease(keep, now)
     assert (look.issue, look.clocks) == (ISSUE, (("fix", bounds),))
     assert (look.property, look.lozenge, look.is_hidden) == (None, None, False)
@@ -65,9 +66,9 @@ def test_saved_bounds_mark_the_issue_in_the_same_transaction(worker, tenant, kee
 
 def test_bounds_that_are_stored_already_mark_nothing(keep, tracked, now, bounds):
     keep(lambda uow: uow.labels.settle(lease(keep, now), written=(PROPERTY, LOZENGE), next_at=None))
-    keep(lambda uow: uow.issues.save_bounds(ISSUE, "fix", [bounds], policy="p"))
+    keep(lambda uow: save_bounds(uow, ISSUE, fix=[bounds]))
     assert lease(keep, now) is None
-    keep(lambda uow: uow.issues.save_bounds(ISSUE, "fix", [], policy="p"))
+    keep(lambda uow: save_bounds(uow, ISSUE, fix=[]))
     look = lease(keep, now)
     assert (look.clocks, look.property, look.lozenge) == ((), PROPERTY, LOZENGE)
 
@@ -76,8 +77,7 @@ def test_bounds_come_back_as_they_were_saved(keep, record, now, bounds):
     ended = Bounds(cycle=1, due_before=now, due_date=now.date(), stopped_at=now, outcome=Outcome.CANCELLED)
     again = Bounds(cycle=2, severity=Severity.NONE, paused_since=now, cancelled_reason="r", cancelled_by="a")
     keep(lambda uow: uow.issues.save(record(), now))
-    keep(lambda uow: uow.issues.save_bounds(ISSUE, "fix", [ended, again], policy="p"))
-    keep(lambda uow: uow.issues.save_bounds(ISSUE, "also", [bounds], policy="p"))
+    keep(lambda uow: save_bounds(uow, ISSUE, fix=[ended, again], also=[bounds]))
     assert lease(keep, now).clocks == (("also", bounds), ("fix", ended), ("fix", again))
 
 
@@ -109,7 +109,7 @@ def test_what_is_marked_while_it_is_written_is_looked_at_again(keep, tracked, no
 def test_of_two_that_are_due_the_one_tried_least_comes_first(keep, tracked, record, now, bounds):
     lease(keep, now)
     keep(lambda uow: uow.issues.save(record(10002), now))
-    keep(lambda uow: uow.issues.save_bounds(IssueId(10002), "fix", [bounds], policy="p"))
+    keep(lambda uow: save_bounds(uow, IssueId(10002), fix=[bounds]))
     assert [lease(keep, now + MINUTE).issue for _ in range(2)] == [IssueId(10002), ISSUE]
 
 

@@ -24,6 +24,7 @@ from app.outbound.mail import MailChannel
 from app.store.database import SqlDatabase, open_engines
 from app.vault.door import Door
 from tests.mail_server import MailServer
+from tests.stored_bounds import save_bounds
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)  # a Friday
 DAY = timedelta(days=1)
@@ -122,7 +123,7 @@ class Site:
         with self.worker.begin(self.tenant) as uow:
             uow.issues.save(record, NOW)
             bounds = Bounds(**values | changes)
-            uow.issues.save_bounds(record.issue, promise, (bounds,), policy="p", silent_before=silent_before)
+            save_bounds(uow, record.issue, silent_before=silent_before, **{promise: [bounds]})
             uow.commit(because=Bookkeeping.CLOCK_DERIVED)
         return bounds
 

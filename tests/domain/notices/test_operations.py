@@ -13,6 +13,7 @@ from app.domain.notices.ports import MediumUnavailable, NotDelivered
 from app.domain.secrets import VaultCannotAnswer
 from app.outbound.mail import MailChannel
 from tests.domain.notices.conftest import DAY, NOW
+from tests.stored_bounds import save_bounds
 
 HOUR = timedelta(hours=1)
 NIGHT = Quiet(time(20), time(7))
@@ -78,7 +79,7 @@ def test_what_is_no_longer_true_when_the_message_goes_is_not_told(site, change):
     bounds = site.clock(due=night - HOUR)
     assert site.tell(night) == 0
     with site.worker.begin(site.tenant) as uow:
-        uow.issues.save_bounds(10001, "security-bug-fix", (replace(bounds, **change),), policy="p")
+        save_bounds(uow, 10001, security_bug_fix=[replace(bounds, **change)])
         uow.commit(because=Bookkeeping.CLOCK_DERIVED)
     assert site.tell(night + 10 * HOUR) == 0
     assert site.box.messages == []
@@ -93,7 +94,7 @@ def test_what_is_paused_when_the_message_goes_waits(site):
     for since, expected in ((night, 0), (None, 1)):
         with site.worker.begin(site.tenant) as uow:
             paused = replace(bounds, paused_since=since)
-            uow.issues.save_bounds(10001, "security-bug-fix", (paused,), policy="p")
+            save_bounds(uow, 10001, security_bug_fix=[paused])
             uow.commit(because=Bookkeeping.CLOCK_DERIVED)
         assert site.tell(night + 10 * HOUR) == expected
 

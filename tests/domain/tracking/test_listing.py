@@ -15,6 +15,7 @@ from app.domain.tracking import listing
 from app.domain.tracking.derived import ClockFilter, Position
 from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.model import IssueRecord, Tracking
+from tests.stored_bounds import save_bounds
 
 ALL = ClockFilter()
 
@@ -61,7 +62,7 @@ def keep(roles, tenant, now):
             for number, bounds in clocks.items():
                 issue = IssueId(number)
                 uow.issues.save(IssueRecord(issue, f"SEC-{number}", 10000, Tracking.TRACKED, None, None, now, ()), now)
-                uow.issues.save_bounds(issue, "fix", [bounds], policy="p")
+                save_bounds(uow, issue, fix=[bounds])
             uow.commit(because=Bookkeeping.CLOCK_DERIVED)
 
     return keep

@@ -15,6 +15,7 @@ from app.domain.promises.shelf import InForce, PolicyShelf
 from app.domain.tracking import recomputing
 from app.domain.tracking.model import IssueRecord, Tracking
 from app.domain.tracking.recomputing import Recomputing, Slice
+from tests.stored_bounds import save_bounds
 
 POLICY, PROMISE = "atlassian-marketplace", "security-bug-fix"
 BOUNDS = """SELECT issue_id, promise, cycle, due_at, at_risk_at, policy, project_id, silent_before, xmin::text
@@ -149,8 +150,7 @@ def test_a_cycle_that_follows_no_more_and_a_promise_that_is_no_more_are_deleted(
 ):
     keep(1)
     with roles[1].begin(tenant) as uow:
-        uow.issues.save_bounds(IssueId(1), PROMISE, [Bounds(cycle=1), Bounds(cycle=2)], policy="p")
-        uow.issues.save_bounds(IssueId(1), "of-old", [Bounds(cycle=1)], policy="p")
+        save_bounds(uow, IssueId(1), **{PROMISE: [Bounds(cycle=1), Bounds(cycle=2)], "of-old": [Bounds(cycle=1)]})
         uow.commit(because=Bookkeeping.CLOCK_DERIVED)
     assert recomputing_with().advance(tenant, now=now) == Slice(issues=1, written=1, deleted=2, is_last=True)
     assert [row[1:3] for row in stored()] == [(PROMISE, 1)]
