@@ -118,7 +118,7 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
     PeriodicJob(
         "find-stale-clocks",
         "7 * * * *",
-        lambda services, now: services.recomputing.ask_where_stale(now=now),
+        lambda services, now: services.recomputing.ask_where_stale(),
         Permission.FOLLOW,
         "an upgrade may have brought another text of a policy, which nobody chose",
     ),

@@ -46,8 +46,9 @@ _HOLD = f"SELECT issue_id, project_id FROM app.issues {_THESE} ORDER BY issue_id
 _EVENTS = f"SELECT issue_id, kind, at, source, data::text FROM app.clock_events {_BETWEEN}"
 _STORED = f"SELECT issue_id, promise, cycle, project_id, policy, {', '.join(_VALUES)} FROM app.clock_bounds {_BETWEEN}"
 _CHANGED = ", ".join(f"{name} = excluded.{name}" for name in ("project_id", "policy", *_VALUES))
-_WRITE = f"""INSERT INTO app.clock_bounds AS known
-    SELECT * FROM json_populate_recordset(NULL::app.clock_bounds, %(rows)s::json)
+_COLUMNS = ", ".join(("tenant_id", "issue_id", "promise", "cycle", "project_id", "policy", *_VALUES, "silent_before"))
+_WRITE = f"""INSERT INTO app.clock_bounds AS known ({_COLUMNS})
+    SELECT {_COLUMNS} FROM json_populate_recordset(NULL::app.clock_bounds, %(rows)s::json)
     ON CONFLICT (tenant_id, issue_id, promise, cycle) DO UPDATE SET {_CHANGED},
     silent_before = coalesce(excluded.silent_before, known.silent_before)"""
 _DELETE = f"""DELETE FROM app.clock_bounds WHERE {_TENANT} AND (issue_id, promise, cycle) IN
@@ -145,7 +146,7 @@ class SqlBulkBounds:
         return cursor.execute(statement.encode(), {"tenant": self._tenant, **values})
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=1_000)
 def _fields(text: str) -> Mapping[str, Any]:
     """Read once: of most facts there is nothing, or one of five levels."""
     return fields_of(json.loads(text))

@@ -34,7 +34,6 @@ class Recorder:
     [
         ("wake-tenants", "wake"),
         ("purge-deliveries", "purge_deliveries"),
-        ("find-stale-clocks", "ask_where_stale"),
     ],
 )
 def test_a_periodic_row_calls_its_operation_with_the_instant(name, operation):
@@ -42,6 +41,14 @@ def test_a_periodic_row_calls_its_operation_with_the_instant(name, operation):
     services = Recorder()
     row.run(services, NOW)
     assert services.calls == [(operation, (), {"now": NOW})]
+
+
+def test_stale_bounds_are_looked_for_every_hour():
+    (row,) = [row for row in SCHEDULE if row.name == "find-stale-clocks"]
+    services = Recorder()
+    row.run(services, NOW)
+    assert services.calls == [("ask_where_stale", (), {})]
+    assert row.cron.split()[1:] == ["*"] * 4
 
 
 @pytest.mark.parametrize(("kind", "operation"), [("read-issues", "read_pending"), ("recompute-clocks", "go_on")])

@@ -4,13 +4,37 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from app.domain.audit.entry import Bookkeeping
 from app.domain.clocks.model import Bounds, Outcome, Severity
 from app.domain.identifiers import IssueId
+from app.domain.tracking.derived import IssueBounds
+from tests.store.conftest import NOW
+from tests.store.test_clock_events import EVENTS, INSTANTS, TEXTS
 from tests.stored_bounds import save_bounds
 
 ISSUE = IssueId(10001)
+BOUNDS = st.builds(
+    Bounds,
+    cycle=st.just(1),
+    severity=st.none() | st.sampled_from(Severity),
+    started_at=st.none() | INSTANTS,
+    due_at=st.none() | INSTANTS,
+    due_date=st.none() | INSTANTS.map(lambda at: at.date()),
+    due_before=st.none() | INSTANTS,
+    at_risk_at=st.none() | INSTANTS,
+    paused_since=st.none() | INSTANTS,
+    paused_seconds=st.integers(0, 2**62),
+    overrun_at=st.none() | INSTANTS,
+    stopped_at=st.none() | INSTANTS,
+    outcome=st.none() | st.sampled_from(Outcome),
+    cancelled_reason=st.none() | TEXTS,
+    cancelled_by=st.none() | TEXTS,
+    calendar_sha256=st.none() | TEXTS,
+)
+NOTHING_COMMITTED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
@@ -93,3 +117,40 @@ def test_a_cycle_that_is_no_more_is_deleted_and_other_promises_stay(shared, tena
     keep(lambda uow: save_bounds(uow, ISSUE, fix=both[:1], other=both))
     query = "SELECT promise, cycle FROM app.clock_bounds WHERE tenant_id = %s ORDER BY 1, 2"
     assert shared.rows(query, tenant) == [("fix", 1), ("other", 1), ("other", 2)]
+
+
+def derived(*made):
+    """One issue each, numbered from 1; a list of bounds is the cycles of one promise."""
+    return [
+        IssueBounds(IssueId(number), 10000, tuple(("fix", replace(each, cycle=n)) for n, each in enumerate(cycles, 1)))
+        for number, cycles in enumerate(made, start=1)
+    ]
+
+
+@given(st.lists(st.lists(BOUNDS, max_size=3), min_size=1, max_size=4), st.lists(BOUNDS, max_size=3))
+@NOTHING_COMMITTED
+def test_what_was_written_is_no_difference_any_more_and_everything_else_is(worker, tenant, record, made, others):
+    with worker.begin(tenant) as uow:
+        for number in range(1, len(made) + 1):
+            uow.issues.save(record(number), NOW)
+        for wanted in (made, [others, *made[1:]], made):
+            differences = uow.bounds.compare(derived(*wanted), policy="p")
+            uow.bounds.write(differences, policy="p", silent_before=NOW)
+            again = uow.bounds.compare(derived(*wanted), policy="p")
+            assert (again.changed, again.gone) == ([], [])
+
+
+@given(st.lists(EVENTS, max_size=5, unique_by=lambda event: (event.kind, event.source)))
+@NOTHING_COMMITTED
+def test_the_facts_are_those_that_one_issue_is_read_with(worker, tenant, record, events):
+    with worker.begin(tenant) as uow:
+        uow.issues.save(record(1, events=tuple(events)), NOW)
+        uow.issues.save(record(2, project=10007), NOW)
+        one, two = uow.bounds.facts(after=IssueId(0), limit=10)
+        assert set(one.events) == set(uow.issues.events(IssueId(1)))
+        assert (len(one.events), two.project) == (len(events), 10007)
+        assert uow.bounds.facts(after=IssueId(1), limit=10) == (two,)
+        held = uow.bounds.hold([IssueId(2), IssueId(1)])
+        assert [(each.issue, each.project, set(each.events)) for each in held] == [
+            (each.issue, each.project, set(each.events)) for each in (one, two)
+        ]

@@ -1,7 +1,6 @@
 """An operator asks from the command line what falls due and why, and gives a tenant another policy."""
 
 import json
-import re
 import subprocess
 import sys
 
@@ -39,11 +38,15 @@ def test_an_operator_sees_what_falls_due_why_and_what_another_policy_changes(sta
 
     before = stack.database.rows(BOUNDS, site.tenant)
     assert pledge(stack, "installations", "policy", tenant, "kencha").returncode == 0
-    recomputed = pledge(stack, "clocks", "recompute")
-    assert re.match(rf"tenant {tenant}: 1 issues, [01] bounds written, 0 deleted\n$", recomputed.stdout)
+    # A worker makes the stored bounds anew by itself, once and for all.
+    stack.eventually(lambda: stack.database.rows(BOUNDS, site.tenant) != before)
     after = stack.database.rows(BOUNDS, site.tenant)
     assert [count for _, count in after] == [count for _, count in before]
-    assert after != before
+    nothing = f"tenant {tenant}: 1 issues, 0 bounds written, 0 deleted\n"
+    assert pledge(stack, "clocks", "recompute").stdout == nothing
+    recomputed = pledge(stack, "clocks", "recompute", "--tenant", tenant, "--json")
+    assert json.loads(recomputed.stdout) == [{"tenant": site.tenant, "issues": 1, "written": 0, "deleted": 0}]
+    assert stack.database.rows(BOUNDS, site.tenant) == after
     assert site.clocks(issue).json()["policy"]["name"] == "kencha"
 
     assert pledge(stack, "clocks", "recompute", "--tenant", "999999").returncode == 1

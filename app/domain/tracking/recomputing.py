@@ -75,7 +75,7 @@ class Recomputing:
             uow.commit(because=Bookkeeping.RECOMPUTATION_ASKED)
         return done
 
-    def ask_where_stale(self, *, now: datetime) -> int:
+    def ask_where_stale(self) -> int:
         """Ask for it wherever stored bounds follow from another policy file or holiday list than is in force now.
 
         So after an upgrade that brought another text of a policy, and where a job was lost.

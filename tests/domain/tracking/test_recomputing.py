@@ -79,7 +79,7 @@ def asked_where_stale(shared, tenant, now):
 
     def asked(ours):
         shared.execute("DELETE FROM jobs.procrastinate_jobs")
-        count = ours.ask_where_stale(now=now)
+        count = ours.ask_where_stale()
         jobs = shared.rows("SELECT (args->>'tenant')::bigint, task_name FROM jobs.procrastinate_jobs")
         assert (len(jobs), {name for _, name in jobs} | {"recompute-clocks"}) == (count, {"recompute-clocks"})
         return tenant in dict(jobs)
