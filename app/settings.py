@@ -161,7 +161,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "FIXED_RESOLUTIONS",
         words,
-        "resolutions that count as fixed; with any other a clock is cancelled, never met",
+        "resolutions that count as fixed where a tenant has not said which; others cancel a clock or, unknown, let it run",
         "Done,Fixed,Resolved",
     ),
     Setting(

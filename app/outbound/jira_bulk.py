@@ -126,12 +126,14 @@ class BulkJira(RestJira):
         with self._asking(), self._jira(site, timeout_seconds=READ_TIMEOUT_SECONDS) as jira:
             try:
                 return jira.post("rest/api/3/search/jql", data=body)
-            except requests.HTTPError as refusal:
-                if refusal.response is None or refusal.response.status_code != 400:
+            except requests.HTTPError as failure:
+                if failure.response is None or failure.response.status_code != 400:
                     raise
-                if "nextPageToken" in body:
-                    raise PageTokenExpired(PageTokenExpired.__doc__) from refusal
-                raise JqlRefused(f"Jira says: {str(refusal)[:_LONGEST_REFUSAL]}") from refusal
+                refusal = failure
+        # Out here, because in there whatever is wrong with a value is an odd answer.
+        if "nextPageToken" in body:
+            raise PageTokenExpired(PageTokenExpired.__doc__) from refusal
+        raise JqlRefused(f"Jira says: {str(refusal)[:_LONGEST_REFUSAL]}") from refusal
 
 
 def _bulk(jira: JiraCloud, issues: Sequence[IssueId], fields: list[str]) -> Any:  # noqa: ANN401  JSON of another

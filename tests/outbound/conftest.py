@@ -7,10 +7,13 @@ import pytest
 
 
 class Peer:
-    """`peer.answers[path] = (status, headers, body)`, or a function of the handler that writes what it likes."""
+    """`peer.answers[path] = (status, headers, body)`, or a function of the handler that writes what it likes.
+
+    `peer.posted[path]` is the same for a POST, without functions.
+    """
 
     def __init__(self):
-        self.answers = {}
+        self.answers, self.posted = {}, {}
         self.asked = []
         self.headers = []
         peer = self
@@ -27,6 +30,17 @@ class Peer:
                     self.close_connection = True
                     return
                 status, headers, body = answer
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                peer.asked.append(self.path)
+                status, headers, body = peer.posted.get(self.path.partition("?")[0], (404, {}, b""))
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)

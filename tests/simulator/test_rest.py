@@ -210,3 +210,42 @@ def test_the_rest_of_the_subset_answers(rest, simulator):
     addon = rest("GET", "/rest/atlassian-connect/1/addons/com.example.receiver").json()
     assert addon["license"]["active"] is True
     assert rest("GET", "/rest/api/3/myself", data=b"x").status_code == 403
+
+
+def test_what_a_site_calls_things_is_listed(rest):
+    listed = {name: {one["name"] for one in rest("GET", f"/rest/api/3/{name}").json()} for name in LISTS}
+    assert all(LISTS[name] in listed[name] for name in LISTS)
+
+
+LISTS = {"issuetype": "Vulnerability", "priority": "Highest", "resolution": "Obsolete"}
+
+
+def test_a_query_is_parsed_strictly(rest):
+    queries = ["project = SEC", "project = SEC ORDER BY key", "nofield = 1", "issuetype = Gremlin", "ORDER BY key"]
+    parsed = rest("POST", "/rest/api/3/jql/parse?validation=strict", json={"queries": queries}).json()["queries"]
+    assert [one["query"] for one in parsed] == queries
+    assert [bool(one.get("errors")) for one in parsed] == [False, False, True, True, False]
+    assert ["orderBy" in one.get("structure", {}) for one in parsed] == [False, True, False, False, False]
+    assert ["where" in one.get("structure", {}) for one in parsed] == [True, True, False, False, False]
+    assert rest("POST", "/rest/api/3/jql/parse", json={"queries": queries}).status_code == 400
+
+
+def test_a_page_token_ends_with_its_era(rest, control):
+    first = search(rest, jql="project = SEC", maxResults=3).json()
+    again = {"jql": "project = SEC", "maxResults": 3, "nextPageToken": first["nextPageToken"]}
+    assert search(rest, **again).status_code == 200
+    control("POST", "/control", json={"page_era": 1})
+    assert search(rest, **again).status_code == 400
+
+
+def test_an_issue_that_moves_keeps_its_id_and_says_so(rest, control):
+    issue = rest("GET", "/rest/api/3/issue/SEC-1?fields=project").json()
+    moved = control("PATCH", "/sites/genchi/issues/SEC-1", json={"move": "OPS"})
+    assert moved["id"] == issue["id"]
+    now = rest("GET", f"/rest/api/3/issue/{issue['id']}?fields=project").json()
+    assert (now["key"], now["fields"]["project"]["key"]) == (moved["key"], "OPS")
+    [entry] = rest("GET", f"/rest/api/3/issue/{issue['id']}/changelog").json()["values"]
+    assert {item["fieldId"]: item["toString"] for item in entry["items"]} == {
+        "project": "Operations",
+        "issuekey": moved["key"],
+    }
