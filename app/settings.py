@@ -161,7 +161,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "FIXED_RESOLUTIONS",
         words,
-        "resolutions that count as fixed where a tenant has not said which; others cancel a clock or, unknown, let it run",
+        "resolutions that count as fixed; other known ones cancel a clock, unknown ones are told and let it run",
         "Done,Fixed,Resolved",
     ),
     Setting(
