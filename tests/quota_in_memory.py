@@ -26,8 +26,8 @@ class QuotaInMemory:
     def __init__(self):
         self.rows = {HOUSE: Row()}
 
-    def hold(self, *, hour):
-        return self.account(HOUSE, hour=hour)
+    def hold(self, tenant, *, hour):
+        return self.account(HOUSE, hour=hour), self.account(tenant, hour=hour)
 
     def account(self, tenant, *, hour):
         row = self.rows.get(tenant, Row())
@@ -45,9 +45,10 @@ class QuotaInMemory:
             and (row.background_until is None or row.background_until <= now)
         )
 
-    def spend(self, tenant, points, *, hour):
-        row = self.rows.setdefault(tenant, Row())
-        row.hour, row.used = hour, (row.used if row.hour == hour else 0) + points
+    def spend(self, tenants, points, *, hour):
+        for tenant in tenants:
+            row = self.rows.setdefault(tenant, Row())
+            row.hour, row.used = hour, (row.used if row.hour == hour else 0) + points
 
     def note_need(self, tenant, *, wanted, is_refused, now):
         row = self.rows.setdefault(tenant, Row())

@@ -3,7 +3,7 @@
 One short transaction at a time gives points; with chunks that is a few a second at most.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,10 +30,11 @@ class SqlQuota:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def hold(self, *, hour: datetime) -> Account:
-        """The account of all together, locked."""
-        query = select(*_ACCOUNT).where(QuotaRow.tenant_id == HOUSE).with_for_update()
-        return _account_of(self._connection.execute(query).one(), hour)
+    def hold(self, tenant: TenantId, *, hour: datetime) -> tuple[Account, Account]:
+        """The accounts of all together and of that tenant, locked in this order by whoever locks both."""
+        query = select(*_ACCOUNT).where(QuotaRow.tenant_id.in_((HOUSE, tenant)))
+        house, *own = self._connection.execute(query.order_by(QuotaRow.tenant_id).with_for_update())
+        return _account_of(house, hour), _account_of(own[0], hour) if own else Account(tenant)
 
     def account(self, tenant: TenantId, *, hour: datetime) -> Account:
         """That tenant's account."""
@@ -51,10 +52,10 @@ class SqlQuota:
         )
         return int(self._connection.execute(query).scalar_one())
 
-    def spend(self, tenant: TenantId, points: int, *, hour: datetime) -> None:
+    def spend(self, tenants: Collection[TenantId], points: int, *, hour: datetime) -> None:
         """Count points in that hour."""
         counted = case((QuotaRow.hour == hour, QuotaRow.used), else_=0) + points
-        adding = upsert(QuotaRow).values(tenant_id=tenant, hour=hour, used=points)
+        adding = upsert(QuotaRow).values([{"tenant_id": each, "hour": hour, "used": points} for each in tenants])
         self._connection.execute(
             adding.on_conflict_do_update(index_elements=[QuotaRow.tenant_id], set_={"hour": hour, "used": counted})
         )

@@ -70,8 +70,8 @@ def test_what_one_process_was_told_holds_for_the_others_at_once(quotas):
 
 def test_a_process_that_is_killed_while_it_takes_has_taken_nothing(worker, quotas):
     with worker.begin() as uow:
-        uow.quota.hold(hour=HOUR)
-        uow.quota.spend(HOUSE, 500, hour=HOUR)
+        uow.quota.hold(TENANTS[0], hour=HOUR)
+        uow.quota.spend((HOUSE, TENANTS[0]), 500, hour=HOUR)
     assert QuotaStanding(worker, LIMIT).at(HOUR).left == LIMIT
 
 
@@ -98,7 +98,7 @@ def test_how_it_stands_says_what_is_left_and_who_waits_why(worker, quotas):
 tenants = st.sampled_from([HOUSE, *TENANTS])
 instants = st.integers(0, 7200).map(lambda seconds: HOUR + timedelta(seconds=seconds))
 steps = st.one_of(
-    st.tuples(st.just("spend"), tenants, st.integers(0, 500), instants),
+    st.tuples(st.just("spend"), st.sets(tenants, min_size=1), st.integers(0, 500), instants),
     st.tuples(st.just("note"), tenants, st.integers(0, 64), st.booleans(), instants),
     st.tuples(st.just("raise"), st.integers(0, 2000), instants),
     st.tuples(st.just("stop"), tenants, instants, st.sampled_from([None, "jira-burst-based"]), st.booleans()),
@@ -122,7 +122,7 @@ def seen(rows, now):
     accounts = [rows.account(tenant, hour=hour) for tenant in [HOUSE, *TENANTS]]
     return (
         accounts,
-        rows.hold(hour=hour),
+        [rows.hold(tenant, hour=hour) for tenant in TENANTS],
         [rows.wanted_by_needier(own, hour=hour, since=since, now=now) for own in accounts],
         rows.stopped_people(now=now),
         rows.waiting(now=now, since=since),

@@ -35,7 +35,7 @@ class Quota:
         """
         with self.database.begin() as uow:
             hour = hour_of(now)
-            house, own = uow.quota.hold(hour=hour), uow.quota.account(tenant, hour=hour)
+            house, own = uow.quota.hold(tenant, hour=hour)
             stopped = wait_of(house.background_until, own.background_until, at=now)
             verdict = Verdict(0, stopped)
             if not stopped:
@@ -43,8 +43,7 @@ class Quota:
                 verdict = judge(need, spent=house.used, kept_for_others=kept, limit=self.points_per_hour, at=now)
                 uow.quota.note_need(tenant, wanted=need.wanted, is_refused=not verdict.points, now=now)
             if verdict.points or owed:
-                uow.quota.spend(HOUSE, verdict.points + owed, hour=hour)
-                uow.quota.spend(tenant, verdict.points + owed, hour=hour)
+                uow.quota.spend((HOUSE, tenant), verdict.points + owed, hour=hour)
             uow.commit(because=Bookkeeping.QUOTA_SHARED)
         if not verdict.points:
             raise TurnAwaited(verdict.wait_seconds)
@@ -62,7 +61,7 @@ class Quota:
             stopped = uow.quota.stopped_people(now=now)
             if people_spent or spent_by_jira:
                 hour = hour_of(now)
-                uow.quota.spend(HOUSE, people_spent, hour=hour)
+                uow.quota.spend([HOUSE], people_spent, hour=hour)
                 uow.quota.raise_spent(spent_by_jira, hour=hour)
                 uow.commit(because=Bookkeeping.QUOTA_SHARED)
             return stopped

@@ -1,6 +1,6 @@
 """What the quota needs from the store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -11,8 +11,8 @@ from app.domain.quota.model import Account
 class QuotaRows(Protocol):
     """One account per tenant that was ever at work, and that of all together under `HOUSE`."""
 
-    def hold(self, *, hour: datetime) -> Account:
-        """The account of all together; nobody else changes it until this transaction ends."""
+    def hold(self, tenant: TenantId, *, hour: datetime) -> tuple[Account, Account]:
+        """The accounts of all together and of that tenant; nobody else changes them until this transaction ends."""
 
     def account(self, tenant: TenantId, *, hour: datetime) -> Account:
         """That tenant's account; one that is not known has had nothing."""
@@ -20,8 +20,8 @@ class QuotaRows(Protocol):
     def wanted_by_needier(self, own: Account, *, hour: datetime, since: datetime, now: datetime) -> int:
         """What those asked for last who have asked since then, have had less than `own`, and need not wait for Jira."""
 
-    def spend(self, tenant: TenantId, points: int, *, hour: datetime) -> None:
-        """Count points; those of an earlier hour are forgotten."""
+    def spend(self, tenants: Collection[TenantId], points: int, *, hour: datetime) -> None:
+        """Count points for each of them; those of an earlier hour are forgotten."""
 
     def note_need(self, tenant: TenantId, *, wanted: int, is_refused: bool, now: datetime) -> None:
         """Remember that it asked, for how much, and whether it has to wait."""
