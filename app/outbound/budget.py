@@ -117,11 +117,9 @@ class Budget:
         if answer is not None and answer.status_code != 429 and answer.status_code < 500:
             self._count(advice, now=now)
             self._settle(call, points(call.method, call.path, answer=_json(answer)) - BASE)
-        elif answer is not None and (answer.status_code == 429 or advice.seconds is not None):
+        elif not call.is_for_person or (answer is not None and answer.status_code == 429):
+            # From a site that is down the breaker keeps people, and this the jobs.
             self._stop(call, advice, now=now)
-        elif not call.is_for_person:
-            # A site that is down: the breaker keeps people from it, this keeps the jobs.
-            self._stop(call, Advice(), now=now)
 
     def share(self, now: datetime) -> None:
         """Tell the other processes what people's calls have cost, and learn whom Jira told to wait; every few seconds.

@@ -240,7 +240,7 @@ def test_pauses_are_jittered_and_stay_within_bounds(parts):
 
 
 def test_a_person_is_kept_from_a_broken_site_by_the_breaker_and_by_nothing_here(world, budget):
-    for heard in (answer(500), answer(502), None):
+    for heard in (answer(500), answer(503, Retry_After="60"), None):
         budget.spend(CHECK)
         budget.heard(CHECK, heard)
     budget.spend(CHECK)
