@@ -19,6 +19,9 @@ class Row:
     people_until: datetime | None = None
     reason: str | None = None
 
+    def used_in(self, hour):
+        return self.used if hour is not None and self.hour is not None and self.hour >= hour else 0
+
 
 class QuotaInMemory:
     """See `app.domain.quota.ports.QuotaRows`."""
@@ -31,8 +34,7 @@ class QuotaInMemory:
 
     def account(self, tenant, *, hour):
         row = self.rows.get(tenant, Row())
-        used = row.used if row.hour == hour else 0
-        return Account(tenant, used, row.background_until, row.people_until, row.reason)
+        return Account(tenant, row.used_in(hour), row.background_until, row.reason)
 
     def wanted_by_needier(self, own, *, hour, since, now):
         return sum(
@@ -41,14 +43,15 @@ class QuotaInMemory:
             if tenant not in {HOUSE, own.tenant}
             and row.asked_at is not None
             and row.asked_at > since
-            and (row.used if row.hour == hour else 0) < own.used
+            and row.used_in(hour) < own.used
             and (row.background_until is None or row.background_until <= now)
         )
 
     def spend(self, tenants, points, *, hour):
         for tenant in tenants:
             row = self.rows.setdefault(tenant, Row())
-            row.hour, row.used = hour, (row.used if row.hour == hour else 0) + points
+            row.used = row.used_in(hour) + points
+            row.hour = max(hour, row.hour or hour)
 
     def note_need(self, tenant, *, wanted, is_refused, now):
         row = self.rows.setdefault(tenant, Row())

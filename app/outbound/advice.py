@@ -16,6 +16,7 @@ LONGEST_SECONDS = 3600.0
 _NONSENSE_SECONDS = 86_400.0
 _NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,9})?")
 _QUOTA = re.compile(r'"([a-z-]{1,40})"((?:;[a-z]=[0-9]{1,12}){1,4})')
+_WORD = re.compile("[a-z-]{1,40}")
 _APP_QUOTA = "global-app-quota"
 """The points that all tenants share; a tenant's own quota has another name."""
 
@@ -40,7 +41,7 @@ def advice_of(headers: Mapping[str, str], *, now: datetime) -> Advice:
     """
     return Advice(
         seconds=next(_seconds(headers, now), None),
-        reason=(headers.get("RateLimit-Reason") or headers.get("X-Beta-RateLimit-Reason") or "").strip().lower()[:40],
+        reason=_reason(headers),
         is_near_limit="true"
         in {headers.get(name, "").strip().lower() for name in ("X-RateLimit-NearLimit", "X-Beta-RateLimit-NearLimit")},
         points_left=_app_quota(headers).get("r"),
@@ -50,6 +51,12 @@ def advice_of(headers: Mapping[str, str], *, now: datetime) -> Advice:
 def whole_seconds(seconds: float) -> int:
     """For a header or a schedule: never before the time, at least one."""
     return max(1, math.ceil(seconds))
+
+
+def _reason(headers: Mapping[str, str]) -> str:
+    """A word and nothing else: it is kept, and shown on terminals."""
+    text = (headers.get("RateLimit-Reason") or headers.get("X-Beta-RateLimit-Reason") or "").strip().lower()
+    return text if _WORD.fullmatch(text) else ""
 
 
 def _seconds(headers: Mapping[str, str], now: datetime) -> Iterator[float]:

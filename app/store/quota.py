@@ -19,7 +19,6 @@ _ACCOUNT = (
     QuotaRow.hour,
     QuotaRow.used,
     QuotaRow.background_until,
-    QuotaRow.people_until,
     QuotaRow.reason,
 )
 
@@ -43,7 +42,7 @@ class SqlQuota:
 
     def wanted_by_needier(self, own: Account, *, hour: datetime, since: datetime, now: datetime) -> int:
         """The sum of what those asked for last who are at work and have had less."""
-        used = case((QuotaRow.hour == hour, QuotaRow.used), else_=0)
+        used = case((QuotaRow.hour >= hour, QuotaRow.used), else_=0)
         query = select(func.coalesce(func.sum(QuotaRow.wanted), 0)).where(
             QuotaRow.tenant_id.not_in((HOUSE, own.tenant)),
             QuotaRow.asked_at > since,
@@ -53,11 +52,12 @@ class SqlQuota:
         return int(self._connection.execute(query).scalar_one())
 
     def spend(self, tenants: Collection[TenantId], points: int, *, hour: datetime) -> None:
-        """Count points in that hour."""
-        counted = case((QuotaRow.hour == hour, QuotaRow.used), else_=0) + points
+        """Count points in that hour; in a later one that a process with another clock has begun already."""
+        counted = case((QuotaRow.hour >= hour, QuotaRow.used), else_=0) + points
+        latest = func.greatest(QuotaRow.hour, hour)
         adding = upsert(QuotaRow).values([{"tenant_id": each, "hour": hour, "used": points} for each in tenants])
         self._connection.execute(
-            adding.on_conflict_do_update(index_elements=[QuotaRow.tenant_id], set_={"hour": hour, "used": counted})
+            adding.on_conflict_do_update(index_elements=[QuotaRow.tenant_id], set_={"hour": latest, "used": counted})
         )
 
     def note_need(self, tenant: TenantId, *, wanted: int, is_refused: bool, now: datetime) -> None:
@@ -99,8 +99,7 @@ class SqlQuota:
 def _account_of(row: Row[*tuple[Any, ...]], hour: datetime | None) -> Account:
     return Account(
         tenant=TenantId(row.tenant_id),
-        used=row.used if row.hour == hour else 0,
+        used=row.used if hour is not None and row.hour is not None and row.hour >= hour else 0,
         background_until=row.background_until,
-        people_until=row.people_until,
         reason=row.reason,
     )

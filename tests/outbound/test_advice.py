@@ -81,7 +81,7 @@ def test_what_stands_in_for_a_retry_after_that_is_missing_or_nonsense(headers, s
 @pytest.mark.parametrize("name", ["RateLimit_Reason", "X_Beta_RateLimit_Reason"])
 def test_the_reason_is_read_as_jira_and_its_gateways_write_it(name):
     assert advice(**{name: " Jira-Burst-Based "}).reason == "jira-burst-based"
-    assert advice().reason == ""
+    assert advice().reason == advice(**{name: "jira\x1b[2J"}).reason == advice(**{name: "x" * 41}).reason == ""
 
 
 @pytest.mark.parametrize("name", ["X_RateLimit_NearLimit", "X_Beta_RateLimit_NearLimit"])

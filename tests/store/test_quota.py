@@ -95,6 +95,15 @@ def test_how_it_stands_says_what_is_left_and_who_waits_why(worker, quotas):
     assert (later.left, later.stopped_until, later.waiting) == (LIMIT, None, ())
 
 
+def test_processes_whose_clocks_differ_at_the_turn_of_the_hour_forget_nothing_of_each_other(worker, quotas):
+    one, other = quotas
+    after, before = HOUR + timedelta(hours=1), HOUR + timedelta(minutes=59)
+    for _ in range(3):
+        take(one, TENANTS[0], at=after)
+        take(other, TENANTS[1], at=before)
+    assert QuotaStanding(worker, LIMIT).at(after).left == LIMIT - 6 * 64
+
+
 tenants = st.sampled_from([HOUSE, *TENANTS])
 instants = st.integers(0, 7200).map(lambda seconds: HOUR + timedelta(seconds=seconds))
 steps = st.one_of(

@@ -14,6 +14,7 @@ WAITS = (
     " WHERE tenant_id = %s AND background_until > now()"
 )
 READ = "SELECT count(*) FROM app.issues WHERE tenant_id = %s AND issue_id = ANY(%s)"
+ATTEMPTS = "SELECT sum(attempts)::int FROM app.pending_reads WHERE tenant_id = %s"
 PENDING = "SELECT count(*) FROM app.pending_reads WHERE tenant_id = %s"
 DUE_JOBS = "SELECT FROM jobs.procrastinate_jobs WHERE status IN ('todo', 'doing') AND scheduled_at IS NULL"
 
@@ -85,6 +86,8 @@ def test_in_a_storm_of_429_webhooks_cost_no_call_until_the_time_is_over_and_all_
         issues += [site.create(**site.cvss["high"]) for _ in range(6)]
         settled(site)
         assert calls(site) - before == 1
+        # Nothing was claimed for a call that could not be made: what waits is due as it was.
+        assert site.stack.database.rows(ATTEMPTS, site.tenant) == [(1,)]
     assert known(site, issues) == 0
     calm_down(site)
     site.stack.eventually(lambda: known(site, issues) == len(issues))

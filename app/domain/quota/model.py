@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 
 from app.domain.identifiers import TenantId
 
-POINTS_PER_HOUR = 65_000
 KEPT_FOR_PEOPLE = 0.1
 AT_ONCE = 0.5
 AT_WORK = timedelta(minutes=2)
@@ -34,8 +33,6 @@ class Account:
     used: int = 0
     background_until: datetime | None = None
     """Jira said not to come back before; None or past = nothing is in the way."""
-    people_until: datetime | None = None
-    """The same for calls that a person waits for."""
     reason: str | None = None
     """In Jira's words, where it gave one."""
 
