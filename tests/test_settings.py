@@ -43,6 +43,23 @@ def test_production_needs_little_and_defaults_to_the_safe_side():
     assert settings.security_contact is None
 
 
+def test_labels_are_written_and_the_security_tab_is_left_alone_unless_said_otherwise():
+    settings = read_settings(PRODUCTION)
+    assert (settings.write_to_jira, settings.security_tab) == (True, False)
+    changed = read_settings(PRODUCTION | {"PLEDGE_WRITE_TO_JIRA": "off"})
+    assert not changed.write_to_jira
+
+
+def test_the_security_tab_without_the_scope_to_write_is_refused():
+    said = refusal(PRODUCTION | {"PLEDGE_WRITE_TO_JIRA": "off", "PLEDGE_SECURITY_TAB": "on"})
+    assert said == "PLEDGE_SECURITY_TAB is on, but PLEDGE_WRITE_TO_JIRA is off; switch on both or neither"
+
+
+@pytest.mark.parametrize("name", ["PLEDGE_WRITE_TO_JIRA", "PLEDGE_SECURITY_TAB"])
+def test_a_switch_is_on_or_off_and_nothing_else(name):
+    assert refusal(PRODUCTION | {name: "yes"}) == f"{name} is 'yes'; use one of on, off"
+
+
 def test_development_needs_nothing():
     settings = read_settings(DEVELOPMENT)
     assert settings.is_development

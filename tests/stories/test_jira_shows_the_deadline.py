@@ -1,6 +1,9 @@
 """What users see in Jira without opening anything: a lozenge and searchable values on the issue, and how often they
 are written. The jobs run in this process, at the instant that the test says; all else is HTTP."""
 
+import json
+import subprocess
+import sys
 from datetime import datetime, timedelta
 
 import pytest
@@ -71,6 +74,8 @@ class Desk:
 @pytest.fixture
 def desk(services, genchi):
     made = Desk(services, genchi)
+    # Jira's wish for rest, of an earlier test, is over.
+    genchi.stack.database.execute("UPDATE app.publications SET rests_until = NULL")
     made.read()
     made.publish()
     yield made
@@ -252,6 +257,29 @@ def test_nothing_is_written_where_writing_is_off(stack, desk, issue):
     engine.dispose()
     assert len(desk.site.seeded.writes) == before
     assert desk.publish(now=wiring.now() + 9 * DAY)
+
+
+def test_an_operator_brings_a_site_up_to_date_and_fills_the_tab_again(desk, issue):
+    def pledge(*arguments):
+        command = [sys.executable, "-m", "app.wiring", "installations", "publish", *arguments, "--json"]
+        env = desk.site.stack.env
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    tenant = str(desk.tenant)
+    said = json.loads(pledge(tenant).stdout)
+    assert said["done"] | {"looked_at": 0} == dict.fromkeys(said["done"], 0)
+    desk.site.seeded.security.entries.clear()
+    before = len(desk.site.seeded.writes)
+    outcome = pledge(tenant, "--backfill")
+    said = json.loads(outcome.stdout)
+    writes = desk.site.seeded.writes[before:]
+    assert said["done"]["pushed"] == said["now"]["entries"] == len(desk.site.seeded.security.entries)
+    assert said["done"]["written"] == sum("issue" in write for write in writes)
+    assert {write["operation"] for write in writes if "entries" in write} == {"BACKFILL"}
+    assert outcome.returncode == (5 if said["now"]["labels_refused"] or said["now"]["entries_refused"] else 0)
+    desk.site.weather(storm={"status": 503, "count": 1, "seconds": 60})
+    assert pledge(tenant, "--backfill").returncode == 3
+    assert pledge("999999").returncode == 1
 
 
 def test_the_due_date_in_jira_is_the_one_that_the_api_says(desk, issue):

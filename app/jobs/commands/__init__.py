@@ -15,6 +15,7 @@ from app.jobs.commands import (
     operating,
     policy,
     processes,
+    publishing,
     questions,
     recipients,
     recording,
@@ -39,7 +40,7 @@ for _command in (
     *audit.COMMANDS,
 ):
     pledge.add_command(_command)
-for _command in (moving.migrate, following.following, following.sync, recipients.recipients):
+for _command in (moving.migrate, following.following, following.sync, publishing.publish, recipients.recipients):
     operating.installations.add_command(_command)
 for _command in recording.COMMANDS:
     clocks.clocks.add_command(_command)
