@@ -67,6 +67,9 @@ DRIVEN_BY = {
     "POST /connect/disabled": "hint",
     "POST /connect/webhooks": "issue_changes",
     "GET /connect/issue": "person_looks",
+    "POST /connect/security/workspaces": "jira_asks_of_the_tab",
+    "POST /connect/security/containers": "jira_asks_of_the_tab",
+    "GET /connect/security/containers/search": "jira_asks_of_the_tab",
     "GET /fragments/issue": "person_looks",
     "GET /api/v1/issues/<id_or_key>/clocks": "person_looks",
     "GET /api/v1/issues/<id_or_key>/events": "person_looks",
@@ -264,6 +267,14 @@ class InAnyOrder(RuleBasedStateMachine):
     def hint(self, site):
         self.three.acts(site, lambda: self.connect(site, "/connect/disabled", method="POST"))
 
+    @rule(site=site, path=st.sampled_from(["workspaces", "containers", "containers/search"]))
+    def jira_asks_of_the_tab(self, site, path):
+        if path.endswith("search"):
+            target, sent = f"/connect/security/{path}?workspaceId=pledge&searchQuery=", {"method": "GET"}
+        else:
+            target, sent = f"/connect/security/{path}", {"method": "POST", "body": {"ids": ["pledge", "pledge/10000"]}}
+        self.three.acts(site, lambda: self.connect(site, target, **sent))
+
     @rule(site=site, other=other, person=person, look=look, host=st.sampled_from(["connect", "forge"]))
     def person_looks(self, site, other, person, look, host):
         """At an issue of the own site or at what exists on another one only by luck."""
@@ -348,9 +359,9 @@ class InAnyOrder(RuleBasedStateMachine):
 
 @pytest.fixture(scope="module")
 def three(make_stack):
-    contact = "mailto:security@example.com"
+    settings = {"PLEDGE_SECURITY_CONTACT": "mailto:security@example.com", "PLEDGE_SECURITY_TAB": "on"}
     with (
-        make_stack(worker=False, PLEDGE_SECURITY_CONTACT=contact) as stack,
+        make_stack(worker=False, **settings) as stack,
         pytest.MonkeyPatch.context() as environment,
     ):
         for name in [name for name in stack.env if name.startswith("PLEDGE_")]:

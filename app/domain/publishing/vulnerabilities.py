@@ -16,8 +16,6 @@ from app.domain.publishing.labels import Clocks, Label, label_of, newest, speake
 
 WORKSPACE: Final = "pledge"
 """The one workspace of a site; each of its Jira projects is a container in it."""
-MOST_AT_ONCE: Final = 1000
-"""So many entries does Jira take in one request."""
 _MAX_NAME: Final = 255
 
 _STATUS: Final = MappingProxyType({State.MET: "closed", State.MET_LATE: "closed", State.CANCELLED: "ignored"})
@@ -86,18 +84,13 @@ def entry_id(issue: IssueId) -> str:
     return f"pledge-{issue}"
 
 
-def issue_of(entry: str) -> str:
-    """The issue's id in the name of an entry."""
-    return entry.removeprefix("pledge-")
-
-
 def container_id(project: int) -> str:
     """A container's id begins with that of its workspace."""
     return f"{WORKSPACE}/{project}"
 
 
 def bulk(entries: Sequence[dict[str, Any]], *, operation: str) -> dict[str, Any]:
-    """The body of one request, of at most `MOST_AT_ONCE` entries."""
+    """The body of one request, of at most a thousand entries."""
     return {
         "operationType": operation,
         "properties": {"source": WORKSPACE},
