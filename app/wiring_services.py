@@ -47,6 +47,7 @@ from app.domain.tracking.synchronizing import Synchronizing
 from app.jobs import logs
 from app.outbound.anchor_file import AnchorFile
 from app.outbound.budget import Budget
+from app.outbound.comments import CommentChannel
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira_writes import WritingJira
@@ -128,7 +129,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         telling=Telling(
             database=database,
             letters=Letters(database, vault, settings.base_url),
-            channels=channels(settings),
+            channels={Medium.JIRA_COMMENT: CommentChannel(jira, site_of), **mail_channels(settings)},
             in_force=shelf.in_force,
         ),
         audit=AuditLog(
@@ -174,8 +175,8 @@ def places(settings: Settings) -> Places:
     )
 
 
-def channels(settings: Settings) -> dict[Medium, Channel]:
-    """The ways to tell people that are configured."""
+def mail_channels(settings: Settings) -> dict[Medium, Channel]:
+    """Mail, if it is configured."""
     if settings.smtp_url is None or settings.mail_from is None:
         return {}
     mail = MailChannel(settings.smtp_url, sender=settings.mail_from, allow_plain_loopback=settings.is_development)

@@ -96,6 +96,7 @@ class Issue:
     values: dict[str, Any] = field(default_factory=dict)
     changelog: tuple[Json, ...] = ()
     properties: dict[str, Any] = field(default_factory=dict)
+    comments: tuple[Json, ...] = ()
 
     def __post_init__(self) -> None:
         self.updated = self.created

@@ -44,6 +44,8 @@ class Rest:
             *(self._writes.rows() if self._writes is not None else []),
             ("/rest/api/3/issue/<reference>", self.issue, "GET"),
             ("/rest/api/3/issue/<reference>/changelog", self.changelog, "GET"),
+            ("/rest/api/3/issue/<reference>/comment", self.comments, "GET"),
+            ("/rest/api/3/issue/<reference>/comment", self.add_comment, "POST"),
             ("/rest/api/3/issue/bulkfetch", self.bulk_fetch, "POST"),
             ("/rest/api/3/changelog/bulkfetch", self.bulk_changelog, "POST"),
             ("/rest/api/3/field", self.field_list, "GET"),
@@ -102,6 +104,26 @@ class Rest:
         page = entries[start : start + size]
         counts = {"startAt": start, "maxResults": size, "total": len(entries)}
         return counts | {"isLast": start + len(page) >= len(entries), "values": list(page)}
+
+    def comments(self, reference: str) -> Json:
+        """Return a page of comments, newest first with `orderBy=-created`; properties if `expand` asks for them."""
+        found = self._visible(reference).comments
+        found = found[::-1] if request.args.get("orderBy") == "-created" else found
+        start, size = whole_number(request.args.get("startAt"), 0), whole_number(request.args.get("maxResults"), 100)
+        with_properties = "properties" in request.args.get("expand", "").split(",")
+        hidden = set() if with_properties else {"properties"}
+        page = [{name: one[name] for name in one if name not in hidden} for one in found[start : start + size]]
+        return {"startAt": start, "maxResults": size, "total": len(found), "comments": page}
+
+    def add_comment(self, reference: str) -> Json:
+        """Write a comment as the app; the body is a document (ADF), not text."""
+        issue, body = self._visible(reference), json_body()
+        document = body.get("body")
+        if not isinstance(document, dict) or document.get("type") != "doc" or document.get("version") != 1:
+            raise Refusal(400, "Comment body is not valid!")
+        made = {"id": str(len(issue.comments) + 1), "author": self._actor.render(self._site.url), "body": document}
+        issue.comments += (made | {"properties": body.get("properties", [])},)
+        return made
 
     def bulk_fetch(self) -> Json:
         """Return up to a hundred issues at once; what the app may not see is an error entry."""

@@ -114,13 +114,21 @@ def test_what_production_cannot_do_without_is_named_with_its_remedy(missing):
         ("RATE_LIMITS", "reads.tenant", "is 'reads.tenant'", "give requests per minute, such as reads.tenant="),
         ("RATE_LIMITS", "reads.tenant=0", "is 'reads.tenant=0'", "give requests per minute"),
         ("RATE_LIMITS", "reads.tenant=1e9", "is 'reads.tenant=1e9'", "give requests per minute"),
+        ("SMTP_URL", "http://mail.example.com", "is no SMTP URL", "smtp://user:password@host:587"),
+        ("SMTP_URL", "smtp://", "is no SMTP URL", "smtp://user:password@host:587"),
+        ("SMTP_URL", "smtp://user@mail.example.com", "is no SMTP URL", "smtp://user:password@host:587"),
+        ("SMTP_URL", "smtp://mail.example.com/x", "is no SMTP URL", "smtp://user:password@host:587"),
+        ("SMTP_URL", "smtp://mail.example.com:0", "is no SMTP URL", "smtp://user:password@host:587"),
+        ("SMTP_URL", "smtp://mail.example.com", "MAIL_FROM is not set", "set it to the address"),
+        ("MAIL_FROM", "Pledge <pledge@example.com>", "is 'Pledge <", "give a plain address"),
+        ("MAIL_FROM", "pledge@example.com\nBcc: x@example.com", "is 'pledge@", "give a plain address"),
         ("LOG_FORMAT", "xml", "is 'xml'", "use one of console, json"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_name_fault_and_remedy(name, value, fault, remedy):
     for environ in (PRODUCTION, DEVELOPMENT):
         text = refusal(environ | {PREFIX + name: value})
-        assert text.startswith(f"PLEDGE_{name} ")
+        assert text.startswith(f"PLEDGE_{name} ") or fault.startswith("MAIL_FROM")
         assert fault in text
         assert remedy in text
 
@@ -216,6 +224,16 @@ def test_a_store_for_rate_limits_is_named_by_its_url(url):
 
 def test_a_wrong_store_is_refused_without_its_password():
     assert "canary" not in refusal(PRODUCTION | {"PLEDGE_REDIS_URL": "http://:canary@db.example.com"})
+
+
+def test_a_wrong_mail_server_is_refused_without_its_password():
+    assert "canary" not in refusal(PRODUCTION | {"PLEDGE_SMTP_URL": "http://user:canary@mail.example.com"})
+
+
+@pytest.mark.parametrize("url", ["smtp://mail.example.com", "smtps://us%3Aer:p%40ss@mail.example.com:465/"])
+def test_a_mail_server_is_named_by_its_url(url):
+    settings = read_settings(PRODUCTION | {"PLEDGE_SMTP_URL": url, "PLEDGE_MAIL_FROM": "pledge@example.com"})
+    assert (settings.smtp_url, settings.mail_from) == (url, "pledge@example.com")
 
 
 def test_limits_are_read_by_name():

@@ -1,4 +1,4 @@
-"""Writing to Jira as the app, beside reading it: properties of issues, entries of the Security tab.
+"""Writing to Jira as the app, beside reading it: properties and comments of issues, entries of the Security tab.
 
 Sources: https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-properties/ and
 https://developer.atlassian.com/cloud/jira/software/rest/api-group-security-information/
@@ -14,6 +14,8 @@ from app.domain.publishing.ports import PushAnswer
 from app.outbound.jira_bulk import BulkJira
 
 _WRITE_TIMEOUT_SECONDS = 10.0
+_COMMENTS = 100
+_COMMENT_NAME = "pledge-notice"
 _SECURITY = "rest/security/1.0"
 _HEADERS = {
     "Accept": "application/json",
@@ -47,3 +49,16 @@ class WritingJira(BulkJira):
                 failed=frozenset(str(entry) for entry in answer.get("failedVulnerabilities") or ()),
                 unknown_associations=len(answer.get("unknownAssociations") or ()),
             )
+
+    def add_comment(self, site: SiteAccess, issue: IssueId, *, name: str, body: Mapping[str, Any]) -> None:
+        """Write a comment; `name` is kept with it, unseen. Raises `IssueHidden` or `JiraUnavailable`."""
+        properties = [{"key": _COMMENT_NAME, "value": {"name": name}}]
+        with self._jira(site, timeout_seconds=_WRITE_TIMEOUT_SECONDS) as jira:
+            jira.add_comment(int(issue), data={"body": body, "properties": properties})
+
+    def has_comment(self, site: SiteAccess, issue: IssueId, *, name: str) -> bool:
+        """Whether one of the newest comments has that name. Raises `IssueHidden` or `JiraUnavailable`."""
+        with self._jira(site, timeout_seconds=_WRITE_TIMEOUT_SECONDS) as jira:
+            found = jira.get_comments(int(issue), max_results=_COMMENTS, order_by="-created", expand="properties")
+            kept = [each for comment in found["comments"] for each in comment.get("properties", [])]
+            return any(each["key"] == _COMMENT_NAME and each["value"].get("name") == name for each in kept)

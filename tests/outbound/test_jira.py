@@ -188,3 +188,12 @@ def test_a_slow_permission_answer_is_waited_for_two_seconds_at_most(jira, as_app
     with pytest.raises(JiraUnavailable):
         jira.may_browse(as_app, AccountId(site.person("developer").account_id), ISSUE)
     assert time.monotonic() - started < 3.5
+
+
+def test_of_many_issues_jira_names_those_that_a_person_may_browse(jira, as_app, site):
+    issues = {IssueId(int(issue.id)) for issue in site.issues.values()} | {IssueId(99999)}
+    for handle in ("developer", "developer2", "outsider"):
+        account = AccountId(site.person(handle).account_id)
+        single = {issue for issue in issues if jira.may_browse(as_app, account, issue)}
+        assert jira.browsable(as_app, account, issues) == single
+    assert jira.browsable(as_app, AccountId("nobody"), issues) == frozenset()

@@ -1,4 +1,4 @@
-"""Deadlines become messages: web and worker as processes, a real mail server, duplicates from Jira, kills in between."""
+"""Deadlines become messages: web and worker as processes, real mail, duplicates from Jira, kills in between."""
 
 import json
 import subprocess
@@ -253,3 +253,15 @@ def test_a_calendar_that_jira_cannot_confirm_says_so_instead_of_being_empty(town
     url = feed_of(town, "lead")
     town.site.weather(storm={"status": 503, "count": 50})
     assert requests.get(url, timeout=30).status_code == 503
+
+
+def test_a_site_that_wants_it_has_each_breach_under_its_issue_once(town):
+    town.tell_somebody(medium="jira_comment", address=None)
+    late, soon = town.issue(days_ago=28.5), town.issue(days_ago=26)
+    town.run()
+    town.run()
+    comments = {key: town.site.seeded.issue(key).comments for key in (late, soon)}
+    assert [len(comments[key]) for key in (late, soon)] == [1, 0]
+    [paragraph] = comments[late][0]["body"]["content"]
+    assert paragraph["content"][0]["text"].startswith("High, Security bug fix: overdue since ")
+    assert town.box.messages == []

@@ -110,6 +110,18 @@ def bearer(door, sealed):
     return headers["Authorization"]
 
 
+def test_an_address_is_put_on_a_message_and_nothing_else_is(service_door):
+    sealed = sealed_in(service_door, Purpose.MAIL_ADDRESS)
+    fields: dict[str, str] = {}
+    service_door.put_address(fields, place=sealed.place, fetch=lambda _: sealed)
+    assert fields == {"To": "a-shared-secret-of-forty-characters-0001"}
+    assert service_door.take_open_counts() == {(sealed.place.tenant, Purpose.MAIL_ADDRESS): 1}
+    for purpose in set(Purpose) - {Purpose.MAIL_ADDRESS}:
+        other = sealed_in(service_door, purpose)
+        with pytest.raises(ValueError, match="no address"):
+            service_door.put_address(fields, place=other.place, fetch=lambda _, other=other: other)
+
+
 def test_a_wrapped_key_opens_with_its_binding_and_purpose_only(keyring):
     data_key = Plain(bytes(range(32)))
     kek_id, wrapped = keyring.wrap(CONNECT, data_key=data_key, binding=b"tenant 3")

@@ -8,7 +8,6 @@ from app.domain.access import decisions
 from app.domain.access.decisions import Confirmations, IssueAccess, NotConfirmed
 from app.domain.access.roles import ROLES, Permission, Role, is_granted
 from app.domain.identifiers import AccountId, IssueId, TenantId
-from app.domain.installations.model import Caller, CallerKind
 from app.domain.ports import JiraUnavailable, SiteAccess
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -99,7 +98,7 @@ def test_a_yes_is_not_good_for_another(access, other):
 
 @pytest.fixture
 def who():
-    return Caller(TenantId(1), AccountId("a"), CallerKind.PERSON, "production", "global", None)
+    return TenantId(1), AccountId("a")
 
 
 def test_of_many_issues_jira_is_asked_once_and_only_for_those_not_known(access, board, who):
@@ -172,3 +171,13 @@ def test_a_permission_that_the_table_does_not_give_to_browsers_is_denied_to_them
 def test_every_role_has_a_row_and_every_row_a_permission_that_exists():
     assert set(ROLES) == set(Role)
     assert {permission for row in ROLES.values() for permission in row} <= set(Permission)
+
+
+def test_many_issues_are_one_question_and_each_answer_is_good_for_as_long_as_a_single_one(access, board):
+    who, issues = QUESTION[:2], frozenset({IssueId(10001), IssueId(10002)})
+    assert access.visible(VIEW, who, issues, now=NOW) == {10001}
+    access.require(VIEW, QUESTION, now=NOW)
+    board.allowed = {("https://1.example.com", "a", 10002)}
+    assert access.visible(VIEW, who, issues, now=NOW + timedelta(seconds=31)) == {10001, 10002}
+    assert access.visible(VIEW, who, issues, now=NOW + timedelta(minutes=15)) == {10002}
+    assert access.visible(VIEW, who, frozenset(), now=NOW) == frozenset()

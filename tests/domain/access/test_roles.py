@@ -25,7 +25,8 @@ def let_in(permission, proven):
 
 
 def test_whoever_proves_nothing_sees_what_is_public_and_no_more():
-    assert [each for each in Permission if let_in(each, frozenset({Role.ANYONE}))] == [Permission.SEE_PUBLIC]
+    let = [each for each in Permission if let_in(each, frozenset({Role.ANYONE}))]
+    assert let == [Permission.SEE_PUBLIC, Permission.FOLLOW_LINK]
 
 
 def test_a_person_is_let_through_to_what_jira_has_to_confirm_and_never_to_what_the_host_does():
@@ -37,6 +38,7 @@ def test_a_person_is_let_through_to_what_jira_has_to_confirm_and_never_to_what_t
         Permission.PUBLISH,
         Permission.LIST_CONTAINERS,
         Permission.KEEP_WATCH,
+        Permission.TELL,
     }
 
 
@@ -49,6 +51,8 @@ def test_the_host_is_never_let_through_to_what_is_for_persons():
         Permission.LIST_CLOCKS,
         Permission.VIEW_ISSUE_CLOCKS,
         Permission.VIEW_SETTINGS,
+        Permission.MANAGE_RECIPIENTS,
+        Permission.KEEP_OWN_CALENDAR,
     }
 
 
