@@ -76,12 +76,11 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     vault = Door.from_keyring_file(settings.keyring_file)
     shelf = PolicyShelf(policy_text)
     shelf.in_force(settings.policy)
-    audiences = frozenset({settings.base_url})
     admission = Admission(
         database=database,
         vault=vault,
         install_keys=InstallKeys(settings.connect_install_keys_urls),
-        audiences=audiences,
+        audiences=frozenset({settings.base_url}),
         region=settings.region,
     )
     budget = Budget(Quota(database, settings.jira_points_per_hour), clock=now)
@@ -90,6 +89,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     site_of = partial(site_in_turn, site_for_people, budget.await_turn)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
     forge_sites = ForgeSiteQuestions(settings.atlassian_api_url, budget=budget)
+    letters = Letters(database, vault, settings.base_url)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
     return Services(
@@ -126,12 +126,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         ),
         recipients=Recipients(database, vault),
         calendars=Calendars(database, access, settings.base_url),
-        telling=Telling(
-            database=database,
-            letters=Letters(database, vault, settings.base_url),
-            channels={Medium.JIRA_COMMENT: CommentChannel(jira, site_of), **mail_channels(settings)},
-            in_force=shelf.in_force,
-        ),
+        telling=Telling(database, letters, channels(settings, CommentChannel(jira, site_of)), shelf.in_force),
         audit=AuditLog(
             database=database,
             key=partial(checkpoint_key, settings),
@@ -175,12 +170,14 @@ def places(settings: Settings) -> Places:
     )
 
 
-def mail_channels(settings: Settings) -> dict[Medium, Channel]:
-    """Mail, if it is configured."""
-    if settings.smtp_url is None or settings.mail_from is None:
-        return {}
-    mail = MailChannel(settings.smtp_url, sender=settings.mail_from, allow_plain_loopback=settings.is_development)
-    return {Medium.MAIL: mail}
+def channels(settings: Settings, comments: CommentChannel) -> dict[Medium, Channel]:
+    """The ways to tell people: mail only if it is configured."""
+    found: dict[Medium, Channel] = {Medium.JIRA_COMMENT: comments}
+    if settings.smtp_url is not None and settings.mail_from is not None:
+        found[Medium.MAIL] = MailChannel(
+            settings.smtp_url, sender=settings.mail_from, allow_plain_loopback=settings.is_development
+        )
+    return found
 
 
 def lifecycle_rules(settings: Settings) -> LifecycleRules:

@@ -117,6 +117,7 @@ def test_a_row_cannot_hang_on_another_tenants_issue(two, worker, shared):
     shared.execute("DELETE FROM app.clock_bounds WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.issue_labels WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.security_pushes WHERE tenant_id = %s", mine.tenant)
+    shared.execute("DELETE FROM app.told_clocks WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.issues WHERE tenant_id = %s", mine.tenant)
     with worker.begin(mine.tenant) as uow:
         statement = "INSERT INTO app.clock_events VALUES (:mine, 10001, 's', 'reported', now(), '{}', now())"
