@@ -226,3 +226,88 @@ def test_tampering_that_cannot_be_counted_is_shown_all_the_same(tampered, databa
     assert outcome.code == 2
     assert "entry altered" in outcome.out
     assert database.rows(TAMPERING) == []
+
+
+TRACKED = """INSERT INTO app.issues (tenant_id, issue_id, issue_key, project_id, tracking, read_at)
+    VALUES (%(tenant)s, 10001, 'SEC-1', 10000, 'tracked', %(at)s);
+    INSERT INTO app.clock_events (tenant_id, issue_id, source, kind, at, data, recorded_at) VALUES
+    (%(tenant)s, 10001, 'jira:created', 'reported', %(at)s, '{}', %(at)s),
+    (%(tenant)s, 10001, 'jira:created', 'severity_set', %(at)s, '{"severity": "high"}', %(at)s)"""
+
+
+@pytest.fixture
+def decide(on_database, database, monkeypatch):
+    """`pledge clocks` about an issue that was reported on NOW: `decide("record", "fixed", …)`."""
+    install(monkeypatch)
+    [(tenant,)] = database.rows("SELECT tenant_id FROM app.tenants WHERE tenant_id > 0")
+    with psycopg.connect(database.superuser, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+        connection.execute(TRACKED, {"tenant": tenant, "at": NOW})
+    return lambda command, *arguments: on_database("clocks", command, str(tenant), *arguments)
+
+
+def facts(database):
+    return database.rows("SELECT kind, source, data FROM app.clock_events WHERE source <> 'jira:created' ORDER BY kind")
+
+
+def test_a_decision_is_recorded_by_its_id_and_told_as_lines_or_as_json(decide, database):
+    at = "2026-11-22T09:00:01Z"
+    dry = decide("record", "SEC-1", "fixed", "--at", at, "--id", "f1", "--dry-run", "--json")
+    assert (dry.code, json.loads(dry.out)["dry_run"], facts(database)) == (0, True, [])
+    done = decide("record", "SEC-1", "fixed", "--at", at, "--id", "f1", "--json")
+    told = json.loads(done.out)
+    assert told["recorded"] == [{"kind": "fixed", "source": "command:f1"}]
+    assert told["clocks"][0]["after"] == "met, due at 2026-12-20T09:00:00Z, that instant included"
+    assert decide("record", "10001", "fixed", "--at", at, "--id", "f1").out.startswith("SEC-1: nothing new")
+    assert facts(database) == [("fixed", "command:f1", {"actor": "operator"})]
+
+
+def test_exit_codes_tell_what_the_policy_refuses_from_what_is_wrong(decide, database):
+    refused = decide("record", "SEC-1", "paused", "--reason", "lunch")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == "refused: security-bug-fix of the policy atlassian-marketplace allows no pause\n"
+    malformed = decide("record", "SEC-1", "extended", "--until", "soon")
+    assert malformed.code == 1
+    assert "until: is not a date" in malformed.err
+    assert "reason: is missing; role: is missing" in malformed.err
+    assert decide("record", "SEC-1", "met").code == 4
+    unknown = decide("ams", "SEC-1", "--key", "AMS-1", "--status", "Needs Coffee")
+    assert unknown.code == 1
+    assert "'Needs Coffee' is not a known status of AMS: Needs Patch" in unknown.err
+    assert decide("ams", "SEC-1", "--status", "Patched").code == 4
+    assert facts(database) == []
+
+
+def test_a_ticket_that_says_the_same_again_tells_nothing_new(decide, database):
+    said = (
+        "SEC-1",
+        "--key",
+        "AMS-1",
+        "--status",
+        "needs patch",
+        "--due",
+        "2026-12-01",
+        "--evidence",
+        "https://example.com",
+    )
+    assert decide("ams", *said).out.startswith("SEC-1: recorded external_bound\n  security-bug-fix: ")
+    assert decide("ams", *said).out.startswith("SEC-1: nothing new, this is known already")
+    [(kind, source, data)] = facts(database)
+    assert (kind, source.startswith("ams:AMS-1:"), data["until"]) == ("external_bound", True, "2026-12-01")
+
+
+def test_a_file_that_cannot_be_recorded_names_its_lines_and_one_that_is_none_is_refused(decide, database, tmp_path):
+    file = tmp_path / "decisions.csv"
+    file.write_text("issue,kind,id\nSEC-1,fixed,f1\nSEC-2,fixed,f2\nSEC-1,met,f3\n")
+    told = decide("import", str(file), "--json")
+    document = json.loads(told.out)
+    assert (told.code, document["lines"], document["recorded"]) == (1, 3, 0)
+    assert [fault["line"] for fault in document["faults"]] == [3, 4]
+    file.write_text("issue,kind\nSEC-1,fixed\n")
+    refused = decide("import", str(file))
+    assert (refused.code, "the header lacks id" in refused.err) == (1, True)
+    assert decide("import", "no-such-file.csv").code == 4
+    assert facts(database) == []
+    file.write_text("issue,kind,id\nSEC-1,fixed,f1\n")
+    tried = decide("import", str(file), "--dry-run")
+    assert (tried.code, tried.out) == (0, "1 facts about 1 issues would be recorded; 0 lines told nothing new\n")
+    assert facts(database) == []

@@ -1,7 +1,8 @@
 """Decisions that people take about the clocks of issues: recorded as facts, each with its audit entry and new bounds.
 
-Who decided stands in the clock event (`actor`): for a person of the site the account id, which is personal data and in
-no other row; the audit entry says only that it was a person. What is in a reason is the words of whoever wrote it.
+Who decided stands in the clock event (`actor`) and, of what ended a cycle, in the bounds derived from it: for a person
+of the site the account id, which is personal data and in no other row. The audit entry says only that it was a person.
+A reason is in the words of whoever wrote it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
