@@ -65,7 +65,10 @@ def ask_as_everybody(stack):
             for role in every_route.ROLES:
                 call = every_route.call(stack, mount, host=host, role=role, mail=EMAIL)
                 credentials += [value.split()[-1] for value in call.headers.values() if len(value) > 60]
-                body = json.dumps({**json.loads(call.body or b"{}"), "description": WORD, "mail": EMAIL}).encode()
+                own = json.loads(call.body or b"{}")
+                # a decision takes no field that it does not know
+                more = {"reason": f"{WORD} {EMAIL}"} if "kind" in own else {"description": WORD, "mail": EMAIL}
+                body = json.dumps(own | more).encode()
                 for sent in (replace(call, body=body), replace(call, body=WORD.encode()), call):
                     statuses[mount.endpoint].add(sent.send(stack, **HEADERS).status_code)
                     every_route.settle(stack, mount)
