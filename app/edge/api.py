@@ -82,6 +82,7 @@ def _clock(clock: ClockReading) -> dict[str, Any]:
         "stopped_at": None if bounds.stopped_at is None else instant_text(bounds.stopped_at),
         "remaining_seconds": clock.remaining_seconds,
         "paused_seconds": bounds.paused_seconds,
+        "overrun_at": None if bounds.overrun_at is None else instant_text(bounds.overrun_at),
         "cancelled": None
         if bounds.cancelled_reason is None
         else {"reason": bounds.cancelled_reason, "actor": bounds.cancelled_by},

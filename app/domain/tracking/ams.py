@@ -82,11 +82,12 @@ class Report:
         """
         status = status_of(self.decision.status or "")
         before, until = self.before, self.decision.due
-        if before is not None and self.at <= before.at:
-            raise DecisionRefused(f"{self.decision.ticket} was reported later already, as of {before.at.isoformat()}")
         if before is not None and not self.decision.due_given:
             until = before.until
-        if before is not None and (before.until, before.reason) == (until, status):
+        is_same = before is not None and (before.until, before.reason) == (until, status)
+        if before is not None and (self.at < before.at or (self.at == before.at and not is_same)):
+            raise DecisionRefused(f"{self.decision.ticket} was reported later already, as of {before.at.isoformat()}")
+        if is_same:
             return
         said = Event(
             kind=EventKind.EXTERNAL_BOUND,
