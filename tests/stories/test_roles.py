@@ -6,7 +6,16 @@ import pytest
 import requests
 
 SEC, OPS = "10000", "10001"
-OF_ALL = ["tenant:clocks:list", "tenant:own-roles:view", "tenant:page:open"]
+OF_ALL = ["tenant:clocks:list", "tenant:own-calendar:keep", "tenant:own-roles:view", "tenant:page:open"]
+OF_ADMINISTRATORS = {
+    "project-admin": ["tenant:issue-clocks:decide"],
+    "jira-admin": [
+        "tenant:issue-clocks:decide",
+        "tenant:recipients:manage",
+        "tenant:settings:change",
+        "tenant:settings:view",
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +58,8 @@ def me(ask, account, **query):
 def test_each_permission_is_told_by_itself(ask, account, project, roles):
     told = me(ask, account, projectId=project)
     assert told["roles"] == roles
-    assert told["permissions"] == sorted([*OF_ALL, *(["tenant:settings:view"] if "jira-admin" in roles else [])])
+    granted = {each for role in roles for each in OF_ADMINISTRATORS.get(role, ())}
+    assert told["permissions"] == sorted({*OF_ALL, *granted})
 
 
 def test_without_a_project_nobody_is_told_to_administer_one(ask):

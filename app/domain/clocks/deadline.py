@@ -56,7 +56,10 @@ class Deadline:
 
     def due(self) -> Due | None:
         """The bound: the earliest of the terms' and of those that others name."""
-        own, others = self.own_due(), self.outside.due() if self.outside else None
+        own = self.own_due()
+        if not self.outside.by_ticket:
+            return own
+        others = self.outside.due()
         return own if others is None or (own is not None and own.at <= others.at) else others
 
     def own_due(self) -> Due | None:
@@ -66,7 +69,7 @@ class Deadline:
 
     def is_bound_by_others(self) -> bool:
         """Whether a date of somebody else is the tightest."""
-        return bool(self.outside) and self.due() is not self.own_due()
+        return bool(self.outside.by_ticket) and self.due() is not self.own_due()
 
     def binding_term(self) -> Term | None:
         """The term whose bound is the earliest; None if a date of somebody else is earlier."""

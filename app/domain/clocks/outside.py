@@ -4,7 +4,6 @@ Atlassian's Marketplace Security project (AMS) keeps such a date, "Remediation D
 grants replaces it: https://developer.atlassian.com/platform/marketplace/vulnerability-tracking-more-info/
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -27,38 +26,32 @@ class Named(NamedTuple):
 class OutsideBounds:
     """What each ticket says while the facts are read, oldest first."""
 
-    __slots__ = ("_by_ticket", "_zone")
+    __slots__ = ("_zone", "by_ticket")
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
         """In which a date ends: that of the promise, because the tickets name none."""
-        self._by_ticket: dict[str | None, Named] = {}
+        self.by_ticket: dict[str | None, Named] = {}
+        """What is named at the moment."""
 
     def tell(self, event: Event) -> None:
         """Take an `external_bound`: it replaces what the same ticket said before, or withdraws it."""
         if event.until is not None:
-            self._by_ticket[event.ticket] = Named(end_of_day(event.until, self._zone), event)
+            self.by_ticket[event.ticket] = Named(end_of_day(event.until, self._zone), event)
         elif event.until_at is not None:
-            self._by_ticket[event.ticket] = Named(Due(event.until_at), event)
+            self.by_ticket[event.ticket] = Named(Due(event.until_at), event)
         else:
-            self._by_ticket.pop(event.ticket, None)
+            self.by_ticket.pop(event.ticket, None)
 
     def extend(self, event: Event) -> None:
         """A granted extension replaces the dates that were set in the role that grants; it never shortens."""
-        for ticket, (due, named) in self._by_ticket.items():
+        for ticket, (due, named) in self.by_ticket.items():
             if named.role == event.role and event.ticket in {None, ticket}:
-                self._by_ticket[ticket] = Named(extended(due, event, zone=self._zone), named)
-
-    def __len__(self) -> int:
-        return len(self._by_ticket)
-
-    def named(self) -> Iterable[Named]:
-        """What is named at the moment."""
-        return self._by_ticket.values()
+                self.by_ticket[ticket] = Named(extended(due, event, zone=self._zone), named)
 
     def due(self) -> Due | None:
         """The tightest."""
-        return min((each.due for each in self._by_ticket.values()), key=_instant, default=None)
+        return min((each.due for each in self.by_ticket.values()), key=_instant, default=None)
 
     def too_late_at(self, *, due_inclusive: bool) -> datetime | None:
         """The first instant past the tightest one."""

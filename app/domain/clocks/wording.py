@@ -198,7 +198,7 @@ def due_named(event: Event) -> str:
 def still_outside(deadline: Deadline) -> list[Step]:
     """Which dates of others were there when the cycle began."""
     steps = []
-    for each in deadline.outside.named():
+    for each in deadline.outside.by_ticket.values():
         binds = "it binds" if each.due is deadline.due() else "ours is the tighter"
         text = f"{each.event.ticket} still names a due date, {instant_text(each.due.at)}: {binds}."
         steps.append(_step(deadline.rule, each.event, name=_OUTSIDE, text=text))
