@@ -38,6 +38,9 @@ ROWS = {
     "POST /connect/disabled": Row(connect="disabled"),
     "POST /connect/webhooks": Row(connect="webhook", targets=("/connect/webhooks?issueId={id}",)),
     "GET /connect/issue": Row(connect="panel", targets=("/connect/issue?issueId={id}&issueKey={key}&projectId=10000",)),
+    "POST /connect/security/workspaces": Row(connect="workspaces"),
+    "POST /connect/security/containers": Row(connect="containers"),
+    "GET /connect/security/containers/search": Row(connect="search"),
     "GET /fragments/issue": Row(
         connect="fragment", forge="ui", targets=("/fragments/issue?issueId={id}&issueKey={key}",)
     ),

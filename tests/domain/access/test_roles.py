@@ -49,8 +49,8 @@ def test_the_host_is_never_let_through_to_what_is_for_persons():
         Permission.VIEW_ISSUE_CLOCKS,
         Permission.RECORD_DECISION,
         Permission.LIST_CLOCKS,
-        Permission.VIEW_ISSUE_CLOCKS,
         Permission.VIEW_SETTINGS,
+        Permission.CHANGE_SETTINGS,
         Permission.MANAGE_RECIPIENTS,
         Permission.KEEP_OWN_CALENDAR,
     }
