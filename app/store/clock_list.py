@@ -24,11 +24,12 @@ _AFTER = f"({_ORDER}) > (%(ended)s::boolean, %(bound)s::timestamptz, %(issue)s::
 _NO_BOUND = "due_at IS NULL AND due_before IS NULL"
 # Said so that it is not simplified to what no index has.
 _OPEN, _STOPPED = f"{ENDED} IS FALSE", f"{ENDED} IS TRUE AND outcome IS DISTINCT FROM 'cancelled'"
-_COUNTING = f"{_OPEN} AND started_at <= %(now)s AND paused_since IS NULL"
 _LATE = "(due_at < {0} OR due_at IS NULL AND due_before <= {0})"
 _IN_TIME = "(due_at >= {0} OR due_at IS NULL AND due_before > {0})"
-# The comparison with the whole bound says nothing new: it is what the index is searched by.
-_RUNNING = f"{_COUNTING} AND {BOUND} >= %(now)s AND {_IN_TIME.format('%(now)s')}"
+_LATE_NOW, _IN_TIME_NOW = _LATE.format("%(now)s"), _IN_TIME.format("%(now)s")
+_BEGUN = f"started_at IS NOT NULL AND (started_at <= %(now)s OR {_LATE_NOW})"
+# The comparison with the whole bound says nothing new: it is what the index is searched by. No overrun comes before it.
+_RUNNING = f"{_OPEN} AND started_at <= %(now)s AND paused_since IS NULL AND {BOUND} >= %(now)s AND {_IN_TIME_NOW}"
 _IN_STATE: dict[State, str] = {
     State.CANCELLED: f"{ENDED} IS TRUE AND outcome = 'cancelled'",
     State.NO_DEADLINE: f"outcome IS DISTINCT FROM 'cancelled' AND {_NO_BOUND} AND severity = 'none'",
@@ -36,9 +37,11 @@ _IN_STATE: dict[State, str] = {
         OR {_NO_BOUND} AND severity IS DISTINCT FROM 'none')""",
     State.MET_LATE: f"{_STOPPED} AND {_LATE.format('stopped_at')}",
     State.AWAITING_TRIAGE: f"""{_OPEN} AND (({_NO_BOUND} AND severity IS DISTINCT FROM 'none')
-        OR (NOT ({_NO_BOUND}) AND (started_at IS NULL OR started_at > %(now)s)))""",
-    State.PAUSED: f"{_OPEN} AND NOT ({_NO_BOUND}) AND started_at <= %(now)s AND paused_since IS NOT NULL",
-    State.BREACHED: f"{_COUNTING} AND {BOUND} <= %(now)s AND {_LATE.format('%(now)s')}",
+        OR (NOT ({_NO_BOUND}) AND (started_at IS NULL OR started_at > %(now)s AND {_IN_TIME_NOW})))""",
+    State.PAUSED: f"""{_OPEN} AND NOT ({_NO_BOUND}) AND {_BEGUN} AND paused_since IS NOT NULL
+        AND (overrun_at IS NULL OR overrun_at > %(now)s)""",
+    State.BREACHED: f"""{_OPEN} AND {BOUND} <= %(now)s AND {_BEGUN}
+        AND (paused_since IS NULL AND {_LATE_NOW} OR paused_since IS NOT NULL AND overrun_at <= %(now)s)""",
     State.AT_RISK: f"{_RUNNING} AND at_risk_at <= %(now)s",
     State.RUNNING: f"{_RUNNING} AND (at_risk_at IS NULL OR at_risk_at > %(now)s)",
 }

@@ -26,13 +26,16 @@ MAYBE = st.none() | INSTANTS
 def bounds(draw):
     stopped_at = draw(MAYBE)
     due_at = draw(MAYBE)
+    due_before = draw(MAYBE) if due_at is None else None
+    bound = due_at or due_before
     return Bounds(
         cycle=1,
         severity=draw(st.none() | st.sampled_from(Severity)),
         started_at=draw(MAYBE),
         due_at=due_at,
         due_date=date(2026, 11, 22),
-        due_before=draw(MAYBE) if due_at is None else None,
+        due_before=due_before,
+        overrun_at=None if bound is None else draw(st.none() | INSTANTS.filter(lambda at: at >= bound)),
         at_risk_at=draw(MAYBE),
         paused_since=draw(MAYBE),
         paused_seconds=draw(st.integers(0, 100)),
