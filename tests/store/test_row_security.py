@@ -43,6 +43,7 @@ def two(web, worker, register, record, now):
                 " FROM app.recipients")  # fmt: skip
             run(uow, "INSERT INTO app.digests SELECT tenant_id, gen_random_uuid(), recipient_id, now(), 1"
                 " FROM app.recipients")  # fmt: skip
+            run(uow, "INSERT INTO app.recomputations VALUES (:tenant, 'p', 0, now())", tenant=registered.tenant)
             run(uow, "INSERT INTO app.pending_reads VALUES (:tenant, 10001, now(), now(), 0)", tenant=registered.tenant)
             run(
                 uow, "INSERT INTO app.audit_leaves VALUES (:tenant, 0, gen_random_uuid(), '')", tenant=registered.tenant
