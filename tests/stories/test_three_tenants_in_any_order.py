@@ -50,13 +50,14 @@ LOOKS = (
     "/api/v1/recipients",
 )
 OWNED = """SELECT table_schema, table_name FROM information_schema.columns WHERE column_name = 'tenant_id'
-    AND table_schema IN ('app', 'registry') AND table_name !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals)'
-    ORDER BY 1, 2"""
+    AND table_schema IN ('app', 'registry')
+    AND table_name !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals|jira_quota)' ORDER BY 1, 2"""
 ROWS = "SELECT tenant_id, '{0} ' || t::text FROM {0} t WHERE tenant_id > 0 AND t::text !~ 'secrets.opened'"
 """But for what processes write by themselves: the tables of the log, counts, and what was opened, each minute."""
 HOUSE = """INSERT INTO registry.tenants (tenant_id, created_at) OVERRIDING SYSTEM VALUE VALUES (0, now());
     INSERT INTO app.tenants (tenant_id, region, policy, current_installation, created_at)
-    VALUES (0, 'global', 'atlassian-marketplace', 0, now())"""
+    VALUES (0, 'global', 'atlassian-marketplace', 0, now());
+    INSERT INTO registry.jira_quota (tenant_id) VALUES (0) ON CONFLICT DO NOTHING"""
 QUEUED = "SELECT (args ->> 'tenant')::bigint, 'job ' || t::text FROM jobs.procrastinate_jobs t WHERE args ? 'tenant'"
 
 DRIVEN_BY = {
