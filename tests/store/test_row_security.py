@@ -44,6 +44,14 @@ def two(web, worker, register, record, now):
             run(uow, "INSERT INTO app.digests SELECT tenant_id, gen_random_uuid(), recipient_id, now(), 1"
                 " FROM app.recipients")  # fmt: skip
             run(uow, "INSERT INTO app.recomputations VALUES (:tenant, 'p', 0, now())", tenant=registered.tenant)
+            run(uow, "INSERT INTO app.superseded_events VALUES (:tenant, 10001, 's', 'reported', now(), now(), '{}',"
+                " now())", tenant=registered.tenant)  # fmt: skip
+            run(uow, "INSERT INTO app.following_settings VALUES (:tenant, 1, '{}', now())", tenant=registered.tenant)
+            run(uow, "INSERT INTO app.unmapped_values VALUES (:tenant, 'status', 'n', 1, now())",
+                tenant=registered.tenant)  # fmt: skip
+            run(uow, "INSERT INTO app.runs (tenant_id, kind, cause, phase, asked_at, configuration, after_issue,"
+                " counts) VALUES (:tenant, 'import', 'installed', 'search', now(), 0, 0, '{}')",
+                tenant=registered.tenant)  # fmt: skip
             run(uow, "INSERT INTO app.pending_reads VALUES (:tenant, 10001, now(), now(), 0)", tenant=registered.tenant)
             run(
                 uow, "INSERT INTO app.audit_leaves VALUES (:tenant, 0, gen_random_uuid(), '')", tenant=registered.tenant
@@ -119,6 +127,7 @@ def test_a_row_cannot_hang_on_another_tenants_issue(two, worker, shared):
     shared.execute("DELETE FROM app.issue_labels WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.security_pushes WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.told_clocks WHERE tenant_id = %s", mine.tenant)
+    shared.execute("DELETE FROM app.superseded_events WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.issues WHERE tenant_id = %s", mine.tenant)
     with worker.begin(mine.tenant) as uow:
         statement = "INSERT INTO app.clock_events VALUES (:mine, 10001, 's', 'reported', now(), '{}', now())"
