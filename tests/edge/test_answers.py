@@ -222,11 +222,8 @@ def test_a_429_and_a_503_say_when_to_come_back(answers, name):
 @each_case
 def test_what_is_counted_says_so_and_nothing_else_does(answers, name):
     """A gate, or what stands before it, refuses without counting; `healthz` and `readyz` are not limited."""
-    is_counted = name.startswith(
-        ("2", "400", "403", "404 static", "404 clocks", "404 decision", "413", "415", "429", "503")(
-            "2", "400", "403", "404 static", "404 clocks", "413", "415", "429", "404 no calendar", "404 feed", "503"
-        )
-    )
+    counted_too = ("404 static", "404 clocks", "404 decision", "404 no calendar", "404 feed")
+    is_counted = name.startswith(("2", "400", "403", "413", "415", "429", "503", *counted_too))
     is_counted &= name not in {"200 healthz", "200 readyz", "200 head"}
     assert ("RateLimit" in answers[name].headers) is ("RateLimit-Policy" in answers[name].headers) is is_counted
 
