@@ -1,6 +1,7 @@
 """Two thousand issues are imported, change under bad weather, and end as an oracle says that knows only Jira.
 
-Everything over HTTP, on the real processes; the worker is killed in the middle of the import.
+Everything over HTTP, on the real processes; the worker is killed in the middle of the import. Somebody is to be told,
+and is told of what happens, never of what was found.
 """
 
 import json
@@ -11,6 +12,12 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
+
+from app import wiring
+from app.domain.promises.shelf import PolicyShelf
+from app.domain.tracking.recomputing import Recomputing
+from tests.mail_server import MailServer
 
 ISSUES = 2_000
 DAYS = {"critical": 10, "high": 28, "medium": 84, "low": 175}
@@ -18,6 +25,12 @@ DAYS = {"critical": 10, "high": 28, "medium": 84, "low": 175}
 SCORES = {"critical": 9.8, "high": 8.1, "medium": 6.1, "low": 3.1}
 FIXING = {"Done", "Fixed"}
 RETRIES_SECONDS = [0.2] * 100
+POLICY = "atlassian-marketplace"
+PERSON = {"label": "On call", "address": "oncall@example.com", "zone": "UTC"}
+TELLING = (
+    "SELECT count(*) FROM jobs.procrastinate_jobs WHERE task_name LIKE '%%tell-people' AND status IN ('todo', 'doing')"
+)
+DUE = "SELECT issue_id, promise, cycle, due_at FROM app.clock_bounds"
 
 
 class Oracle:
@@ -70,8 +83,9 @@ def at(instant):
 class Tenant:
     """One site with its product around it."""
 
-    def __init__(self, stack):
+    def __init__(self, stack, box, services):
         self.stack, self.world = stack, stack.simulator.world
+        self.box, self.services = box, services
         self.site = stack.simulator.site("genchi")
         for issue in tuple(self.site.issues.values()):
             self.site.delete(issue)
@@ -108,8 +122,8 @@ class Tenant:
         [(tenant,)] = self.stack.database.rows("SELECT tenant_id FROM registry.connect_installations")
         return tenant
 
-    def command(self, *arguments):
-        command = [sys.executable, "-m", "app.wiring", "installations", *arguments, "--json"]
+    def command(self, *arguments, group="installations"):
+        command = [sys.executable, "-m", "app.wiring", group, *arguments, "--json"]
         done = subprocess.run(command, env=self.stack.env, capture_output=True, text=True, timeout=120, check=False)
         return done.returncode, json.loads(done.stdout)
 
@@ -138,6 +152,27 @@ class Tenant:
         stored, expected = self.stored(), self.expected()
         return {one: (stored.get(one), expected.get(one)) for one in stored.keys() | expected.keys()
                 if stored.get(one) != expected.get(one)}  # fmt: skip
+
+    def tell_somebody(self):
+        """Who is to be told of everything, as if added long ago."""
+        headers = {"Authorization": f"JWT {self.stack.token(kind='context', account='admin')}"}
+        url = f"{self.stack.url}/api/v1/recipients"
+        assert requests.post(url, json=PERSON, headers=headers, timeout=30).status_code == 201
+        self.stack.database.execute("UPDATE app.recipients SET added_at = now() - interval '1 year'")
+
+    def tell(self):
+        """What the schedule does each quarter of an hour; returns the messages that came."""
+        before = len(self.box.messages)
+        self.services.telling.wake(now=datetime.now(UTC))
+        self.stack.eventually(lambda: self.stack.database.rows(TELLING) == [(0,)])
+        return self.box.messages[before:]
+
+    def recompute(self, text_of):
+        """Make all bounds anew by these policies; returns the due instants of all cycles."""
+        ours = Recomputing(database=self.services.database, in_force=PolicyShelf(text_of).in_force)
+        while not ours.advance(self.tenant, now=datetime.now(UTC)).is_last:
+            continue
+        return {tuple(row) for row in self.stack.database.rows(DUE)}
 
     def weather(self, **faults):
         self.stack.control("/control", site="genchi", webhooks=faults)
@@ -179,17 +214,28 @@ class Tenant:
 
 
 @pytest.fixture(scope="module")
-def followed(make_stack):
-    with make_stack() as stack:
-        tenant = Tenant(stack)
-        tenant.fill(datetime.now(UTC) - timedelta(hours=1))
-        yield tenant
+def mail():
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def followed(make_stack, mail):
+    settings = {"PLEDGE_SMTP_URL": mail.url, "PLEDGE_MAIL_FROM": "pledge@example.org"}
+    with make_stack(**settings) as stack, pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in stack.env if name.startswith("PLEDGE_")]:
+            environment.setenv(name, stack.env[name])
+        with wiring.Operations().services() as services:
+            tenant = Tenant(stack, mail.box, services)
+            tenant.fill(datetime.now(UTC) - timedelta(hours=1))
+            yield tenant
 
 
 def test_the_import_survives_a_kill_in_its_middle_and_misses_and_doubles_nothing(followed, report):
     stack = followed.stack
     began = time.monotonic()
     stack.install("genchi")
+    followed.tell_somebody()
     stack.eventually(lambda: followed.import_run()[1]["created"] >= 300)
     stack.worker.kill()
     phase, counts = followed.import_run()
@@ -215,6 +261,7 @@ def test_nobody_is_told_of_what_an_import_found_in_the_past(followed):
         "SELECT count(*) FILTER (WHERE silent_before IS NOT NULL), count(*) FROM app.clock_bounds"
     )
     assert silent == bounds > 0
+    assert followed.tell() == []
 
 
 def test_webhooks_that_come_twice_and_in_another_order_end_as_if_they_had_not(followed):
@@ -261,3 +308,34 @@ def test_a_reconciliation_that_has_nothing_to_find_says_so(followed):
     assert (code, run["created"], run["updated"], run["gone"]) == (0, 0, 0, 0)
     assert run["unchanged"] >= told["tracked"] - 10
     assert followed.stack.database.rows("SELECT count(*) FROM app.clock_events") == before
+
+
+def test_a_preview_of_another_policy_moves_nothing_and_says_how_many_bounds_would_move(followed, tmp_path):
+    in_force = wiring.Operations().policy_text
+    file = tmp_path / f"{POLICY}.toml"
+    file.write_text(in_force(POLICY).replace('high = "4 weeks"', 'high = "2 weeks"'))
+    assert file.read_text() != in_force(POLICY)
+    before = {tuple(row) for row in followed.stack.database.rows(DUE)}
+    code, told = followed.command("preview", str(file), group="policy")
+    assert (code, told["subjects"]) == (2, len({issue for issue, *_ in before}))
+    assert {tuple(row) for row in followed.stack.database.rows(DUE)} == before
+    # What it would do is now done, behind the back of the worker, which would put it right by itself.
+    followed.stack.worker.kill()
+    after = followed.recompute(lambda name: file.read_text() if name == POLICY else in_force(name))
+    assert told["moved"] == len(after - before) == len(before - after) > 0
+    assert followed.recompute(in_force) == before
+    followed.stack.worker.start()
+
+
+def test_after_all_that_one_breach_is_one_message(followed):
+    of_the_edits = followed.tell()
+    assert len(of_the_edits) <= 1
+    assert followed.tell() == []
+    followed.stack.control("/control", advance_seconds=-29 * 86_400)
+    followed.weather(duplicate=2)
+    [made] = followed.creates(1)
+    followed.stack.control("/control", advance_seconds=29 * 86_400)
+    followed.arrived()
+    [message] = followed.tell()
+    assert message["Subject"] == f"[Pledge] {made.key} High: overdue for 24 hours"
+    assert followed.tell() == []
