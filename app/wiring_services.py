@@ -3,6 +3,8 @@
 import logging
 import os
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,7 @@ from app.domain.alerts.counting import SignalCounts
 from app.domain.alerts.operations import Watch
 from app.domain.alerts.rules import UNFIT
 from app.domain.audit.log import AuditLog
+from app.domain.identifiers import TenantId
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
 from app.domain.installations.moving import Moving, Retirement
@@ -28,13 +31,13 @@ from app.domain.notices.model import Medium
 from app.domain.notices.operations import Telling
 from app.domain.notices.ports import Channel
 from app.domain.notices.recipients import Recipients
-from app.domain.ports import DatabaseUnavailable
+from app.domain.ports import DatabaseUnavailable, SiteAccess
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.publishing.operations import Places, Publishing
 from app.domain.publishing.tab import SecurityTab
 from app.domain.quota.operations import Quota
 from app.domain.quota.queries import QuotaStanding
-from app.domain.secrets import KeyFault
+from app.domain.secrets import KeyFault, Secret
 from app.domain.services import Services
 from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
@@ -69,78 +72,125 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def services_of(settings: Settings, engines: Engines, *, process: str) -> Services:
-    """The use cases on that database, for a process of that kind."""
+@dataclass(frozen=True)
+class Adapters:
+    """What the use cases of one process share."""
+
+    database: SqlDatabase
+    vault: Door
+    shelf: PolicyShelf
+    budget: Budget
+    jira: WritingJira
+    site_for_people: Callable[[TenantId, Secret | None], SiteAccess]
+    """How a site is called while somebody waits for the answer."""
+    site_of: Callable[[TenantId, Secret | None], SiteAccess]
+    """The same for work that waits for its turn."""
+    forge_sites: ForgeSiteQuestions
+
+
+def adapters_of(settings: Settings, engines: Engines) -> Adapters:
+    """The database, the vault, the policies and Jira."""
     database = SqlDatabase(engines, clock=now)
-    signals = SignalCounts(database)
     vault = Door.from_keyring_file(settings.keyring_file)
     shelf = PolicyShelf(policy_text)
     shelf.in_force(settings.policy)
-    admission = Admission(
+    budget = Budget(Quota(database, settings.jira_points_per_hour), clock=now)
+    site_for_people = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
+    return Adapters(
         database=database,
         vault=vault,
-        install_keys=InstallKeys(settings.connect_install_keys_urls),
-        audiences=frozenset({settings.base_url}),
-        region=settings.region,
+        shelf=shelf,
+        budget=budget,
+        jira=WritingJira(budget=budget, elapsed=time.monotonic),
+        site_for_people=site_for_people,
+        site_of=partial(site_in_turn, site_for_people, budget.await_turn),
+        forge_sites=ForgeSiteQuestions(settings.atlassian_api_url, budget=budget),
     )
-    budget = Budget(Quota(database, settings.jira_points_per_hour), clock=now)
-    jira = WritingJira(budget=budget, elapsed=time.monotonic)
-    site_for_people = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
-    site_of = partial(site_in_turn, site_for_people, budget.await_turn)
+
+
+def services_of(settings: Settings, engines: Engines, *, process: str) -> Services:
+    """The use cases on that database, for a process of that kind."""
+    made = adapters_of(settings, engines)
+    database, vault, jira, in_force = made.database, made.vault, made.jira, made.shelf.in_force
+    site_of, site_for_people = made.site_of, made.site_for_people
+    signals = SignalCounts(database)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
-    forge_sites = ForgeSiteQuestions(settings.atlassian_api_url, budget=budget)
-    letters = Letters(database, vault, settings.base_url)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
+    readiness = Readiness(database, vault, needed_purposes(settings))
     return Services(
-        admission=admission,
-        lifecycle=Lifecycle(
-            database=database, vault=vault, jira=jira, site_of=site_for_people, rules=lifecycle_rules(settings)
-        ),
-        following=Following(database=database, jira=jira, site_of=site_of, rule=rule, in_force=shelf.in_force),
-        recomputing=Recomputing(database=database, in_force=shelf.in_force),
-        synchronizing=Synchronizing(database, jira, site_of, rule, shelf.in_force),
-        following_settings=FollowingSettings(database, jira, site_of, rule, shelf.in_force),
+        admission=admission(settings, made),
+        lifecycle=Lifecycle(database, vault, jira, site_for_people, lifecycle_rules(settings)),
+        following=Following(database, jira, site_of, rule, in_force),
+        recomputing=Recomputing(database, in_force),
+        synchronizing=Synchronizing(database, jira, site_of, rule, in_force),
+        following_settings=FollowingSettings(database, jira, site_of, rule, in_force),
         forge=ForgeAdmission(
             database=database,
             keys=ForgeKeys(settings.forge_jwks_url),
-            sites=forge_sites,
+            sites=made.forge_sites,
             vault=vault,
             rules=forge_rules(settings),
         ),
         forge_upkeep=ForgeUpkeep(database=database),
-        moving=Moving(database, forge_sites, site_for_people, settings.connect_app_key, retirement),
+        moving=Moving(database, made.forge_sites, site_for_people, settings.connect_app_key, retirement),
         standings=Standings(database, retirement),
         lists=ClockLists(database=database, access=access),
         access=access,
         roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
-        views=IssueViews(database=database, in_force=shelf.in_force),
-        recording=Recording(database=database, in_force=shelf.in_force),
-        publishing=Publishing(
-            database=database,
-            jira=jira,
-            site_of=site_of,
-            in_force=shelf.in_force,
-            places=places(settings) if settings.write_to_jira else None,
-            tab=SecurityTab(database, jira) if settings.security_tab else None,
-        ),
+        views=IssueViews(database, in_force),
+        recording=Recording(database, in_force),
+        publishing=publishing(settings, made),
         recipients=Recipients(database, vault),
         calendars=Calendars(database, access, settings.base_url),
-        telling=Telling(database, letters, channels(settings, CommentChannel(jira, site_of)), shelf.in_force),
-        audit=AuditLog(
-            database=database,
-            key=partial(checkpoint_key, settings),
-            anchor=lambda: AnchorFile(required("AUDIT_ANCHOR", settings.audit_anchor)),
-        ),
+        telling=telling(settings, made),
+        audit=audit_log(settings, made),
         watch=Watch(database=database, tell=logs.log_alert),
         signals=signals,
         database=database,
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
         quota=QuotaStanding(database, settings.jira_points_per_hour),
-        share_quota=budget.share,
-        is_ready=partial(
-            _is_ready, Readiness(database, vault, needed_purposes(settings)), database=database, signals=signals
-        ),
+        share_quota=made.budget.share,
+        is_ready=partial(_is_ready, readiness, database=database, signals=signals),
+    )
+
+
+def admission(settings: Settings, made: Adapters) -> Admission:
+    """The Connect gates."""
+    return Admission(
+        database=made.database,
+        vault=made.vault,
+        install_keys=InstallKeys(settings.connect_install_keys_urls),
+        audiences=frozenset({settings.base_url}),
+        region=settings.region,
+    )
+
+
+def publishing(settings: Settings, made: Adapters) -> Publishing:
+    """What is written back into Jira."""
+    return Publishing(
+        database=made.database,
+        jira=made.jira,
+        site_of=made.site_of,
+        in_force=made.shelf.in_force,
+        places=places(settings) if settings.write_to_jira else None,
+        tab=SecurityTab(made.database, made.jira) if settings.security_tab else None,
+    )
+
+
+def telling(settings: Settings, made: Adapters) -> Telling:
+    """How people are told."""
+    letters = Letters(made.database, made.vault, settings.base_url)
+    ways = channels(settings, CommentChannel(made.jira, made.site_of))
+    return Telling(made.database, letters, ways, made.shelf.in_force)
+
+
+def audit_log(settings: Settings, made: Adapters) -> AuditLog:
+    """The log; key and anchor are asked for by those who need them only."""
+    return AuditLog(
+        database=made.database,
+        key=partial(checkpoint_key, settings),
+        anchor=lambda: AnchorFile(required("AUDIT_ANCHOR", settings.audit_anchor)),
     )
 
 
