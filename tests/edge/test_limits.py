@@ -57,6 +57,8 @@ def test_only_what_is_open_to_all_is_limited_by_network_and_nothing_else_is():
 
 def test_where_people_call_each_person_is_limited():
     people = {"/connect/issue"} | {mount.rule for mount in MOUNTS if mount.gate.__qualname__.startswith("by_scheme")}
+    # What somebody types into the search of Jira's Security tab, Jira asks us in their name.
+    people |= {f"/connect/security/{each}" for each in ("workspaces", "containers", "containers/search")}
     assert by_scheme(x=open_to_all).__qualname__.startswith("by_scheme")
     assert {mount.rule for mount in MOUNTS if mount.limits.subject is not None} == people
 

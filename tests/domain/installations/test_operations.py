@@ -247,7 +247,7 @@ def test_another_policy_is_recorded_and_its_dates_are_asked_for_at_once(
     assert database.view_tenant(tenant).policy == "kencha"
     assert ("policy.chosen", None) in actions(tenant)
     jobs = "SELECT task_name FROM jobs.procrastinate_jobs WHERE (args->>'tenant')::bigint = %s"
-    assert shared.rows(jobs, tenant) == [("recompute-clocks",)]
+    assert ("recompute-clocks",) in shared.rows(jobs, tenant)
 
 
 def test_a_hint_decides_nothing(lifecycle, database, body, claims, name, now, shared, admit):
