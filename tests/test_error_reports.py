@@ -37,7 +37,7 @@ def sink():
 
 @pytest.fixture(scope="module")
 def broken(make_stack, sink):
-    with make_stack(module="tests.broken_product", PLEDGE_SENTRY_DSN=sink.dsn) as stack:
+    with make_stack(module="tests.broken_product", PLEDGE_SENTRY_DSN=sink.dsn, PLEDGE_SECURITY_TAB="on") as stack:
         every_route.install(stack)
         yield stack
 

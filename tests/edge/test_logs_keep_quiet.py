@@ -29,7 +29,7 @@ HEADERS = {
 @pytest.fixture(scope="module")
 def installed(make_stack):
     """The product after every route was asked in every way, and a job has read an issue."""
-    with make_stack(PLEDGE_SECURITY_CONTACT="mailto:security@example.com") as stack:
+    with make_stack(PLEDGE_SECURITY_CONTACT="mailto:security@example.com", PLEDGE_SECURITY_TAB="on") as stack:
         yield stack, asked(stack)
 
 

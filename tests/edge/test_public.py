@@ -67,7 +67,7 @@ def test_without_a_contact_there_is_no_security_txt(web, configured):
 def test_the_descriptor_is_the_rendered_one(web):
     answer = web.client.get("/atlassian-connect.json")
     assert answer.mimetype == "application/json"
-    assert json.loads(answer.get_data()) == render(app_key="io.pledge.app", base_url=BASE_URL)
+    assert json.loads(answer.get_data()) == render(app_key="io.pledge.app", base_url=BASE_URL, security_tab=True)
 
 
 def test_where_connect_is_off_its_routes_are_not_there(web, configured):
