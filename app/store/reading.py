@@ -135,7 +135,11 @@ class Reading:
 def _row(result: PGresult, driver: psycopg.Connection) -> Any:  # noqa: ANN401  a named row, or None
     """The first row of what PostgreSQL answered; raises the driver's own errors."""
     if result.status != ExecStatus.TUPLES_OK:
-        raise psycopg.errors.error_from_result(result)
+        failure = psycopg.errors.error_from_result(result)
+        if failure.sqlstate is None:
+            # Not PostgreSQL's word but libpq's own: nobody answers on this connection any more.
+            raise _ConnectionLost from failure
+        raise failure
     if not result.ntuples:
         return None
     reader = Transformer(driver)

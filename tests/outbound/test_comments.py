@@ -12,7 +12,7 @@ from app.domain.identifiers import IssueId, TenantId
 from app.domain.notices.ports import MediumUnavailable, Parcel, Undeliverable
 from app.domain.ports import JiraUnavailable, SiteAccess
 from app.outbound.comments import CommentChannel, document_of
-from app.outbound.jira import RestJira
+from app.outbound.jira_writes import WritingJira
 from simulator.connect import new_secret
 from simulator.installations import Descriptor, Installation
 from simulator.running import Simulator
@@ -41,7 +41,7 @@ def channel(site):
         claims = {"iss": APP_KEY, "iat": at, "exp": at + 60, "qsh": hash_url(method, target)}
         headers["Authorization"] = f"JWT {jwt.encode(claims, site.installation.secret, algorithm='HS256')}"
 
-    return CommentChannel(RestJira(), lambda tenant, token: SiteAccess(site.url, authorize))
+    return CommentChannel(WritingJira(), lambda tenant, token: SiteAccess(site.url, authorize))
 
 
 def parcel(**changes):
@@ -99,4 +99,4 @@ def test_a_site_that_cannot_be_reached_as_the_app_is_asked_again_later():
         raise JiraUnavailable(1800)
 
     with pytest.raises(MediumUnavailable):
-        send(CommentChannel(RestJira(), no_token), parcel())
+        send(CommentChannel(WritingJira(), no_token), parcel())
