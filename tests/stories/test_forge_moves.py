@@ -18,8 +18,9 @@ TABLES = """
     SELECT oid::regclass::text FROM pg_class JOIN pg_attribute ON attrelid = oid AND attname = 'tenant_id'
     WHERE relkind = 'r' AND relnamespace IN ('app'::regnamespace, 'registry'::regnamespace)
     AND relname !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals|alerts|jira_quota)'
+    AND relname NOT IN ('issue_labels', 'publications', 'runs')
 """
-"""What a worker writes by itself is left out: the log's own tables, which follow the entries, and counts."""
+"""What a worker writes by itself is left out: the log's own tables, which follow the entries, counts, runs, labels."""
 
 
 def everything(stack, tenant):
@@ -37,9 +38,10 @@ def everything(stack, tenant):
 def settle(stack, tenant):
     """Until nothing that was asked for is left to do."""
     waiting = "SELECT count(*) FROM app.pending_reads WHERE tenant_id = %s"
-    jobs = (
-        "SELECT count(*) FROM jobs.procrastinate_jobs WHERE status IN ('todo', 'doing') AND task_name = 'read-issues'"
-    )
+    jobs = """
+        SELECT count(*) FROM jobs.procrastinate_jobs WHERE status IN ('todo', 'doing')
+        AND task_name IN ('read-issues', 'sync-issues', 'recompute-clocks')
+    """
     stack.eventually(lambda: stack.database.rows(waiting, tenant) == stack.database.rows(jobs) == [(0,)], seconds=60)
 
 
@@ -62,8 +64,9 @@ def fill(site, *, tracked):
         issues = list(people.map(lambda number: site.create(**levels[number % len(levels)]), range(tracked)))
     for issue in issues[::10]:
         site.change(issue, status="Done", resolution="Fixed")
-    count = "SELECT count(*) FROM app.issues WHERE tenant_id = %s AND tracking = 'tracked'"
-    site.stack.eventually(lambda: site.stack.database.rows(count, site.tenant) == [(tracked,)], seconds=240)
+    count = "SELECT count(*) FROM app.issues WHERE issue_id = ANY(%s) AND tenant_id = %s AND tracking = 'tracked'"
+    ids = [int(issue) for issue in issues]
+    site.stack.eventually(lambda: site.stack.database.rows(count, ids, site.tenant) == [(tracked,)], seconds=240)
     settle(site.stack, site.tenant)
     return issues
 
@@ -99,6 +102,7 @@ def test_an_install_that_names_a_forge_installation_moves_nothing_until_jira_say
     params = {"app": stack.url, "as": "connect", "installationId": "forge"}
     url = f"{stack.simulator.control_url}/sites/genchi/install"
     assert requests.post(url, params=params, timeout=30).json()["accepted"]
+    settle(stack, site.tenant)
     before = everything(stack, site.tenant)
     # A person's call brings no system token, so nobody can be asked, and nothing is believed instead.
     assert stack.invoke(f"/api/v1/issues/{issues[1]}/clocks", issue=issues[1]).status_code == 503
@@ -135,6 +139,7 @@ def test_a_tenant_with_200_issues_moves_by_the_key_that_jira_keeps_though_twice_
     issues = fill(site, tracked=TRACKED)
     chosen = [sys.executable, "-m", "app.wiring", "installations", "policy", str(site.tenant), "genchi"]
     subprocess.run(chosen, env=stack.env, check=True, capture_output=True, timeout=60)
+    settle(stack, site.tenant)
     before, clocks = everything(stack, site.tenant), [site.clocks(issue).json()["clocks"] for issue in issues[:4]]
     stack.forge("install", "kencha", routes=NOWHERE)
 
@@ -218,8 +223,8 @@ def test_a_development_installation_is_never_linked_to_a_production_tenant(make_
         assert stack.forge("cron")["accepted"]
         assert everything(stack, site.tenant) == before
         assert host_of(stack, site.tenant) == "connect"
-        page = stack.invoke("/api/v1/issues/10001/clocks").json()
-        assert (page["tracking"], page["clocks"]) == ("unknown", [])
+        [(own,)] = stack.database.rows("SELECT tenant_id FROM registry.forge_installations")
+        assert own != site.tenant  # which imports for itself; nothing is taken from the other
 
         assert stack.forge("install")["accepted"]  # production, on the same site
         assert host_of(stack, site.tenant) == "forge"

@@ -97,27 +97,37 @@ def test_no_token_of_anybody_is_in_any_row_or_line_of_the_log(running):
     assert fit["token"].rpartition(".")[2] not in running.web.output
 
 
+def unread(running):
+    """An issue that counts, and of which no event has told."""
+    running.control("/control", site="genchi", webhooks={"drop": 3600})
+    made = running.control("/sites/genchi/issues", project="SEC", issuetype="Vulnerability", cvss_score=8.1)
+    running.control("/control", site="genchi", webhooks={"drop": 0})
+    return str(made["id"])
+
+
 def test_reads_wait_while_the_token_is_over_and_the_next_hourly_call_resumes_them(running):
     tracked(running, "10001")
+    new = unread(running)
     running.database.execute(AGE, *["3 hours"] * 3)
-    assert clocks(running, "10003")["tracking"] == "unknown"  # a person's page brings no system token
+    assert clocks(running, new)["tracking"] == "unknown"  # a person's page brings no system token
     running.eventually(lambda: "TokenAwaited" in running.worker.output)  # it says so
-    assert pending(running) == {10003}
+    assert pending(running) == {int(new)}
     assert clocks(running, "10001")["tracking"] == "tracked"  # what is known is shown all the while
     assert running.forge("cron")["accepted"]
-    tracked(running, "10003")
+    tracked(running, new)
     running.eventually(lambda: pending(running) == set())
 
 
 def test_a_token_that_jira_no_longer_takes_loses_nothing_either(running):
+    new = unread(running)
     running.control("/sites/genchi/expire-tokens")
-    assert clocks(running, "10004")["tracking"] == "unknown"
+    assert clocks(running, new)["tracking"] == "unknown"
     running.eventually(lambda: running.database.rows("SELECT max(attempts) > 0 FROM app.pending_reads") == [(True,)])
-    assert pending(running) == {10004}
+    assert pending(running) == {int(new)}
     running.database.execute(AGE, *["1 hour"] * 3)
     assert running.forge("cron")["accepted"]
     running.database.let_time_pass()
-    tracked(running, "10004")
+    tracked(running, new)
 
 
 def test_a_site_without_any_token_yet_is_read_as_soon_as_one_comes(running):

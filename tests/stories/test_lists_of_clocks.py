@@ -42,7 +42,7 @@ def test_everybody_is_told_of_what_he_may_browse_the_most_urgent_first(site, ask
         made["critical"], made["secret"], made["high"], made["low"]
     ]  # fmt: skip
     assert made["secret"] not in ids(ask("developer2"))
-    assert ids(ask("outsider")) == []
+    assert not set(ids(ask("outsider"))) & set(made.values())
     shown = site.clocks(made["high"]).json()
     [item] = [item for item in mine["items"] if item["issue"]["id"] == made["high"]]
     [clock] = shown["clocks"]
@@ -66,7 +66,8 @@ def test_a_list_is_narrowed_by_state_project_and_date(site, ask):
     for state in ("running", "at_risk", "met", "breached"):
         assert ids(ask(state=state)) == [item["issue"]["id"] for item in whole if item["state"] == state]
     [high] = [item for item in whole if item["issue"]["id"] == site.made["high"]]
-    assert ids(ask(project=high["project"])) == ids(ask())
+    own = [item["issue"]["id"] for item in whole if item["project"] == high["project"]]
+    assert ids(ask(project=high["project"])) == own
     assert ids(ask(project="99999")) == []
     before = ids(ask(due_before=high["due_at"]))
     assert site.made["high"] not in before
