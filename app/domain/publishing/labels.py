@@ -119,16 +119,14 @@ def label_of(clocks: Clocks, *, now: datetime) -> Label:
 def next_change_at(clocks: Clocks, *, now: datetime) -> datetime | None:
     """The first instant after `now` at which the label is another; None if time alone changes it no more."""
     cycles = newest(clocks)
-    changes = [bounds.started_at for _, bounds in cycles if bounds.started_at is not None]
+    changes: list[datetime | None] = []
     for _, bounds in cycles:
         too_late = too_late_from(bounds)
-        if too_late is None or _RANKS[state_of(bounds, now=max(now, bounds.started_at or now))] > 0:
-            continue
-        changes += [_next_day(too_late, now=now)]
-        changes += [bounds.at_risk_at] if bounds.at_risk_at is not None else []
+        changes += [bounds.started_at, bounds.at_risk_at, bounds.overrun_at, too_late]
+        changes += [] if too_late is None else [_next_day(too_late, now=now)]
     label = label_of(cycles, now=now)
-    for at in sorted(at for at in changes if at > now):
-        # What begins or turns risky on a clock that does not speak changes nothing.
+    for at in sorted(at for at in changes if at is not None and at > now):
+        # What is near but says nothing, or is of a clock that does not speak, changes nothing.
         if label_of(cycles, now=at) != label:
             return at
     return None

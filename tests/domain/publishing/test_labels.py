@@ -72,6 +72,7 @@ def test_a_promise_about_a_day_is_due_on_that_day_and_late_from_its_end(left, wo
         (running(NOW + DAY, at_risk_at=NOW + SECOND), State.RUNNING, "Due in 1d", "inprogress"),
         (running(NOW - DAY), State.BREACHED, "Overdue", "removed"),
         (running(NOW + DAY, paused_since=NOW - DAY), State.PAUSED, "Paused", "default"),
+        (running(NOW - DAY, paused_since=NOW - 2 * DAY, overrun_at=NOW), State.BREACHED, "Overdue", "removed"),
         (Bounds(cycle=1), State.AWAITING_TRIAGE, "Needs triage", "new"),
         (Bounds(cycle=1, severity=Severity.NONE, started_at=NOW), State.NO_DEADLINE, "No deadline", "default"),
         (running(NOW, stopped_at=NOW, outcome=Outcome.MET), State.MET, "Fixed in time", "success"),
@@ -149,6 +150,7 @@ def cycles(draw):
         due_date=bound.date() if is_date and bound else None,
         at_risk_at=draw(maybe),
         paused_since=draw(st.none() | st.none() | instants),
+        overrun_at=bound and draw(st.none() | st.sampled_from([bound + TICK, bound + DAY, bound + 30 * DAY])),
         stopped_at=stopped,
         outcome=None if stopped is None else draw(st.sampled_from(Outcome)),
     )
