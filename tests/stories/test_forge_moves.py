@@ -102,13 +102,14 @@ def test_an_install_that_names_a_forge_installation_moves_nothing_until_jira_say
     params = {"app": stack.url, "as": "connect", "installationId": "forge"}
     url = f"{stack.simulator.control_url}/sites/genchi/install"
     assert requests.post(url, params=params, timeout=30).json()["accepted"]
-    settle(stack, site.tenant)
+    await_the_move(stack, site.tenant)
     before = everything(stack, site.tenant)
     # A person's call brings no system token, so nobody can be asked, and nothing is believed instead.
     assert stack.invoke(f"/api/v1/issues/{issues[1]}/clocks", issue=issues[1]).status_code == 503
     assert host_of(stack, site.tenant) == "connect"
     assert stack.forge("cron")["accepted"]
     assert_moved(site, before)
+    stack.worker.start()
     assert_used_through_forge(site, issues[1])
 
 
@@ -127,11 +128,15 @@ def killed_at(stack, site, table):
         call = forge.submit(stack.forge, "cron", site)
         await_writer()
         stack.web.kill()
-        stack.worker.kill()
         assert not call.result()["accepted"]
     stack.web.start()
-    stack.worker.start()
     stack.await_ready()
+
+
+def await_the_move(stack, tenant):
+    """Who moved is imported anew: that is the worker's, who waits until the move has been looked at."""
+    settle(stack, tenant)
+    stack.worker.stop()
 
 
 def test_a_tenant_with_200_issues_moves_by_the_key_that_jira_keeps_though_twice_killed(stack, used):
@@ -139,7 +144,7 @@ def test_a_tenant_with_200_issues_moves_by_the_key_that_jira_keeps_though_twice_
     issues = fill(site, tracked=TRACKED)
     chosen = [sys.executable, "-m", "app.wiring", "installations", "policy", str(site.tenant), "genchi"]
     subprocess.run(chosen, env=stack.env, check=True, capture_output=True, timeout=60)
-    settle(stack, site.tenant)
+    await_the_move(stack, site.tenant)
     before, clocks = everything(stack, site.tenant), [site.clocks(issue).json()["clocks"] for issue in issues[:4]]
     stack.forge("install", "kencha", routes=NOWHERE)
 
@@ -152,6 +157,7 @@ def test_a_tenant_with_200_issues_moves_by_the_key_that_jira_keeps_though_twice_
 
     assert stack.forge("cron", "kencha")["accepted"]
     assert_moved(site, before)
+    stack.worker.start()
     after = [stack.invoke(f"/api/v1/issues/{issue}/clocks", issue=issue, site="kencha") for issue in issues[:4]]
     unchanged = [[lasting(clock) for clock in answer.json()["clocks"]] for answer in after]
     assert unchanged == [[lasting(clock) for clock in found] for found in clocks]
@@ -170,6 +176,7 @@ def test_while_jira_has_bad_weather_nothing_is_decided_and_forge_tries_again(mak
 
 def moves_in_bad_weather(stack, site):
     issues = fill(site, tracked=5)
+    await_the_move(stack, site.tenant)
     before = everything(stack, site.tenant)
     site.weather(storm={"status": 503, "count": 1000})
     assert stack.forge("install", "kencha")["status"] == 503
@@ -184,6 +191,7 @@ def moves_in_bad_weather(stack, site):
     stack.eventually(lambda: host_of(stack, site.tenant) == "forge")  # Forge has tried again by itself
     assert stack.database.rows("SELECT count(*) FROM registry.forge_contacts") == [(0,)]
     assert_moved(site, before)
+    stack.worker.start()
     assert_used_through_forge(site, issues[1])
 
 
