@@ -177,9 +177,6 @@ class IssueRows(Protocol):
     def events(self, issue: IssueId) -> tuple[Event, ...]:
         """Every stored clock event of that issue."""
 
-    def hold(self, issue: IssueId) -> None:
-        """Nobody else changes that issue until this transaction ends."""
-
     def hold_decisions(self) -> None:
         """No other decision about an issue of this tenant is taken until this transaction ends."""
 

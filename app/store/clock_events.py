@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from app.domain.clocks.model import Event, EventKind, Severity
+from app.domain.identifiers import IssueId, TenantId
 
 _TEXTS = ("actor", "reason", "clause", "channel", "role", "evidence", "ticket")
 KINDS = {kind.value: kind for kind in EventKind}
@@ -46,3 +47,16 @@ def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
     if (added := data.get("added_microseconds")) is not None:
         fields["added"] = added * _MICROSECOND
     return fields
+
+
+def event_row(event: Event, *, tenant: TenantId, issue: IssueId, recorded_at: datetime) -> dict[str, Any]:
+    """The row of `app.clock_events` that stores it."""
+    return {
+        "tenant_id": tenant,
+        "issue_id": issue,
+        "source": event.source,
+        "kind": event.kind.value,
+        "at": event.at,
+        "data": encode(event),
+        "recorded_at": recorded_at,
+    }

@@ -12,7 +12,7 @@ from app.domain.identifiers import IssueId, TenantId
 from app.domain.tracking.deriving import Derived
 from app.domain.tracking.model import IssueRecord, Tracking
 from app.store import labels
-from app.store.clock_events import decode, encode
+from app.store.clock_events import decode, event_row
 from app.store.following_tables import SupersededEventRow
 from app.store.issues import FIND_ISSUE, issue_columns, record_of
 from app.store.tables import ClockEventRow, IssueRow
@@ -40,7 +40,11 @@ class SqlIssueBatches:
         self._save_issues([each.record for each in ordered])
         gone = [(each.record.issue, event) for each in ordered for event in each.superseded]
         self._supersede(gone, now)
-        rows = [self._event_row(each.record.issue, event, now) for each in ordered for event in each.record.events]
+        rows = [
+            event_row(event, tenant=self._tenant, issue=each.record.issue, recorded_at=now)
+            for each in ordered
+            for event in each.record.events
+        ]
         if rows:
             self._connection.execute(upsert(ClockEventRow).on_conflict_do_nothing(), rows)
         labels.revive(self._connection, self._tenant, [each.record.issue for each in ordered])
@@ -123,14 +127,3 @@ class SqlIssueBatches:
         rows = [{**row, "superseded_at": now} for row in self._connection.execute(taken).mappings()]
         if rows:
             self._connection.execute(upsert(SupersededEventRow).on_conflict_do_nothing(), rows)
-
-    def _event_row(self, issue: IssueId, event: Event, now: datetime) -> dict[str, Any]:
-        return {
-            "tenant_id": self._tenant,
-            "issue_id": issue,
-            "source": event.source,
-            "kind": event.kind.value,
-            "at": event.at,
-            "data": encode(event),
-            "recorded_at": now,
-        }

@@ -12,7 +12,7 @@ from app.domain.clocks.model import Bounds, Event, Severity
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.tracking.model import IssueRecord, PendingRead, SeverityReading, Tracking
 from app.store import labels
-from app.store.clock_events import decode, encode
+from app.store.clock_events import decode, event_row
 from app.store.tables import ClockEventRow, DeliveryRow, IssueRow, PendingReadRow
 
 _EVENTS = (
@@ -71,11 +71,6 @@ class SqlIssues:
         query = select(IssueRow.tracking).where(IssueRow.tenant_id == self._tenant, IssueRow.issue_id == issue)
         return self._connection.execute(query).scalar() == Tracking.TRACKED.value
 
-    def hold(self, issue: IssueId) -> None:
-        """Nobody else changes that issue until this transaction ends."""
-        query = select(IssueRow.issue_id).where(IssueRow.tenant_id == self._tenant, IssueRow.issue_id == issue)
-        self._connection.execute(query.with_for_update())
-
     def hold_decisions(self) -> None:
         """Decisions about issues of this tenant are taken one after the other."""
         # Not by a row: the web may change none of an issue. Not by issue: an import would hold thousands of locks.
@@ -102,7 +97,7 @@ class SqlIssues:
     def add_events(self, issue: IssueId, events: Sequence[Event], now: datetime) -> None:
         """Store facts about that issue; those already known stay as they are."""
         if events:
-            rows = [self._event_row(issue, event, now) for event in events]
+            rows = [event_row(event, tenant=self._tenant, issue=issue, recorded_at=now) for event in events]
             self._connection.execute(upsert(ClockEventRow).on_conflict_do_nothing(), rows)
 
     def events(self, issue: IssueId) -> tuple[Event, ...]:
@@ -197,17 +192,6 @@ class SqlIssues:
         """Forget deliveries received before that instant."""
         purging = delete(DeliveryRow).where(DeliveryRow.tenant_id == self._tenant, DeliveryRow.received_at < before)
         return self._connection.execute(purging).rowcount
-
-    def _event_row(self, issue: IssueId, event: Event, now: datetime) -> dict[str, Any]:
-        return {
-            "tenant_id": self._tenant,
-            "issue_id": issue,
-            "source": event.source,
-            "kind": event.kind.value,
-            "at": event.at,
-            "data": encode(event),
-            "recorded_at": now,
-        }
 
 
 def issue_columns(record: IssueRecord) -> dict[str, Any]:

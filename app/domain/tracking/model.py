@@ -1,6 +1,6 @@
 """Issues as we know them: what Jira says, what we keep, what is still to be read."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -39,10 +39,6 @@ class Status:
     name: str
     is_known: bool = True
     """Whether Jira lists it still."""
-
-    def is_called(self, names: Collection[str]) -> bool:
-        """Whether its id or its name, in lower case, is among these."""
-        return self.id in names or self.name.strip().lower() in names
 
 
 @dataclass(frozen=True)

@@ -79,11 +79,6 @@ class Counts:
             "skipped": dict(self.skipped),
         }
 
-    @property
-    def found_something(self) -> bool:
-        """Whether there was anything that webhooks had not told."""
-        return bool(self.created or self.updated or self.gone)
-
 
 @dataclass(frozen=True)
 class Run:

@@ -243,7 +243,7 @@ def test_a_decision_waits_for_whoever_reads_the_issue_and_sees_what_was_read(des
     """Each derives bounds from all facts: if neither waited, the last one would write bounds that lack the other's."""
     done = []
     with desk.worker.begin(desk.tenant) as uow:
-        uow.issues.hold(ISSUE)
+        uow.bounds.hold([ISSUE])
         decides = threading.Thread(target=lambda: done.append(desk.decide("paused", day=2, reason="vendor")))
         decides.start()
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
