@@ -45,11 +45,14 @@ SCAN_SECONDS = 600
 NO_SIGN = frozenset({"HexHighEntropyString", "IPPublicDetector"})
 NO_SIGN_IN_TESTS = NO_SIGN | {"Base64HighEntropyString", "KeywordDetector"}
 EXPECTED: Mapping[tuple[str, str], str] = {
+    ("README.md", "Basic Auth Credentials"): "the form of a URL, in the table of settings",
     ("SECURITY.md", "Secret Keyword"): "the name of a test",
     ("app/domain/audit/entry.py", "Secret Keyword"): "the name of an action",
     ("app/domain/secrets.py", "Secret Keyword"): "the name of a purpose",
+    ("app/settings.py", "Basic Auth Credentials"): "the form of a URL, in the meaning of a setting",
     ("app/setting_values.py", "Basic Auth Credentials"): "the form of a URL, in a message",
     ("benchmarks/peer.py", "Secret Keyword"): "drawn anew at every run",
+    ("tests/outbound/test_mail.py", "Basic Auth Credentials"): "made up, for a server of the test's own",
     ("tests/protocol/test_tokens.py", "JSON Web Token"): "broken on purpose",
     ("tests/test_settings.py", "Basic Auth Credentials"): "made up, to be refused without being repeated",
     ("tests/vectors/wycheproof/json_web_signature_test.json", "JSON Web Token"): "published vectors",
