@@ -15,6 +15,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.domain.keys.operations import KeyStillNeeded
+from app.domain.privacy.register import Declared
 from app.domain.quota.queries import Standing
 from app.domain.services import Services
 from app.edge import limits, mounts, problems, shields
@@ -26,7 +27,7 @@ from app.jobs.recorder import Recorder
 from app.jobs.runner import Worker
 from app.outbound import error_reports
 from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, check_processes, read_settings, required
-from app.store import administration, windows
+from app.store import administration, personal_columns, windows
 from app.store.database import open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyringChangeRefused, KeyringUnusable
@@ -200,6 +201,10 @@ class Operations:
     def public_pages(self) -> tuple[str, ...]:
         """The addresses that anyone may see."""
         return tuple(mount.rule for mount in mounts.MOUNTS if mount.is_public)
+
+    def personal_data(self) -> tuple[Declared, ...]:
+        """The register of personal data."""
+        return personal_columns.register()
 
     def serve_web(self, *, host: str, port: int, processes: int) -> None:
         """Serve HTTP until told to stop."""

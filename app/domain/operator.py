@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from app.domain.keys.operations import KeyUpkeep
+from app.domain.privacy.register import Declared
 from app.domain.quota.queries import Standing
 from app.domain.secrets import Purpose
 from app.domain.services import Services
@@ -98,6 +99,9 @@ class Operations(Protocol):
 
     def public_pages(self) -> tuple[str, ...]:
         """The addresses that anyone may see."""
+
+    def personal_data(self) -> tuple[Declared, ...]:
+        """The register of personal data; needs no database."""
 
     def serve_web(self, *, host: str, port: int, processes: int) -> None:
         """Serve HTTP until told to stop."""

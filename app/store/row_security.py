@@ -24,14 +24,19 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.alerts": {WORKER: "SELECT, INSERT, UPDATE"},
     "registry.jira_quota": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
     "registry.links": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT, INSERT, DELETE"},
+    "registry.account_holders": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "registry.account_reports": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "registry.report_cycle": {WORKER: "SELECT, UPDATE"},
+    "registry.report_log": {WORKER: "SELECT, INSERT, DELETE"},
     "registry.alembic_version": {WEB: "SELECT", WORKER: "SELECT"},
     "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
     "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
-    "app.data_keys": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE"},
+    "app.data_keys": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.sealed_secrets": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT, INSERT, DELETE"},
     "app.forge_tokens": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},
     "app.audit_entries": {WEB: "INSERT", WORKER: "SELECT, INSERT"},
     "app.audit_persons": {WEB: "INSERT", WORKER: "SELECT, INSERT, DELETE"},
+    "app.audit_subjects": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "app.audit_leaves": {WORKER: "SELECT, INSERT"},
     "app.audit_checkpoints": {WORKER: "SELECT, INSERT"},
     "app.issues": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE"},
@@ -44,6 +49,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "app.clock_bounds": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.recomputations": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.webhook_deliveries": {WEB: "SELECT, INSERT", WORKER: "SELECT, DELETE"},
+    "app.people": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.pending_reads": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.publications": {WEB: "SELECT, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.issue_labels": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
@@ -59,6 +65,12 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "jobs.procrastinate_workers": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
 }
 """Every table, and what each role of the app may do with it. The audit log can only grow."""
+
+COLUMN_GRANTS: Mapping[str, Mapping[str, str]] = {
+    # A fact stays as it was told; who told it is taken out of it when that person is erased.
+    "app.clock_events.data": {WORKER: "UPDATE"},
+}
+"""What a role may do with one column of a table of which it may not do so with the others."""
 
 
 def protect(table: str) -> tuple[str, ...]:
@@ -94,4 +106,7 @@ def grant_statements() -> tuple[str, ...]:
     ]
     for table, privileges in GRANTS.items():
         statements += [f"GRANT {privilege} ON {table} TO {role}" for role, privilege in privileges.items()]
+    for place, privileges in COLUMN_GRANTS.items():
+        table, _, column = place.rpartition(".")
+        statements += [f"GRANT {privilege} ({column}) ON {table} TO {role}" for role, privilege in privileges.items()]
     return tuple(statements)

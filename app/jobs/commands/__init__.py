@@ -14,6 +14,7 @@ from app.jobs.commands import (
     moving,
     operating,
     policy,
+    privacy,
     processes,
     publishing,
     questions,
@@ -38,6 +39,7 @@ for _command in (
     *policy.COMMANDS,
     *clocks.COMMANDS,
     *audit.COMMANDS,
+    *privacy.COMMANDS,
 ):
     pledge.add_command(_command)
 for _command in (moving.migrate, following.following, following.sync, publishing.publish, recipients.recipients):
