@@ -157,6 +157,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ATLASSIAN_API_URL", base_url, "Jira by cloud id, personal data reports, tokens", "https://api.atlassian.com"
     ),
+    Setting(
+        "REPORT_AUTH",
+        one_of("connect", "forge"),
+        "how personal data reports authenticate: `connect` (JWT at the site) or `forge` (system token at the API)",
+        shown_default="each site in the way in which it is installed",
+    ),
     Setting("POLICY", str, "default policy of a new tenant", "atlassian-marketplace"),
     Setting(
         "FIXED_RESOLUTIONS",
@@ -229,6 +235,7 @@ class Settings:
     forge_jwks_url: str
     forge_environments: tuple[str, ...]
     atlassian_api_url: str
+    report_auth: str | None
     policy: str
     fixed_resolutions: tuple[str, ...]
     write_to_jira: bool

@@ -32,6 +32,9 @@ from app.domain.notices.operations import Telling
 from app.domain.notices.ports import Channel
 from app.domain.notices.recipients import Recipients
 from app.domain.ports import DatabaseUnavailable, SiteAccess
+from app.domain.privacy.erasing import Erasing
+from app.domain.privacy.evidence import ReportStatus
+from app.domain.privacy.reporting import Reporting
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.publishing.operations import Places, Publishing
 from app.domain.publishing.tab import SecurityTab
@@ -61,6 +64,7 @@ from app.store.database import Engines, SqlDatabase
 from app.vault.checkpoint_key import CheckpointKeyFile
 from app.vault.door import Door
 from app.wiring_keys import needed_purposes
+from app.wiring_privacy import report_routes
 from descriptor import modules
 
 POLICIES = Path(__file__).parent / "policies"
@@ -115,6 +119,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     site_of, site_for_people = made.site_of, made.site_for_people
     signals = SignalCounts(database)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
+    routes = report_routes(settings, database, site_of)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
     readiness = Readiness(database, vault, needed_purposes(settings))
@@ -125,6 +130,9 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         recomputing=Recomputing(database, in_force),
         synchronizing=Synchronizing(database, jira, site_of, rule, in_force),
         following_settings=FollowingSettings(database, jira, site_of, rule, in_force),
+        reporting=Reporting(database, routes, clock=now),
+        report_status=ReportStatus(database, way=routes.name),
+        erasing=Erasing(database),
         forge=ForgeAdmission(
             database=database,
             keys=ForgeKeys(settings.forge_jwks_url),

@@ -20,6 +20,7 @@ from app.domain.notices.ports import (
     NoticeRows,
     RecipientRows,
 )
+from app.domain.privacy.ports import PeopleRows, ReportRows
 from app.domain.publishing.ports import LabelRows, PushAnswer, PushRows
 from app.domain.quota.ports import QuotaRows
 from app.domain.rows import (
@@ -137,6 +138,14 @@ class UnitOfWork(Protocol):
     @property
     def quota(self) -> QuotaRows:
         """What was spent and may be spent of Jira's points."""
+
+    @property
+    def people(self) -> PeopleRows:
+        """Its people; only after `enter`."""
+
+    @property
+    def reports(self) -> ReportRows:
+        """When accounts are reported, by digest."""
 
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant of this transaction; once, because row security would follow a change silently."""

@@ -19,6 +19,9 @@ from app.domain.notices.calendars import Calendars
 from app.domain.notices.operations import Telling
 from app.domain.notices.recipients import Recipients
 from app.domain.ports import Database
+from app.domain.privacy.erasing import Erasing
+from app.domain.privacy.evidence import ReportStatus
+from app.domain.privacy.reporting import Reporting
 from app.domain.publishing.operations import Publishing
 from app.domain.quota.queries import QuotaStanding
 from app.domain.tracking.listing import ClockLists
@@ -41,6 +44,9 @@ class Services:
     following_settings: FollowingSettings
     synchronizing: Synchronizing
     lists: ClockLists
+    reporting: Reporting
+    report_status: ReportStatus
+    erasing: Erasing
     forge: ForgeAdmission
     forge_upkeep: ForgeUpkeep
     moving: Moving

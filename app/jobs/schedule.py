@@ -130,6 +130,13 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         "counts are kept for as long as a baseline needs them, by the hour after a day",
     ),
     PeriodicJob(
+        "report-accounts",
+        "7-59/10 * * * *",
+        lambda services, now: services.reporting.run(),
+        Permission.REPORT_ACCOUNTS,
+        "Atlassian is told once per cycle whose data is held; whoever closed their account is erased",
+    ),
+    PeriodicJob(
         "mark-vanished",
         "41 * * * *",
         lambda services, now: services.forge_upkeep.mark_vanished(now=now),

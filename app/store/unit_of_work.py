@@ -18,10 +18,12 @@ from app.store.issue_batches import SqlIssueBatches
 from app.store.issues import SqlIssues
 from app.store.labels import SqlLabels
 from app.store.notices import SqlNotices
+from app.store.people import SqlPeople
 from app.store.queue import Queue
 from app.store.quota import SqlQuota
 from app.store.recipients import SqlFeeds, SqlLinks, SqlRecipients
 from app.store.registry import SqlRegistry
+from app.store.reports import SqlReports
 from app.store.security_pushes import SqlPushes
 from app.store.signals import SqlSignals
 from app.store.tenants import SqlTenants
@@ -137,6 +139,16 @@ class SqlUnitOfWork:
     def anchors(self) -> SqlAnchorTree:
         """The tree of all tenants' checkpoints."""
         return SqlAnchorTree(self._connection)
+
+    @property
+    def people(self) -> SqlPeople:
+        """Its people."""
+        return SqlPeople(self._connection, self._entered())
+
+    @property
+    def reports(self) -> SqlReports:
+        """When accounts are reported."""
+        return SqlReports(self._connection)
 
     def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
         """Ask for work in this transaction."""

@@ -19,6 +19,8 @@ class Permission(StrEnum):
     FOLLOW_LINK = "public:link:follow"
     """Who has a link that was sent to one person is taken for that person."""
     TELL = "tenant:people:tell"
+    REPORT_ACCOUNTS = "house:accounts:report"
+    """To tell Atlassian whose data is held, and to erase whom it says is gone."""
     OPEN_PAGE = "tenant:page:open"
     """The shell of a page, which holds no fact: what is in it is asked for once more."""
     VIEW_OWN_ROLES = "tenant:own-roles:view"
@@ -60,6 +62,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             Permission.PUBLISH,
             Permission.LIST_CONTAINERS,
             Permission.KEEP_WATCH,
+            Permission.REPORT_ACCOUNTS,
             Permission.TELL,
             Permission.OPEN_PAGE,
         }

@@ -55,6 +55,10 @@ class Action(StrEnum):
     NOTICES_CAPPED = "notices.capped"
     FEED_MADE = "feed.made"
     FEED_REVOKED = "feed.revoked"
+    ACCOUNTS_ERASED = "accounts.erased"
+    REPORTS_COMPLETED = "reports.completed"
+    REPORTS_LATE = "reports.late"
+    REPORT_REFUSED = "report.refused"
 
 
 class Bookkeeping(StrEnum):
@@ -79,6 +83,10 @@ class Bookkeeping(StrEnum):
     LABEL_SETTLED = "label or entry in Jira looked at"
     LABELS_ASKED = "labels or entries in Jira asked for"
     SIGNALS_COUNTED = "counts for alert rules stored"
+    ACCOUNTS_LISTED = "accounts listed that are to be reported"
+    ACCOUNTS_LEASED = "accounts leased for a report"
+    ACCOUNTS_REPORTED = "accounts reported"
+    ACCOUNTS_REFRESHED = "accounts known to be up to date"
     SIGNALS_TIDIED = "old counts summed up"
     QUOTA_SHARED = "points of Jira's quota counted, or what Jira said about it"
     TELLING_ASKED = "telling people asked for"
