@@ -19,7 +19,7 @@ from simulator.signing import TokenRefused
 
 MAX_ACCOUNTS = 90
 _ACCOUNT_ID = re.compile(r"[A-Za-z0-9:-]{1,128}")
-_CHANGES = frozenset({"close", "update", "malformed", "cycle_period", "answers", "rate", "reset"})
+_CHANGES = frozenset({"close", "update", "malformed", "cycle_period", "answers", "rate", "latency_seconds", "reset"})
 SHARED_RULES = ("/app/report-accounts/", "/app/report-accounts")
 SITE_RULES = ("/rest/atlassian-connect/latest/report-accounts",)
 
@@ -61,6 +61,7 @@ class Reports:
         self.cycle_period: str | None = None
         self.canned: deque[Canned] = deque()
         self.rate: tuple[int, float] | None = None
+        self.latency_seconds = 0.0
         self.ledger: list[Json] = []
         self._window: deque[float] = deque()
 
@@ -83,7 +84,7 @@ class Reports:
         """Close accounts, change them, break answers.
 
         Keys: close, update and malformed (lists of account ids), cycle_period (the header's text, or null), answers
-        (list of `Canned`), rate ({requests, seconds} or null), reset.
+        (list of `Canned`), rate ({requests, seconds} or null), latency_seconds, reset.
         """
         if not isinstance(wanted, dict) or not wanted.keys() <= _CHANGES:
             raise BadRequest(f"accounts is an object with some of {', '.join(sorted(_CHANGES))}")
@@ -96,6 +97,7 @@ class Reports:
             self.changed.update(dict.fromkeys(wanted.get("update", []), self._now()))
             self.cycle_period = wanted.get("cycle_period", self.cycle_period)
             self.canned.extend(canned)
+            self.latency_seconds = float(wanted.get("latency_seconds", self.latency_seconds))
             if "rate" in wanted:
                 rate = wanted["rate"]
                 self.rate = None if rate is None else (int(rate["requests"]), float(rate["seconds"]))
@@ -116,6 +118,7 @@ class Reports:
         return {"requests": ledger, "reported": reported, "doubles": doubles, "missing": missing}
 
     def _answer(self, way: str) -> Response:
+        time.sleep(self.latency_seconds)
         body = request.get_json(silent=True)
         accounts = body.get("accounts") if isinstance(body, dict) else None
         with self._lock:
