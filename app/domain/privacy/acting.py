@@ -8,7 +8,7 @@ from app.domain.audit.entry import Bookkeeping
 from app.domain.identifiers import TenantId
 from app.domain.keys.queries import each_tenant
 from app.domain.ports import Database
-from app.domain.privacy.erasing import erased_event
+from app.domain.privacy.erasing import Erasing
 
 _PAGE = 500
 
@@ -54,13 +54,7 @@ class Acting:
             return
         with self.database.begin(tenant) as uow:
             accounts = uow.people.accounts(digests).values()
-            changed = uow.people.erase(accounts)
-            if changed:
-                uow.commit(
-                    because=erased_event(
-                        tenant, changed, accounts=len(accounts), actor="system", reason="account_closed"
-                    )
-                )
+        Erasing(self.database).erase(tenant, accounts, actor="system", reason="account_closed")
 
     def _refresh(self, tenant: TenantId, digests: list[bytes], *, now: datetime) -> None:
         if not digests:

@@ -8,7 +8,8 @@ import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-DEFAULT = timedelta(days=7)
+PROMISES = ("personal-data-report", "closed-account-erasure")
+"""What of the policies this cycle keeps, by the instants that it writes down."""
 SHORTEST, LONGEST = timedelta(days=1), timedelta(days=60)
 LATE_AFTER = timedelta(days=1)
 """After the instant at which an account is due: from then on the promise is broken, and somebody is told."""

@@ -190,25 +190,25 @@ class Sender:
         now = self.clock()
         if last is None:
             # What is left has no id here any more: the next list knows why.
-            self._release(leased.lease, Bookkeeping.ACCOUNTS_LEASED, until=now + LEASE)
+            self._release(leased.lease, until=now + LEASE)
             return
         run.in_a_row += 1
         if not self.routes.is_shared:
             run.unfit.add(leased.due[0].tenant)
         if last.outcome is Outcome.SLOW_DOWN or (self.routes.is_shared and last.outcome in _HOPELESS):
-            self._release(leased.lease, Bookkeeping.ACCOUNTS_LEASED, until=None)
+            self._release(leased.lease)
             self._wait(last, run, jitter=leased.lease.int % 1000 / 1000)
             return
         is_told = last.outcome is Outcome.MALFORMED
         told = refused_event(Sent(now, None, len(leased.accounts), last)) if is_told else None
-        self._release(leased.lease, told or Bookkeeping.ACCOUNTS_LEASED, until=None, failed=True)
+        self._release(leased.lease, failed=True, told=told)
 
     def _release(
-        self, lease: UUID, because: AuditEvent | Bookkeeping, *, until: datetime | None, failed: bool = False
+        self, lease: UUID, *, until: datetime | None = None, failed: bool = False, told: AuditEvent | None = None
     ) -> None:
         with self.database.begin(HOUSE) as uow:
             uow.reports.release(lease, until=until, failed=failed, now=self.clock())
-            uow.commit(because=because)
+            uow.commit(because=told or Bookkeeping.ACCOUNTS_LEASED)
 
     def _wait(self, last: Answer, run: Run, *, jitter: float) -> None:
         with self.database.begin() as uow:
