@@ -82,6 +82,7 @@ class AccountReportRow(Base):
         CheckConstraint("state IN ('open', 'closed', 'set_aside')", name="state"),
         Index("ix_account_reports_due", "tenant_id", "digest", postgresql_where="state = 'open'"),
         Index("ix_account_reports_due_at", "due_at", postgresql_where="state = 'open'"),
+        Index("ix_account_reports_lease", "lease", postgresql_where="lease IS NOT NULL"),
         Index("ix_account_reports_answered", "answered_at", postgresql_where="answered_at IS NOT NULL"),
         {"schema": "registry", "info": plain("state", "reason")},
     )

@@ -79,9 +79,11 @@ def _make_reports() -> None:
         schema="registry",
     )
     is_open, is_answered = sa.text("state = 'open'"), sa.text("answered_at IS NOT NULL")
+    is_leased = sa.text("lease IS NOT NULL")
     for name, columns, which in (
         ("ix_account_reports_due", ["tenant_id", "digest"], is_open),
         ("ix_account_reports_due_at", ["due_at"], is_open),
+        ("ix_account_reports_lease", ["lease"], is_leased),
         ("ix_account_reports_answered", ["answered_at"], is_answered),
     ):
         op.create_index(name, "account_reports", columns, postgresql_where=which, schema="registry")

@@ -22,7 +22,7 @@ from app.domain.privacy.evidence import Evidence
 from app.domain.privacy.ports import Due, ReportedAccount, Routes
 from app.domain.privacy.sending import LEASE, Leased, Run, Sender
 
-LIST_EVERY = timedelta(hours=1)
+LIST_EVERY = timedelta(hours=6)
 REQUESTS_PER_RUN = 300
 """Of a run that the schedule starts; the next one goes on."""
 FAILURES_IN_A_ROW = 3
@@ -114,7 +114,7 @@ class Reporting:
             if not due:
                 return None
             uow.commit(because=Bookkeeping.ACCOUNTS_LEASED)
-        return Leased(lease, due, self._named(due))
+        return Leased(lease, now + LEASE, due, self._named(due))
 
     def _named(self, due: Sequence[Due]) -> tuple[ReportedAccount, ...]:
         """With their ids, each read in a transaction of its tenant; who was erased meanwhile is left out."""

@@ -60,6 +60,7 @@ class Leased:
     """Accounts that nobody else reports for now; `accounts` are those of them that still have an id here."""
 
     lease: UUID
+    until: datetime
     due: tuple[Due, ...]
     accounts: tuple[ReportedAccount, ...]
 
@@ -76,7 +77,7 @@ class Sender:
         """By its own way, or where that is refused by another one; what is left of the lease is given back."""
         left, last = leased.accounts, None
         for tenant, ask in self._asks(leased.due[0].tenant, run):
-            left, last = self._split(left, leased.lease, (tenant, ask), run)
+            left, last = self._split(left, leased, (tenant, ask), run)
             if last is None or (last.outcome is not Outcome.UNAUTHORIZED and last.why != _NO_CREDENTIAL):
                 break
             if tenant is not None:
@@ -107,16 +108,16 @@ class Sender:
             yield candidate, ask
 
     def _split(
-        self, accounts: tuple[ReportedAccount, ...], lease: UUID, way: _Way, run: Run
+        self, accounts: tuple[ReportedAccount, ...], leased: Leased, way: _Way, run: Run
     ) -> tuple[tuple[ReportedAccount, ...], Answer | None]:
         """Ask about all, or about halves until the bad ones are found; returns what is left and why."""
         waiting, taken = [accounts], 0
         refused: list[ReportedAccount] = []
         while waiting:
-            part = self._still_ours(waiting.pop(), lease)
+            part = self._still_ours(waiting.pop(), leased)
             if not part:
                 continue
-            answer = self._ask(part, lease, way, run)
+            answer = self._ask(part, leased.lease, way, run)
             if answer.outcome is Outcome.TAKEN:
                 taken += len(part)
             elif answer.outcome is not Outcome.MALFORMED:
@@ -128,17 +129,17 @@ class Sender:
             if len(refused) >= REFUSALS_BELIEVED and not taken:
                 break
         if refused and taken:
-            self._set_aside(refused, lease, run)
+            self._set_aside(refused, leased.lease, run)
         elif refused:
             return accounts, Answer(Outcome.MALFORMED, status=400, why="every_account")
         return (), None
 
-    def _still_ours(self, part: tuple[ReportedAccount, ...], lease: UUID) -> tuple[ReportedAccount, ...]:
+    def _still_ours(self, part: tuple[ReportedAccount, ...], leased: Leased) -> tuple[ReportedAccount, ...]:
         """A worker that slept through its lease must not report what another one has reported since."""
-        if not part:
-            return ()
+        if not part or self.clock() < leased.until - LEASE / 2:
+            return part
         with self.database.begin() as uow:
-            ours = uow.reports.renew(lease, [one.digest for one in part], until=self.clock() + LEASE)
+            ours = uow.reports.renew(leased.lease, [one.digest for one in part], until=self.clock() + LEASE)
             uow.commit(because=Bookkeeping.ACCOUNTS_LEASED)
         return tuple(one for one in part if one.digest in ours)
 
@@ -165,7 +166,8 @@ class Sender:
         return answer
 
     def _settle(self, uow: UnitOfWork, part: Sequence[ReportedAccount], lease: UUID, answer: Answer) -> None:
-        period = uow.reports.cycle().period
+        cycle = uow.reports.cycle()
+        period = cycle.period
         if answer.period_text is not None and (told := period_of(answer.period_text)) is not None:
             period = told
             uow.reports.save_period(period, answer.period_text)
@@ -177,7 +179,8 @@ class Sender:
             now=self.clock(),
             due_at=self.clock() + period,
         )
-        uow.reports.wait(None, reason=None, failures=0)
+        if cycle.failures:
+            uow.reports.wait(None, reason=None, failures=0)
 
     def _set_aside(self, refused: Sequence[ReportedAccount], lease: UUID, run: Run) -> None:
         run.set_aside += len(refused)
@@ -189,8 +192,9 @@ class Sender:
         """After a failure the accounts come again later; some failures keep everybody waiting."""
         now = self.clock()
         if last is None:
-            # What is left has no id here any more: the next list knows why.
-            self._release(leased.lease, until=now + LEASE)
+            if len(leased.accounts) < len(leased.due):
+                # What is left has no id here any more: the next list knows why.
+                self._release(leased.lease, until=now + LEASE)
             return
         run.in_a_row += 1
         if not self.routes.is_shared:
