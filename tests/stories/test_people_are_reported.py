@@ -172,3 +172,28 @@ def test_an_answer_that_means_nothing_is_refused_and_told_and_erases_nobody(runn
         ["unknown_status", "unknown_account", "duplicate_account", "not_as_documented", "no_body", "AnswerTooLarge"]
     )
     assert running.pledge("report", "--now")[1]["accounts"] == 3
+
+
+def test_the_worker_does_it_by_itself(make_stack):
+    with make_stack() as stack:
+        running = Running(stack)
+        people = running.hold(running.tenant("genchi"), 200, prefix="cafe")
+
+        def tick(number):
+            running.database.execute(
+                "INSERT INTO jobs.procrastinate_jobs (queue_name, task_name, args) VALUES ('default', %s, %s)",
+                "report-accounts",
+                json.dumps({"timestamp": number}),
+            )
+
+        # the schedule may have had a look when there was nobody yet
+        running.database.execute("UPDATE registry.report_cycle SET listed_at = NULL")
+        tick(1)
+        stack.eventually(lambda: running.database.rows("SELECT count(*) FROM app.people") == [(200,)])
+        # a week later, by the data
+        running.database.execute("UPDATE registry.account_reports SET due_at = now() - interval '13 hours'")
+        tick(2)
+        stack.eventually(lambda: not running.ledger(people)["missing"])
+        assert running.ledger()["doubles"] == {}
+        assert [len(line["accounts"]) for line in running.ledger()["requests"]] == [90, 90, 20]
+        assert "cafe0" not in stack.worker.output
