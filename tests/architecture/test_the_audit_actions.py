@@ -83,7 +83,7 @@ OPERATIONS = {
     "privacy.Reporting._lease": "ACCOUNTS_LEASED",
     "privacy.Sender._still_ours": "ACCOUNTS_LEASED",
     "privacy.Sender._ask": "ACCOUNTS_REPORTED REPORT_REFUSED",
-    "privacy.Sender._set_aside": "ACCOUNTS_REPORTED",
+    "privacy.Sender._set_aside": "ACCOUNTS_REPORTED REPORT_REFUSED",
     "privacy.Sender._release": "ACCOUNTS_LEASED",
     "privacy.Sender._wait": "ACCOUNTS_LEASED",
     "privacy.Evidence.close_pass": "REPORTS_COMPLETED",

@@ -184,9 +184,11 @@ class Sender:
 
     def _set_aside(self, refused: Sequence[ReportedAccount], lease: UUID, run: Run) -> None:
         run.set_aside += len(refused)
-        with self.database.begin() as uow:
+        why = Answer(Outcome.MALFORMED, status=400, why="set_aside")
+        with self.database.begin(HOUSE) as uow:
             uow.reports.set_aside(lease, [one.digest for one in refused], reason="refused as malformed (400)")
-            uow.commit(because=Bookkeeping.ACCOUNTS_REPORTED)
+            told = refused_event(Sent(self.clock(), None, len(refused), why))
+            uow.commit(because=told or Bookkeeping.ACCOUNTS_REPORTED)
 
     def _give_back(self, leased: Leased, run: Run, last: Answer | None) -> None:
         """After a failure the accounts come again later; some failures keep everybody waiting."""

@@ -119,6 +119,7 @@ def test_a_request_that_is_refused_as_malformed_is_split_until_the_bad_ones_are_
     run = held.run()
     assert (run.set_aside, run.accounts) == (2, 88)
     assert held.status["set_aside"] == 2
+    assert ("report.refused", "set_aside", 2) in {(a, d.get("why"), d.get("accounts")) for a, _, d in held.entries()}
     taken = [one.account for _, batch in held.api.requests if not {b.account for b in batch} & held.api.malformed
              for one in batch]  # fmt: skip
     assert sorted(taken) == sorted(set(accounts) - held.api.malformed)
