@@ -60,6 +60,19 @@ class SqlReports:
         """Each account is reported once in this time from now on."""
         self._save(period_seconds=int(period.total_seconds()), period_text=text[:_TEXT_KEPT])
 
+    def reschedule(self, period: timedelta, *, limit: int) -> int:
+        """Accounts that were reported are due that long afterwards."""
+        due_at = AccountReportRow.reported_at + period
+        other = (
+            select(AccountReportRow.digest)
+            .where(AccountReportRow.state == _STATE["open"], AccountReportRow.due_at != due_at)
+            .limit(limit)
+        )
+        # In slices: all of them at once would take longer than a statement may.
+        return self._connection.execute(
+            changing(AccountReportRow).where(AccountReportRow.digest.in_(other)).values(due_at=due_at)
+        ).rowcount
+
     def wait(self, until: datetime | None, *, reason: str | None, failures: int) -> None:
         """Nobody asks before that instant."""
         self._save(waits_until=until, waits_for=reason, failures=failures)

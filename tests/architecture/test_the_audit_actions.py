@@ -77,6 +77,7 @@ OPERATIONS = {
     "alerts.Watch._raise": "ALERT_RAISED",
     "privacy.Erasing.erase": "ACCOUNTS_ERASED",
     "privacy.Acting.list_accounts": "ACCOUNTS_LISTED",
+    "privacy.Acting.follow_period": "ACCOUNTS_LISTED",
     "privacy.Acting.act": "ACCOUNTS_REFRESHED",
     "privacy.Acting._refresh": "ACCOUNTS_REFRESHED",
     "privacy.Reporting._list": "ACCOUNTS_LISTED",

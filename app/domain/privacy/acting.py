@@ -11,6 +11,7 @@ from app.domain.ports import Database
 from app.domain.privacy.erasing import Erasing
 
 _PAGE = 500
+_SLICE = 10_000
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,14 @@ class Acting:
                 listed += uow.people.list_held(period=period, now=now)
                 uow.commit(because=Bookkeeping.ACCOUNTS_LISTED)
         return listed
+
+    def follow_period(self) -> None:
+        """After Atlassian has named another period, accounts that were reported before are due by that one too."""
+        moved = _SLICE
+        while moved == _SLICE:
+            with self.database.begin() as uow:
+                moved = uow.reports.reschedule(uow.reports.cycle().period, limit=_SLICE)
+                uow.commit(because=Bookkeeping.ACCOUNTS_LISTED)
 
     def act(self, *, now: datetime) -> None:
         """Erase closed accounts from every tenant that holds them; what is held of updated ones is fresh from now on.

@@ -155,6 +155,9 @@ class ReportRows(Protocol):
     def save_period(self, period: timedelta, text: str) -> None:
         """Each account is reported once in this time from now on."""
 
+    def reschedule(self, period: timedelta, *, limit: int) -> int:
+        """Accounts that were reported are due that long afterwards; returns how many were not, `limit` at most."""
+
     def wait(self, until: datetime | None, *, reason: str | None, failures: int) -> None:
         """Nobody asks before that instant."""
 

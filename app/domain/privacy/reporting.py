@@ -53,6 +53,10 @@ class Reporting:
         else:
             self._report(run, at_once=at_once)
         acting.act(now=self.clock())
+        with self.database.begin() as uow:
+            has_moved = uow.reports.cycle().period != cycle.period
+        if has_moved:
+            acting.follow_period()
         evidence.close_pass(now=self.clock())
         evidence.tell_if_late(now=self.clock())
         return run
@@ -62,7 +66,10 @@ class Reporting:
             cycle = uow.reports.cycle()
         if not at_once and cycle.listed_at is not None and now < cycle.listed_at + LIST_EVERY:
             return
-        Acting(self.database).list_accounts(period=cycle.period, now=now)
+        acting = Acting(self.database)
+        acting.list_accounts(period=cycle.period, now=now)
+        # Once more, for a worker that was killed before it could.
+        acting.follow_period()
         with self.database.begin() as uow:
             uow.reports.save_listed(now)
             uow.commit(because=Bookkeeping.ACCOUNTS_LISTED)

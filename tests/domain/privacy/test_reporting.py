@@ -54,6 +54,20 @@ def test_the_period_that_atlassian_names_holds_from_then_on(held, people):
     assert held.status["period_seconds"] == 14 * 86400
 
 
+@pytest.mark.parametrize(("text", "days"), [("P14D", 14), ("3 days", 3)])
+def test_another_period_holds_also_for_accounts_that_were_reported_before(held, people, text, days):
+    held.hold(held.tenant(), *people(100))
+    held.api.answers = [
+        Answer(Outcome.TAKEN, status=204),
+        Answer(Outcome.TAKEN, status=204, period_text=text),
+    ]
+    held.run()
+    held.pass_time(days=days, seconds=-1)
+    assert held.run().requests == 0
+    held.pass_time(seconds=1)
+    assert held.run().accounts == 100
+
+
 def test_a_period_that_nobody_understands_changes_nothing(held, people):
     held.hold(held.tenant(), *people(3))
     held.api.answers = [Answer(Outcome.TAKEN, status=204, period_text="soon")]
