@@ -57,6 +57,12 @@ def two(web, worker, register, record, now):
                 uow, "INSERT INTO app.audit_leaves VALUES (:tenant, 0, gen_random_uuid(), '')", tenant=registered.tenant
             )
             run(uow, "INSERT INTO app.audit_checkpoints VALUES (:tenant, 1, '', '')", tenant=registered.tenant)
+            run(uow, "INSERT INTO app.people VALUES (:tenant, 'a', '', now(), null)", tenant=registered.tenant)
+            run(
+                uow,
+                "INSERT INTO app.audit_subjects VALUES (:tenant, 'a', gen_random_uuid(), now())",
+                tenant=registered.tenant,
+            )
             run(
                 uow, "INSERT INTO app.audit_persons SELECT tenant_id, entry_id, entry_id, '', '' FROM app.audit_entries"
             )
