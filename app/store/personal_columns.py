@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, func, literal, null, select, union_all
+from sqlalchemy import ColumnElement, Select, Table, Text, func, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import Column
 from sqlalchemy.types import LargeBinary, String
@@ -51,7 +51,10 @@ def table_of(declared: Declared) -> Table:
 def value_of(declared: Declared) -> ColumnElement[Any]:
     """What it holds, as text where it is a key of a JSON object."""
     column = table_of(declared).c[declared.column]
-    return column if declared.key is None else column[declared.key].astext
+    if declared.key is None:
+        return column
+    # Written out in the query: with a key that comes later the planner cannot know that an index is about it.
+    return column.op("->>", return_type=Text())(literal(declared.key, Text, literal_execute=True))
 
 
 def account_columns() -> tuple[Declared, ...]:

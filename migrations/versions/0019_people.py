@@ -11,6 +11,13 @@ down_revision = "0018"
 
 def upgrade() -> None:
     """Make them; the first run of the reports fills them from what is stored."""
+    op.create_index(
+        "ix_clock_events_actor",
+        "clock_events",
+        ["tenant_id", sa.text("(data ->> 'actor')")],
+        postgresql_where=sa.text("(data ->> 'actor') IS NOT NULL"),
+        schema="app",
+    )
     _make_people()
     _make_reports()
     _make_cycle()

@@ -96,7 +96,11 @@ def test_a_week_of_reports_at_connect_sites(running):
     assert (status["accounts"], status["set_aside"], status["way"]) == (199, 1, "site")
 
     running.control(cycle_period=None)
-    running.database.execute("UPDATE registry.account_reports SET due_at = due_at - interval '14 days'")
+    # two weeks later, by the data
+    running.database.execute(
+        "UPDATE registry.account_reports SET due_at = due_at - interval '14 days',"
+        " reported_at = reported_at - interval '14 days'"
+    )
     assert running.pledge("report", "--now")[1]["accounts"] == 198
     ledger = running.ledger()
     assert len(ledger["reported"][closed]) == 1
