@@ -170,6 +170,18 @@ SETTINGS: tuple[Setting, ...] = (
         limits,
         "limits other than those of `app/edge/limits.py`, per minute: `reads.tenant=30000,events.tenant=20000`",
     ),
+    Setting(
+        "RETENTION_DAYS",
+        days,
+        "how long a tenant's data is kept after its last access ended, before it is erased; a reinstall finds it",
+        "30",
+    ),
+    Setting(
+        "BACKUP_DAYS",
+        days,
+        "how long you keep backups and archived write-ahead log: receipts name the day until which they can hold more",
+        "14",
+    ),
     Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
     Setting("SENTRY_DSN", dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
     Setting("LOG_FORMAT", one_of("console", "json"), "how logs are written", "json", "console"),
@@ -205,6 +217,8 @@ class Settings:
     fixed_resolutions: tuple[str, ...]
     redis_url: str | None
     rate_limits: tuple[tuple[str, int], ...] | None
+    retention_days: int
+    backup_days: int
     security_contact: str | None
     sentry_dsn: str | None
     log_format: str

@@ -132,6 +132,11 @@ class Operations:
         with _database(read_settings(os.environ)) as settings:
             return administration.check(_url(settings, "database_owner_url"))
 
+    def database_rewrite(self) -> Iterator[str]:
+        """Write every table anew."""
+        with _database(read_settings(os.environ)) as settings:
+            yield from administration.rewrite(_url(settings, "database_owner_url"))
+
     def keys(self) -> KeyDesk:
         """What is done with the keyring."""
         return KeyDesk(database=_database, clock=now)

@@ -23,6 +23,7 @@ from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
 from app.domain.keys.queries import NO_DATABASE, Readiness
 from app.domain.ports import DatabaseUnavailable
+from app.domain.privacy.leaving import Leaving
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.secrets import KeyFault
 from app.domain.services import Services
@@ -96,6 +97,12 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         ),
         watch=Watch(database=database, tell=logs.log_alert),
         signals=signals,
+        leaving=Leaving(
+            database=database,
+            key=partial(checkpoint_key, settings),
+            retention=timedelta(days=settings.retention_days),
+            backups_kept=timedelta(days=settings.backup_days),
+        ),
         database=database,
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
         is_ready=partial(
@@ -141,6 +148,7 @@ def forge_rules(settings: Settings) -> ForgeRules:
         connect_app_key=settings.connect_app_key,
         region=settings.region,
         policy=settings.policy,
+        retention=timedelta(days=settings.retention_days),
     )
 
 

@@ -14,12 +14,13 @@ from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.audit.ports import AnchorTree, TenantLog
 from app.domain.identifiers import AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
+from app.domain.privacy.ports import Departures, TenantErasure
 from app.domain.rows import IssueRows, Registry, TenantRows
 from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.model import IssueRecord, IssueSnapshot
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
-JobKind = Literal["read-issues"]
+JobKind = Literal["read-issues", "erase-tenant"]
 """Kinds of work that a change can ask for; one job per tenant and kind waits at a time."""
 
 
@@ -73,6 +74,14 @@ class UnitOfWork(Protocol):
     @property
     def signals(self) -> SignalRows:
         """Counts for alert rules."""
+
+    @property
+    def departures(self) -> Departures:
+        """Who has left."""
+
+    @property
+    def erasure(self) -> TenantErasure:
+        """Its end; only after `enter`."""
 
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant of this transaction; once, because row security would follow a change silently."""

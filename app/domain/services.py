@@ -15,6 +15,7 @@ from app.domain.installations.operations import Lifecycle
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
 from app.domain.ports import Database
+from app.domain.privacy.leaving import Leaving
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
 
@@ -36,6 +37,7 @@ class Services:
     audit: AuditLog
     watch: Watch
     signals: SignalCounts
+    leaving: Leaving
     database: Database
     openings: Openings
     is_ready: Callable[[], bool]

@@ -53,6 +53,12 @@ TENANT_JOBS: tuple[TenantJob, ...] = (
         Permission.FOLLOW,
         "a webhook or a view asked for an issue to be read",
     ),
+    TenantJob(
+        "erase-tenant",
+        lambda services, tenant, now: services.leaving.erase_some(tenant, now=now),
+        Permission.ERASE,
+        "the time for which the data of a site that left is kept is over: it goes slice by slice",
+    ),
 )
 
 SCHEDULE: tuple[PeriodicJob, ...] = (
@@ -90,6 +96,13 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         lambda services, now: services.moving.retire(now=now),
         Permission.INSTALL,
         "a secret that nobody needs is one that can only be stolen: it goes some time after a tenant moved to Forge",
+    ),
+    PeriodicJob(
+        "note-departures",
+        "53 * * * *",
+        lambda services, now: services.leaving.wake(now=now),
+        Permission.ERASE,
+        "a site that left is noted, and its data erased when its time is over, also after a kill",
     ),
     PeriodicJob(
         "purge-deliveries",

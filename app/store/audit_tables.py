@@ -17,6 +17,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.db import UTC, Base, tenant_key
 
+_EXISTED = ["registry.tenants.tenant_id"]
+"""The log of a tenant outlives the tenant's own row in `app`, so it hangs on the id that stays for good."""
+
 
 class SignalRow(Base):
     """How often something happened in a few seconds, later in an hour; codes and ids only."""
@@ -52,7 +55,7 @@ class AuditRow(Base):
     """One audit entry; insert only."""
 
     __tablename__ = "audit_entries"
-    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], _EXISTED), {"schema": "app"})
 
     tenant_id: Mapped[int] = tenant_key()
     entry_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -102,7 +105,7 @@ class AuditLeafRow(Base):
 
     __tablename__ = "audit_leaves"
     __table_args__ = (
-        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        ForeignKeyConstraint(["tenant_id"], _EXISTED),
         # not unique: an entry that is there twice is a finding, and must not stop the log
         Index("ix_audit_leaves_entry", "tenant_id", "entry_id"),
         {"schema": "app"},
@@ -118,7 +121,7 @@ class AuditCheckpointRow(Base):
     """A signed checkpoint, and the roots of complete subtrees from which the log is continued; insert only."""
 
     __tablename__ = "audit_checkpoints"
-    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], _EXISTED), {"schema": "app"})
 
     tenant_id: Mapped[int] = tenant_key()
     size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

@@ -13,8 +13,8 @@ POLICY = "(tenant_id = (SELECT current_setting('app.tenant')::bigint))"
 
 GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.tenants": {WEB: "SELECT, INSERT", WORKER: "SELECT"},
-    "registry.connect_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
-    "registry.forge_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
+    "registry.connect_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE, DELETE"},
+    "registry.forge_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE, DELETE"},
     "registry.forge_contacts": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},
     "registry.audit_waiting": {WEB: "INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "registry.audit_anchor_leaves": {WORKER: "SELECT, INSERT"},
@@ -22,27 +22,29 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.key_proofs": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "registry.signals": {WEB: "INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "registry.alerts": {WORKER: "SELECT, INSERT, UPDATE"},
+    "registry.departures": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "registry.alembic_version": {WEB: "SELECT", WORKER: "SELECT"},
-    "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
-    "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
-    "app.data_keys": {WEB: "SELECT, INSERT", WORKER: "SELECT, UPDATE"},
+    "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE, DELETE"},
+    "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "app.data_keys": {WEB: "SELECT, INSERT", WORKER: "SELECT, UPDATE, DELETE"},
     "app.sealed_secrets": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT, DELETE"},
     "app.forge_tokens": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},
     "app.audit_entries": {WEB: "INSERT", WORKER: "SELECT, INSERT"},
     "app.audit_persons": {WEB: "INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "app.audit_leaves": {WORKER: "SELECT, INSERT"},
     "app.audit_checkpoints": {WORKER: "SELECT, INSERT"},
-    "app.issues": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE"},
-    "app.clock_events": {WEB: "SELECT", WORKER: "SELECT, INSERT"},
+    "app.issues": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "app.clock_events": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.clock_bounds": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
-    "app.webhook_deliveries": {WEB: "SELECT, INSERT", WORKER: "SELECT, DELETE"},
+    "app.webhook_deliveries": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "app.pending_reads": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_jobs": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_events": {WEB: "INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_periodic_defers": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_workers": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
 }
-"""Every table, and what each role of the app may do with it. The audit log can only grow."""
+"""Every table, and what each role of the app may do with it. The audit log can only grow; all else the worker deletes
+when a tenant is erased."""
 
 
 def protect(table: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store import audit_tables as _audit_tables  # noqa: F401  who imports this module has every table
+from app.store import privacy_tables as _privacy_tables  # noqa: F401  the same
 from app.store.db import UTC, Base, tenant_key
 
 INSTALLATION_IDS = Sequence("installation_ids", schema="registry", metadata=Base.metadata)

@@ -11,10 +11,12 @@ from app.domain.identifiers import TenantId
 from app.domain.ports import JobKind
 from app.store.anchor_tree import SqlAnchorTree
 from app.store.audit_log import SqlAuditLog
+from app.store.departures import SqlDepartures
 from app.store.issues import SqlIssues
 from app.store.queue import Queue
 from app.store.registry import SqlRegistry
 from app.store.signals import SqlSignals
+from app.store.tenant_erasure import SqlTenantErasure
 from app.store.tenants import SqlTenants
 
 
@@ -73,6 +75,16 @@ class SqlUnitOfWork:
     def anchors(self) -> SqlAnchorTree:
         """The tree of all tenants' checkpoints."""
         return SqlAnchorTree(self._connection)
+
+    @property
+    def departures(self) -> SqlDepartures:
+        """Who has left."""
+        return SqlDepartures(self._connection)
+
+    @property
+    def erasure(self) -> SqlTenantErasure:
+        """Its end."""
+        return SqlTenantErasure(self._connection, self._entered())
 
     def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
         """Ask for work in this transaction."""

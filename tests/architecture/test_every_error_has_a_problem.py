@@ -27,6 +27,8 @@ KEPT_INSIDE = {
     "app.domain.audit.note.NoteRefused": "`verification` records it as a finding",
     "app.domain.audit.model.LogBroken": "the worker logs it, and `pledge audit verify` says more",
     "app.domain.audit.offline_check.DoesNotHold": _COMMAND,
+    "app.domain.privacy.leaving.NoSuchTenant": "an operator's command, which tells it",
+    "app.domain.privacy.receipts.ReceiptRefused": _COMMAND,
     "app.domain.ports.IssueHidden": "the job that reads records it",
     "app.edge.limits.UnknownLimit": "limits are read once, when a process starts",
     "app.domain.installations.moving.LinkRefused": "a line in the report of a backfill",

@@ -41,6 +41,12 @@ OPERATIONS = {
     "alerts.SignalCounts.flush": "SIGNALS_COUNTED",
     "alerts.Watch._raise": "ALERT_RAISED",
     "alerts.Watch.tidy": "SIGNALS_TIDIED",
+    "privacy.Leaving.leave": "TENANT_LEFT",
+    "privacy.Leaving._sever": "TENANT_SEVERED DEPARTURES_NOTED",
+    "privacy.Leaving._delete": "TENANT_PART_ERASED TENANT_ERASED",
+    "privacy.Leaving._give_receipt": "RECEIPT_GIVEN",
+    "privacy.Leaving._note_departures": "DEPARTURES_NOTED",
+    "privacy.Leaving._ask": "ERASURE_ASKED",
 }
 """Everything that changes stored state, and the reasons that it gives; an operation in no row is not reviewed."""
 

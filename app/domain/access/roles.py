@@ -12,6 +12,7 @@ class Permission(StrEnum):
     REPORT = "tenant:issue:report-change"
     FOLLOW = "tenant:issues:follow"
     """To read issues as the app, and to keep what is known of them in order."""
+    ERASE = "tenant:data:erase"
     KEEP_WATCH = "house:alerts:raise"
     OPEN_PAGE = "tenant:page:open"
     """The shell of a page, which holds no fact: what is in it is asked for once more."""
@@ -40,7 +41,14 @@ class Role(StrEnum):
 ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.ANYONE: frozenset({Permission.SEE_PUBLIC}),
     Role.APP: frozenset(
-        {Permission.INSTALL, Permission.REPORT, Permission.FOLLOW, Permission.KEEP_WATCH, Permission.OPEN_PAGE}
+        {
+            Permission.INSTALL,
+            Permission.REPORT,
+            Permission.FOLLOW,
+            Permission.ERASE,
+            Permission.KEEP_WATCH,
+            Permission.OPEN_PAGE,
+        }
     ),
     Role.USER: frozenset({Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES}),
     Role.ISSUE_BROWSER: frozenset({Permission.VIEW_ISSUE_CLOCKS}),

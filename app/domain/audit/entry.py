@@ -40,6 +40,9 @@ class Action(StrEnum):
     LOG_ADOPTED = "log.adopted"
     PERSON_ERASED = "person.erased"
     ALERT_RAISED = "alert.raised"
+    TENANT_LEFT = "tenant.left"
+    TENANT_SEVERED = "tenant.severed"
+    TENANT_ERASED = "tenant.erased"
 
 
 class Bookkeeping(StrEnum):
@@ -60,6 +63,10 @@ class Bookkeeping(StrEnum):
     LOG_ANCHORED = "checkpoints anchored"
     SIGNALS_COUNTED = "counts for alert rules stored"
     SIGNALS_TIDIED = "old counts summed up"
+    DEPARTURES_NOTED = "who left and who returned noted"
+    ERASURE_ASKED = "next step of an erasure asked for"
+    TENANT_PART_ERASED = "some rows of a tenant that left deleted"
+    RECEIPT_GIVEN = "receipt of an erasure signed"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,18 @@ Exit codes: 0 ok, 1 error, 2 the policy says no, 3 stale or unknown, 4 usage, 5 
 import click
 
 from app.domain.operator import Operations
-from app.jobs.commands import audit, clocks, keys, moving, operating, policy, processes, questions
+from app.jobs.commands import (
+    audit,
+    clocks,
+    keys,
+    leaving,
+    moving,
+    operating,
+    policy,
+    privacy,
+    processes,
+    questions,
+)
 
 ERROR, USAGE = 1, 4
 
@@ -25,9 +36,11 @@ for _command in (
     *policy.COMMANDS,
     *clocks.COMMANDS,
     *audit.COMMANDS,
+    *privacy.COMMANDS,
 ):
     pledge.add_command(_command)
-operating.installations.add_command(moving.migrate)
+for _command in (moving.migrate, leaving.erase, leaving.left_list):
+    operating.installations.add_command(_command)
 
 
 def main(group: click.Group, operations: Operations) -> int:

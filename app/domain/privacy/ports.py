@@ -1,0 +1,70 @@
+"""What leaving needs from the store; each is a part of the unit of work."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from app.domain.audit.entry import Action
+from app.domain.identifiers import AccountId, TenantId
+from app.domain.installations.model import ForgeRegistered, Registered
+from app.domain.privacy.model import Counts, Departure, Inventory, Staying
+
+
+class Departures(Protocol):
+    """Who has left: global rows, because they outlive the tenant."""
+
+    def unnoticed(self) -> tuple[TenantId, ...]:
+        """Tenants without an active installation of which nobody noted yet that they left."""
+
+    def forget_returned(self) -> int:
+        """Tenants that came back in time have not left; returns how many."""
+
+    def note(self, departure: Departure) -> None:
+        """That tenant has left."""
+
+    def find(self, tenant: TenantId) -> Departure | None:
+        """What was noted of it."""
+
+    def hold(self, tenant: TenantId) -> Departure | None:
+        """As `find`, and nobody else moves that erasure until this transaction ends."""
+
+    def save(self, departure: Departure) -> None:
+        """How far it is."""
+
+    def due(self, now: datetime) -> tuple[TenantId, ...]:
+        """Tenants whose erasure is due and that have no receipt yet."""
+
+    def list_all(self) -> tuple[Departure, ...]:
+        """Every one, in order of tenant."""
+
+    def lock_registrations(self, tenant: TenantId) -> tuple[Sequence[Registered], Sequence[ForgeRegistered]]:
+        """Whatever leads to that tenant; no install decides about any of it until this transaction ends."""
+
+
+class TenantErasure(Protocol):
+    """Deletes what this transaction's tenant has; row security sees to it that it is nobody else's."""
+
+    def last_access(self) -> datetime | None:
+        """When the last installation of this tenant was uninstalled; None where one was not."""
+
+    def inventory(self) -> Inventory:
+        """What there is; reads every table of the tenant."""
+
+    def sever(self) -> Counts:
+        """Delete what leads to the tenant, its keys and whatever is sealed with them, and its waiting jobs."""
+
+    def delete_some(self, limit: int) -> Counts:
+        """Up to so many rows, children before parents; empty once nothing is left but the tenant itself."""
+
+    def delete_last(self) -> Counts:
+        """What was added meanwhile, and the tenant's own row: from then on no row of any table can refer to it."""
+
+    def stays(self) -> tuple[Staying, ...]:
+        """What is left on purpose."""
+
+    def entries(self, actions: Collection[Action]) -> tuple[UUID, ...]:
+        """The audit entries of these actions, the oldest first."""
+
+    def erase_account(self, account: AccountId) -> Counts:
+        """Delete or blank every stored mention of that person; returns how many rows by table."""
