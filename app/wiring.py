@@ -31,7 +31,7 @@ from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyringChangeRefused, KeyringUnusable
 from app.vault.checkpoint_key import CheckpointKeyUnusable, create_checkpoint_key
 from app.wiring_keys import KeyDesk, refuse_unfit_keyring
-from app.wiring_services import POLICIES, checkpoint_key, now, policy_text, services_of
+from app.wiring_services import checkpoint_key, now, policy_names, policy_text, services_of
 from descriptor import connect, forge, forge_check, forge_modules, forge_package
 from descriptor.cells import Cell, CellsWrong
 
@@ -191,7 +191,7 @@ class Operations:
 
     def policy_names(self) -> tuple[str, ...]:
         """The policies at hand."""
-        return tuple(sorted(path.stem for path in POLICIES.glob("*.toml")))
+        return policy_names()
 
     def existing_checks(self) -> Mapping[str, str]:
         """The test modules of this checkout."""

@@ -23,6 +23,8 @@ from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
 from app.domain.keys.queries import NO_DATABASE, Readiness
 from app.domain.ports import DatabaseUnavailable
+from app.domain.privacy.exporting import Exporting
+from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.secrets import KeyFault
@@ -103,6 +105,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
             retention=timedelta(days=settings.retention_days),
             backups_kept=timedelta(days=settings.backup_days),
         ),
+        exporting=Exporting(database),
+        importing=Importing(database, knows_policy=lambda name: name in policy_names()),
         database=database,
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
         is_ready=partial(
@@ -150,6 +154,11 @@ def forge_rules(settings: Settings) -> ForgeRules:
         policy=settings.policy,
         retention=timedelta(days=settings.retention_days),
     )
+
+
+def policy_names() -> tuple[str, ...]:
+    """The policies at hand."""
+    return tuple(sorted(path.stem for path in POLICIES.glob("*.toml")))
 
 
 def policy_text(name: str) -> str:

@@ -1,11 +1,11 @@
 """`make bench`: every figure in the README, made again. Each part says what it compares, in one run, by medians."""
 
-from benchmarks import audit_log, clock_engine, clocks_json, footprint, forge_events, peer
+from benchmarks import audit_log, clock_engine, clocks_json, export, footprint, forge_events, peer
 
 
 def main() -> None:
     """Run all parts, one after the other."""
-    for part in (clock_engine, audit_log, clocks_json, peer, forge_events, footprint):
+    for part in (clock_engine, audit_log, clocks_json, peer, forge_events, export, footprint):
         print(f"\n== {part.__name__.rpartition('.')[2]}: {(part.__doc__ or '').splitlines()[0]}", flush=True)
         part.main()
 

@@ -14,7 +14,7 @@ from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.audit.ports import AnchorTree, TenantLog
 from app.domain.identifiers import AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
-from app.domain.privacy.ports import Departures, TenantErasure
+from app.domain.privacy.ports import Departures, TenantErasure, TenantExport
 from app.domain.rows import IssueRows, Registry, TenantRows
 from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.model import IssueRecord, IssueSnapshot
@@ -82,6 +82,10 @@ class UnitOfWork(Protocol):
     @property
     def erasure(self) -> TenantErasure:
         """Its end; only after `enter`."""
+
+    @property
+    def export(self) -> TenantExport:
+        """Everything of it as lines; only after `enter`."""
 
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant of this transaction; once, because row security would follow a change silently."""

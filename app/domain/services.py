@@ -15,6 +15,8 @@ from app.domain.installations.operations import Lifecycle
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
 from app.domain.ports import Database
+from app.domain.privacy.exporting import Exporting
+from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
@@ -38,6 +40,8 @@ class Services:
     watch: Watch
     signals: SignalCounts
     leaving: Leaving
+    exporting: Exporting
+    importing: Importing
     database: Database
     openings: Openings
     is_ready: Callable[[], bool]

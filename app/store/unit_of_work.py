@@ -17,6 +17,7 @@ from app.store.queue import Queue
 from app.store.registry import SqlRegistry
 from app.store.signals import SqlSignals
 from app.store.tenant_erasure import SqlTenantErasure
+from app.store.tenant_export import SqlTenantExport
 from app.store.tenants import SqlTenants
 
 
@@ -85,6 +86,11 @@ class SqlUnitOfWork:
     def erasure(self) -> SqlTenantErasure:
         """Its end."""
         return SqlTenantErasure(self._connection, self._entered())
+
+    @property
+    def export(self) -> SqlTenantExport:
+        """Everything of it."""
+        return SqlTenantExport(self._connection, self._entered())
 
     def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
         """Ask for work in this transaction."""

@@ -46,6 +46,7 @@ OPERATIONS = {
     "privacy.Leaving._delete": "TENANT_PART_ERASED TENANT_ERASED",
     "privacy.Leaving._give_receipt": "RECEIPT_GIVEN",
     "privacy.Leaving._note_departures": "DEPARTURES_NOTED",
+    "privacy.Importing.read_in": "TENANT_IMPORTED",
     "privacy.Leaving._ask": "ERASURE_ASKED",
 }
 """Everything that changes stored state, and the reasons that it gives; an operation in no row is not reviewed."""

@@ -93,6 +93,24 @@ def test_a_site_that_leaves_keeps_its_data_for_its_time_and_then_loses_it_to_the
     assert [each["tenant"] for each in listed] == [tenant]
 
 
+def test_everything_about_a_tenant_goes_into_a_file_and_from_there_into_another_one(stack, site, used, tmp_path):
+    other, file = used(stack, "genible"), tmp_path / "genchi.zip"
+    other.lifecycle("install")
+    done = pledge(stack, "installations", "export", str(site.tenant), "--to", str(file), "--json")
+    assert done.returncode == 0, done.stderr
+    written = {each["name"]: each["sha256"] for each in json.loads(done.stdout)["files"] if each["imported"]}
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert pledge(stack, "installations", "export", str(site.tenant), "--to", str(file)).returncode == 1
+    assert pledge(stack, "installations", "import", str(file), "--into", str(site.tenant)).returncode == 1
+    done = pledge(stack, "installations", "import", str(file), "--into", str(other.tenant), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["app.issues"] >= 1
+    done = pledge(stack, "installations", "export", str(other.tenant), "--to", str(tmp_path / "genible.zip"), "--json")
+    assert {each["name"]: each["sha256"] for each in json.loads(done.stdout)["files"] if each["imported"]} == written
+    nobody = pledge(stack, "installations", "export", "4711", "--to", str(tmp_path / "nobody.zip"))
+    assert (nobody.returncode, (tmp_path / "nobody.zip").exists()) == (1, False)
+
+
 def test_a_reinstall_after_the_erasure_is_a_new_tenant_without_any_of_the_old_data(stack, site):
     former, name = site.tenant, site.seeded.url.partition("://")[2]
     age(stack)

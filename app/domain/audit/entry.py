@@ -43,6 +43,7 @@ class Action(StrEnum):
     TENANT_LEFT = "tenant.left"
     TENANT_SEVERED = "tenant.severed"
     TENANT_ERASED = "tenant.erased"
+    TENANT_IMPORTED = "tenant.imported"
 
 
 class Bookkeeping(StrEnum):

@@ -59,6 +59,35 @@ class Inventory:
     stays: Sequence[Staying]
 
 
+@dataclass(frozen=True)
+class ExportedTable:
+    """One table of an export."""
+
+    name: str
+    columns: Sequence[str]
+    is_imported: bool
+    """Whether it can be read in; else it is only told."""
+
+    @property
+    def file(self) -> str:
+        """Its name in the archive."""
+        return f"{self.name}.jsonl"
+
+
+class ImportRefused(ValueError):
+    """This file is no export of ours, is damaged, or does not fit here."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"nothing was imported: {why}")
+
+
+class RowsRefused(ImportRefused):
+    """The database does not take rows of this file."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"a row of {table} does not fit into that table")
+
+
 def added(counts: Counts, more: Counts) -> dict[str, int]:
     """Both together; tables without rows are left out."""
     names = sorted({*counts, *more})

@@ -1,6 +1,6 @@
 """What leaving needs from the store; each is a part of the unit of work."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from app.domain.audit.entry import Action
 from app.domain.identifiers import AccountId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered
-from app.domain.privacy.model import Counts, Departure, Inventory, Staying
+from app.domain.privacy.model import Counts, Departure, ExportedTable, Inventory, Staying
 
 
 class Departures(Protocol):
@@ -68,3 +68,26 @@ class TenantErasure(Protocol):
 
     def erase_account(self, account: AccountId) -> Counts:
         """Delete or blank every stored mention of that person; returns how many rows by table."""
+
+
+class TenantExport(Protocol):
+    """Reads and writes this transaction's tenant table by table, whatever tables there are."""
+
+    @property
+    def schema(self) -> str:
+        """The version of the tables."""
+
+    def tables(self) -> tuple[ExportedTable, ...]:
+        """In an order in which they can be read in."""
+
+    def left_out(self) -> Mapping[str, str]:
+        """Tables that no export holds, and why."""
+
+    def lines(self, table: str) -> Iterator[str]:
+        """Each row as a JSON object, in constant memory, always in the same order."""
+
+    def occupied(self) -> tuple[str, ...]:
+        """The tables that can be read in and have rows already."""
+
+    def insert(self, table: str, columns: Sequence[str], *, lines: Sequence[str]) -> None:
+        """Rows as JSON objects, of which only these columns are looked at; raises `RowsRefused`."""

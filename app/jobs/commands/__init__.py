@@ -39,7 +39,7 @@ for _command in (
     *privacy.COMMANDS,
 ):
     pledge.add_command(_command)
-for _command in (moving.migrate, leaving.erase, leaving.left_list):
+for _command in (moving.migrate, leaving.export, leaving.import_, leaving.erase, leaving.left_list):
     operating.installations.add_command(_command)
 
 

@@ -1,8 +1,12 @@
-"""`pledge installations erase`: the data of a tenant goes, to its last row, and the operator gets a receipt."""
+"""`pledge installations export, import, erase, left`: a tenant's data handed over, and gone to its last row."""
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
 
 import click
 
@@ -47,6 +51,54 @@ def erase(
             left = services.leaving.leave(who, asked_by=AskedBy.OPERATOR, at_once=at_once, now=datetime.now(UTC))
         _show_end(_carried_out(services, left), as_json=as_json)
     return 0
+
+
+@click.command("export")
+@click.argument("tenant", type=int)
+@click.option("--to", "file", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A new file.")
+@json_option
+@click.pass_obj
+def export(operations: Operations, *, tenant: int, file: Path, as_json: bool) -> None:
+    """Write everything about TENANT, but no secret, to a new FILE (mode 0600): a ZIP of JSON Lines and a manifest."""
+    progress = Told()
+    with operations.services() as services, new_file(file) as target:
+        manifest = services.exporting.write(
+            TenantId(tenant),
+            target,
+            now=datetime.now(UTC),
+            progress=lambda rows: progress.tell(f"{rows} rows written"),
+        )
+    progress.end()
+    rows = sum(each["rows"] for each in manifest["files"])
+    show(manifest, [f"{rows} rows in {file}"], as_json=as_json)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--into", "tenant", required=True, type=int, help="A tenant that has no data yet.")
+@json_option
+@click.pass_obj
+def import_(operations: Operations, *, file: Path, tenant: int, as_json: bool) -> None:
+    """Bring the export FILE into a tenant that has nothing yet: all of it, or none of it."""
+    progress = Told()
+    with operations.services() as services, file.open("rb") as source:
+        counts = services.importing.read_in(
+            TenantId(tenant), source, progress=lambda rows: progress.tell(f"{rows} rows read in")
+        )
+    progress.end()
+    show(counts, [f"{sum(counts.values())} rows into tenant {tenant}"], as_json=as_json)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file for its owner's eyes; gone again if it is not written to its end. Raises `OSError` where one exists."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+    except BaseException:
+        path.unlink()
+        raise
 
 
 @click.command("left")
