@@ -23,6 +23,7 @@ from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
 from app.domain.keys.queries import NO_DATABASE, Readiness
 from app.domain.ports import DatabaseUnavailable
+from app.domain.privacy.answering import Answering
 from app.domain.privacy.exporting import Exporting
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
@@ -73,6 +74,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
     forge_sites = ForgeSiteQuestions(settings.atlassian_api_url)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
+    leaving, exporting = leaving_of(settings, database), Exporting(database)
     return Services(
         admission=admission,
         lifecycle=Lifecycle(
@@ -99,13 +101,9 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         ),
         watch=Watch(database=database, tell=logs.log_alert),
         signals=signals,
-        leaving=Leaving(
-            database=database,
-            key=partial(checkpoint_key, settings),
-            retention=timedelta(days=settings.retention_days),
-            backups_kept=timedelta(days=settings.backup_days),
-        ),
-        exporting=Exporting(database),
+        leaving=leaving,
+        exporting=exporting,
+        answering=Answering(database, leaving, exporting, key=partial(checkpoint_key, settings)),
         importing=Importing(database, knows_policy=lambda name: name in policy_names()),
         database=database,
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
@@ -153,6 +151,16 @@ def forge_rules(settings: Settings) -> ForgeRules:
         region=settings.region,
         policy=settings.policy,
         retention=timedelta(days=settings.retention_days),
+    )
+
+
+def leaving_of(settings: Settings, database: SqlDatabase) -> Leaving:
+    """How tenants leave."""
+    return Leaving(
+        database=database,
+        key=partial(checkpoint_key, settings),
+        retention=timedelta(days=settings.retention_days),
+        backups_kept=timedelta(days=settings.backup_days),
     )
 
 

@@ -15,6 +15,7 @@ from app.domain.audit.ports import AnchorTree, TenantLog
 from app.domain.identifiers import AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
 from app.domain.privacy.ports import Departures, TenantErasure, TenantExport
+from app.domain.privacy.requests import RequestRows
 from app.domain.rows import IssueRows, Registry, TenantRows
 from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.model import IssueRecord, IssueSnapshot
@@ -82,6 +83,10 @@ class UnitOfWork(Protocol):
     @property
     def erasure(self) -> TenantErasure:
         """Its end; only after `enter`."""
+
+    @property
+    def requests(self) -> RequestRows:
+        """What it and its people asked for; only after `enter`."""
 
     @property
     def export(self) -> TenantExport:

@@ -15,6 +15,7 @@ from app.domain.installations.operations import Lifecycle
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
 from app.domain.ports import Database
+from app.domain.privacy.answering import Answering
 from app.domain.privacy.exporting import Exporting
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
@@ -42,6 +43,7 @@ class Services:
     leaving: Leaving
     exporting: Exporting
     importing: Importing
+    answering: Answering
     database: Database
     openings: Openings
     is_ready: Callable[[], bool]

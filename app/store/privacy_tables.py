@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.store.db import UTC, Base
+from app.store.db import UTC, Base, tenant_key
 
 
 class DepartureRow(Base):
@@ -29,3 +30,65 @@ class DepartureRow(Base):
     erased_at: Mapped[datetime | None] = mapped_column(UTC)
     counts: Mapped[dict[str, Any]] = mapped_column(JSONB)
     receipt: Mapped[str | None] = mapped_column(Text)
+
+
+class RequestRow(Base):
+    """A request for a person's or the tenant's data. The account id goes once it is fulfilled."""
+
+    __tablename__ = "privacy_requests"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        CheckConstraint("kind IN ('erasure', 'access')", name="kind"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = tenant_key()
+    request_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    account: Mapped[str | None] = mapped_column(Text)
+    filed_by: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(UTC)
+    verified_at: Mapped[datetime | None] = mapped_column(UTC)
+    verified_by: Mapped[str | None] = mapped_column(Text)
+    verified_how: Mapped[str | None] = mapped_column(Text)
+    extended_at: Mapped[datetime | None] = mapped_column(UTC)
+    extended_months: Mapped[int | None]
+    extension_reason: Mapped[str | None] = mapped_column(Text)
+    refused_at: Mapped[datetime | None] = mapped_column(UTC)
+    refusal: Mapped[str | None] = mapped_column(Text)
+    fulfilled_at: Mapped[datetime | None] = mapped_column(UTC)
+    receipt: Mapped[str | None] = mapped_column(Text)
+
+
+class ExportRow(Base):
+    """An export that an administrator of the site asked for; the file itself lies beside the database."""
+
+    __tablename__ = "exports"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        Index("ix_exports_asked", "tenant_id", "asked_at"),
+        CheckConstraint("state IN ('waiting', 'running', 'ready', 'taken', 'expired')", name="state"),
+        {"schema": "app"},
+    )
+
+    tenant_id: Mapped[int] = tenant_key()
+    export_id: Mapped[UUID] = mapped_column(primary_key=True)
+    asked_at: Mapped[datetime] = mapped_column(UTC)
+    expires_at: Mapped[datetime] = mapped_column(UTC)
+    state: Mapped[str] = mapped_column(Text)
+    rows: Mapped[int] = mapped_column(BigInteger)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[bytes | None]
+
+
+class ExportLinkRow(Base):
+    """The hash of a link's token, and to which export it leads; global, because nobody is known who follows it."""
+
+    __tablename__ = "export_links"
+    __table_args__ = ({"schema": "registry"},)
+
+    token_sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("registry.tenants.tenant_id"), index=True)
+    export_id: Mapped[UUID]
+    expires_at: Mapped[datetime] = mapped_column(UTC)
+    sent_bytes: Mapped[int] = mapped_column(BigInteger)

@@ -5,17 +5,30 @@ table is erased from the day on which it is made; a test asks for the grant that
 """
 # ruff: noqa: S608  (joined from the names of our own tables; values are bound)
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, literal, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    cast,
+    delete,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    update,
+)
 
 from app.domain.audit.entry import Action
 from app.domain.identifiers import AccountId, TenantId
-from app.domain.privacy.model import Inventory, Staying, added
+from app.domain.privacy.model import ERASED_PERSON, Inventory, Staying, added
 from app.store import tables
 from app.store.audit_tables import AuditRow
 from app.store.db import Base
@@ -32,11 +45,10 @@ STAYS: Mapping[str, str] = {
 }
 """What an erasure leaves, and why; the receipt says the same."""
 
-ERASED_PERSON = "erased"
-"""What stands where an account id stood."""
 PERSON_COLUMNS: Mapping[str, str] = {
     "app.clock_bounds.cancelled_by": "text",
     "app.clock_events.data": "actor",
+    "app.privacy_requests.account": "text",
 }
 """Where account ids are stored: the text of a column, or the value under that name in a JSON document."""
 
@@ -123,17 +135,23 @@ class SqlTenantErasure:
     def erase_account(self, account: AccountId) -> dict[str, int]:
         """The facts stay, without the person."""
         counts: dict[str, int] = {}
-        for place, how in PERSON_COLUMNS.items():
-            name, _, column = place.rpartition(".")
-            table = Base.metadata.tables[name]
-            person: ColumnElement[Any] = table.c[column]
-            erased: ColumnElement[Any] = literal(ERASED_PERSON)
-            if how != "text":
-                person = table.c[column][how].astext
-                erased = table.c[column].op("||")(func.jsonb_build_object(how, ERASED_PERSON))
+        for table, column, person in _person_columns():
+            erased: Any = literal(ERASED_PERSON)
+            if person is not column:
+                erased = column.op("||")(func.jsonb_build_object(PERSON_COLUMNS[_place(column)], ERASED_PERSON))
             erasing = update(table).where(table.c.tenant_id == self._tenant, person == account)
-            counts = added(counts, {name: self._connection.execute(erasing.values({column: erased})).rowcount})
+            done = self._connection.execute(erasing.values({column: erased})).rowcount
+            counts = added(counts, {table.fullname: done})
         return counts
+
+    def about_account(self, account: AccountId) -> dict[str, list[str]]:
+        """Without our own number of the tenant."""
+        found: dict[str, list[str]] = {}
+        for table, _, person in _person_columns():
+            row = cast(func.to_jsonb(literal_column(table.name)).op("-")("tenant_id"), Text)
+            query = select(row).select_from(table).where(table.c.tenant_id == self._tenant, person == account)
+            found.setdefault(table.fullname, []).extend(self._connection.execute(query).scalars())
+        return {name: rows for name, rows in found.items() if rows}
 
     def _delete(self, which: Iterable[Table]) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -153,3 +171,15 @@ class SqlTenantErasure:
         )
         url = self._connection.execute(query.where(tables.TenantRow.tenant_id == self._tenant)).scalar()
         return urlsplit(url or "").netloc
+
+
+def _person_columns() -> Iterator[tuple[Table, ColumnElement[Any], ColumnElement[Any]]]:
+    """Each table and column that can hold an account id, and the expression that is the account id."""
+    for place, how in PERSON_COLUMNS.items():
+        name, _, column = place.rpartition(".")
+        table = Base.metadata.tables[name]
+        yield table, table.c[column], table.c[column] if how == "text" else table.c[column][how].astext
+
+
+def _place(column: Any) -> str:  # noqa: ANN401  a column of a table
+    return f"{column.table.fullname}.{column.name}"

@@ -13,6 +13,7 @@ from app.store.anchor_tree import SqlAnchorTree
 from app.store.audit_log import SqlAuditLog
 from app.store.departures import SqlDepartures
 from app.store.issues import SqlIssues
+from app.store.privacy_requests import SqlRequests
 from app.store.queue import Queue
 from app.store.registry import SqlRegistry
 from app.store.signals import SqlSignals
@@ -91,6 +92,11 @@ class SqlUnitOfWork:
     def export(self) -> SqlTenantExport:
         """Everything of it."""
         return SqlTenantExport(self._connection, self._entered())
+
+    @property
+    def requests(self) -> SqlRequests:
+        """What it and its people asked for."""
+        return SqlRequests(self._connection, self._entered())
 
     def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
         """Ask for work in this transaction."""

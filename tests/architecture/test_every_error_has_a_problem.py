@@ -29,6 +29,7 @@ KEPT_INSIDE = {
     "app.domain.audit.offline_check.DoesNotHold": _COMMAND,
     "app.domain.privacy.leaving.NoSuchTenant": "an operator's command, which tells it",
     "app.domain.privacy.receipts.ReceiptRefused": _COMMAND,
+    "app.domain.privacy.requests.RequestRefused": "an operator's command, which tells it",
     "app.domain.privacy.model.ImportRefused": _COMMAND,
     "app.domain.privacy.model.RowsRefused": _COMMAND,
     "app.domain.ports.IssueHidden": "the job that reads records it",

@@ -46,6 +46,13 @@ OPERATIONS = {
     "privacy.Leaving._delete": "TENANT_PART_ERASED TENANT_ERASED",
     "privacy.Leaving._give_receipt": "RECEIPT_GIVEN",
     "privacy.Leaving._note_departures": "DEPARTURES_NOTED",
+    "privacy.Answering.file": "REQUEST_FILED",
+    "privacy.Answering.verify": "REQUEST_VERIFIED",
+    "privacy.Answering.extend": "REQUEST_EXTENDED",
+    "privacy.Answering.refuse": "REQUEST_REFUSED",
+    "privacy.Answering.erase": "REQUEST_FULFILLED",
+    "privacy.Answering._erase_person": "REQUEST_FULFILLED",
+    "privacy.Answering.hand_over": "REQUEST_FULFILLED",
     "privacy.Importing.read_in": "TENANT_IMPORTED",
     "privacy.Leaving._ask": "ERASURE_ASKED",
 }

@@ -2,10 +2,11 @@
 
 from app.domain.clocks.model import Event, EventKind
 from app.domain.identifiers import AccountId
+from app.domain.privacy.model import ERASED_PERSON
 from app.store import tables as _tables  # noqa: F401  its import fills the metadata
 from app.store.db import Base
 from app.store.row_security import GRANTS, WORKER
-from app.store.tenant_erasure import ERASED_PERSON, PERSON_COLUMNS, STAYS, erased_tables, severed_tables
+from app.store.tenant_erasure import PERSON_COLUMNS, STAYS, erased_tables, severed_tables
 
 NAMES = [table.fullname for table in erased_tables()]
 

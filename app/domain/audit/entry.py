@@ -44,6 +44,11 @@ class Action(StrEnum):
     TENANT_SEVERED = "tenant.severed"
     TENANT_ERASED = "tenant.erased"
     TENANT_IMPORTED = "tenant.imported"
+    REQUEST_FILED = "request.filed"
+    REQUEST_VERIFIED = "request.verified"
+    REQUEST_EXTENDED = "request.extended"
+    REQUEST_REFUSED = "request.refused"
+    REQUEST_FULFILLED = "request.fulfilled"
 
 
 class Bookkeeping(StrEnum):
@@ -86,7 +91,7 @@ class AuditEvent:
 
     action: Action
     actor: str
-    """`atlassian`, `operator` or `system`."""
+    """`atlassian`, `operator`, `system`, or `site` for an administrator of it."""
     target: str
     detail: Mapping[str, str | int | None] = field(default_factory=dict)
     person: PersonalPart | None = None

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from app.domain.identifiers import TenantId
+from app.domain.identifiers import AccountId, TenantId
+
+ERASED_PERSON = AccountId("erased")
+"""What stands where an account id stood."""
 
 Counts = Mapping[str, int]
 """Rows by table, `schema.table`."""

@@ -69,6 +69,9 @@ class TenantErasure(Protocol):
     def erase_account(self, account: AccountId) -> Counts:
         """Delete or blank every stored mention of that person; returns how many rows by table."""
 
+    def about_account(self, account: AccountId) -> Mapping[str, Sequence[str]]:
+        """Every row that mentions that person, as JSON objects by table."""
+
 
 class TenantExport(Protocol):
     """Reads and writes this transaction's tenant table by table, whatever tables there are."""

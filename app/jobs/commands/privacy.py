@@ -8,6 +8,7 @@ from app.domain.identifiers import TenantId
 from app.domain.operator import Operations
 from app.domain.privacy import receipts
 from app.jobs.commands.operating import json_option, show
+from app.jobs.commands.requests import requests
 
 NOT_OURS = 2
 
@@ -65,5 +66,7 @@ def receipt_verify(operations: Operations, *, file: Path, key: str | None, as_js
     show({"ok": True, "receipt": document}, [line], as_json=as_json)
     return 0
 
+
+privacy.add_command(requests)
 
 COMMANDS: tuple[click.Command, ...] = (privacy,)
