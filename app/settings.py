@@ -182,6 +182,12 @@ SETTINGS: tuple[Setting, ...] = (
         "how long you keep backups and archived write-ahead log: receipts name the day until which they can hold more",
         "14",
     ),
+    Setting(
+        "EXPORT_DIR",
+        Path,
+        "folder, shared by web processes and workers, where exports lie until they are fetched; unset = none by HTTP",
+        development=str(DEVELOPMENT_FOLDER / "exports"),
+    ),
     Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
     Setting("SENTRY_DSN", dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
     Setting("LOG_FORMAT", one_of("console", "json"), "how logs are written", "json", "console"),
@@ -219,6 +225,7 @@ class Settings:
     rate_limits: tuple[tuple[str, int], ...] | None
     retention_days: int
     backup_days: int
+    export_dir: Path | None
     security_contact: str | None
     sentry_dsn: str | None
     log_format: str

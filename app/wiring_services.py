@@ -25,6 +25,7 @@ from app.domain.keys.queries import NO_DATABASE, Readiness
 from app.domain.ports import DatabaseUnavailable
 from app.domain.privacy.answering import Answering
 from app.domain.privacy.exporting import Exporting
+from app.domain.privacy.handing_over import HandingOver
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
 from app.domain.promises.shelf import PolicyShelf
@@ -35,6 +36,7 @@ from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.rule import TrackingRule
 from app.jobs import logs
 from app.outbound.anchor_file import AnchorFile
+from app.outbound.export_files import ExportFolder
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira import RestJira
@@ -74,7 +76,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
     forge_sites = ForgeSiteQuestions(settings.atlassian_api_url)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
-    leaving, exporting = leaving_of(settings, database), Exporting(database)
+    files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
+    leaving, exporting = leaving_of(settings, database, files), Exporting(database)
     return Services(
         admission=admission,
         lifecycle=Lifecycle(
@@ -104,6 +107,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         leaving=leaving,
         exporting=exporting,
         answering=Answering(database, leaving, exporting, key=partial(checkpoint_key, settings)),
+        handing_over=HandingOver(database, exporting, files),
         importing=Importing(database, knows_policy=lambda name: name in policy_names()),
         database=database,
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
@@ -154,13 +158,14 @@ def forge_rules(settings: Settings) -> ForgeRules:
     )
 
 
-def leaving_of(settings: Settings, database: SqlDatabase) -> Leaving:
+def leaving_of(settings: Settings, database: SqlDatabase, files: ExportFolder | None) -> Leaving:
     """How tenants leave."""
     return Leaving(
         database=database,
         key=partial(checkpoint_key, settings),
         retention=timedelta(days=settings.retention_days),
         backups_kept=timedelta(days=settings.backup_days),
+        delete_files=(lambda _: None) if files is None else files.delete_of,
     )
 
 

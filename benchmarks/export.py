@@ -73,7 +73,8 @@ def measure(web: SqlDatabase, database: SqlDatabase, *, superuser: str, folder: 
     with archive.open("rb") as source:
         importing.run("import", rows, lambda: importer.read_in(target, source, progress=importing.told))
     key = CheckpointKeyFile(folder / "signing.key")
-    leaving = Leaving(database, lambda: key, retention=timedelta(days=30), backups_kept=timedelta(days=14))
+    times = {"retention": timedelta(days=30), "backups_kept": timedelta(days=14)}
+    leaving = Leaving(database, lambda: key, **times, delete_files=lambda _: None)
     leaving.leave(tenant, asked_by=AskedBy.OPERATOR, at_once=True, now=now())
     erasing = Measured()
 

@@ -14,14 +14,14 @@ from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.audit.ports import AnchorTree, TenantLog
 from app.domain.identifiers import AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
-from app.domain.privacy.ports import Departures, TenantErasure, TenantExport
+from app.domain.privacy.ports import Departures, ExportLinks, ExportRows, TenantErasure, TenantExport
 from app.domain.privacy.requests import RequestRows
 from app.domain.rows import IssueRows, Registry, TenantRows
 from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.model import IssueRecord, IssueSnapshot
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
-JobKind = Literal["read-issues", "erase-tenant"]
+JobKind = Literal["read-issues", "erase-tenant", "export-tenant"]
 """Kinds of work that a change can ask for; one job per tenant and kind waits at a time."""
 
 
@@ -87,6 +87,14 @@ class UnitOfWork(Protocol):
     @property
     def requests(self) -> RequestRows:
         """What it and its people asked for; only after `enter`."""
+
+    @property
+    def exports(self) -> ExportRows:
+        """The exports that were asked for; only after `enter`."""
+
+    @property
+    def links(self) -> ExportLinks:
+        """The links to exports."""
 
     @property
     def export(self) -> TenantExport:

@@ -17,6 +17,7 @@ from app.domain.keys.operations import Openings
 from app.domain.ports import Database
 from app.domain.privacy.answering import Answering
 from app.domain.privacy.exporting import Exporting
+from app.domain.privacy.handing_over import HandingOver
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
 from app.domain.tracking.operations import Following
@@ -44,6 +45,7 @@ class Services:
     exporting: Exporting
     importing: Importing
     answering: Answering
+    handing_over: HandingOver
     database: Database
     openings: Openings
     is_ready: Callable[[], bool]

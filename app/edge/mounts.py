@@ -16,7 +16,7 @@ from app.domain.access.licence import require_licence
 from app.domain.access.roles import Permission as May
 from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.installations.model import CallerKind
-from app.edge import api, connect_lifecycle, connect_webhooks, forge_remote, public
+from app.edge import api, connect_lifecycle, connect_webhooks, forge_remote, privacy, public
 from app.edge.caller import caller, config
 from app.edge.gates import (
     Gate,
@@ -30,7 +30,7 @@ from app.edge.gates import (
     signed_install,
     signed_request,
 )
-from app.edge.limits import EVENTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
+from app.edge.limits import EVENTS, EXPORTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
 from app.edge.panels import issue
 from app.edge.problems import NotFound, NotMounted
 
@@ -93,6 +93,19 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, READS, api.issue_clocks, May.VIEW_ISSUE_CLOCKS),
     Mount("GET", "/api/v1/me", our_pages, READS, api.own_roles, May.VIEW_OWN_ROLES),
     Mount("GET", "/api/v1/settings", our_pages, READS, api.settings, May.VIEW_SETTINGS),
+    Mount("GET", "/api/v1/exports", our_pages, READS, privacy.list_exports, May.EXPORT),
+    Mount("POST", "/api/v1/exports", our_pages, EXPORTS, privacy.ask_export, May.EXPORT, without_licence=True),
+    Mount("GET", "/exports/<token>", open_to_all, PUBLIC, privacy.fetch_export, May.FOLLOW_LINK),
+    Mount("GET", "/api/v1/privacy/requests", our_pages, READS, privacy.list_requests, May.MANAGE_REQUESTS),
+    Mount(
+        "POST",
+        "/api/v1/privacy/requests",
+        our_pages,
+        EXPORTS,
+        privacy.file_request,
+        May.MANAGE_REQUESTS,
+        without_licence=True,
+    ),
     Mount("POST", "/forge/lifecycle", forge_lifecycle, LIFECYCLE, forge_remote.lifecycle, May.INSTALL, "forge"),
     Mount("POST", "/forge/events", forge_events, EVENTS, forge_remote.events, May.REPORT, "forge"),
     Mount("POST", "/forge/cron", forge_cron, EVENTS, forge_remote.cron, May.INSTALL, "forge"),

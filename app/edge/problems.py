@@ -20,6 +20,7 @@ from app.domain.identifiers import HOUSE
 from app.domain.installations.admission import KeysUnavailable
 from app.domain.installations.operations import SecretTooShort
 from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable
+from app.domain.privacy.handing_over import ExportsOff, NoSuchExport
 from app.domain.secrets import VaultCannotAnswer
 from app.edge.bodies import BodyMalformed
 from app.edge.caller import services
@@ -58,6 +59,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     NotMounted: Problem(403, "not_mounted", "Nobody may call this"),
     NotConfirmed: Problem(404, "not_found", "There is nothing here that you may see"),
     NotFound: Problem(404, "not_found", "There is nothing here that you may see"),
+    NoSuchExport: Problem(404, "not_found", "There is nothing here that you may see"),
+    ExportsOff: Problem(404, "not_found", "There is nothing here that you may see"),
     BodyTooLarge: Problem(413, "body_too_large", "The body is larger than this route takes"),
     WrongMediaType: Problem(415, "wrong_media_type", "The body has to be application/json"),
     RateLimitExceeded: Problem(429, "rate_limited", "Too many requests; Retry-After says when there is room again"),

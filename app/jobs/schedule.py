@@ -59,6 +59,12 @@ TENANT_JOBS: tuple[TenantJob, ...] = (
         Permission.ERASE,
         "the time for which the data of a site that left is kept is over: it goes slice by slice",
     ),
+    TenantJob(
+        "export-tenant",
+        lambda services, tenant, now: services.handing_over.run(tenant, now=now),
+        Permission.HAND_OVER,
+        "an administrator asked for everything that we have of the site",
+    ),
 )
 
 SCHEDULE: tuple[PeriodicJob, ...] = (
@@ -103,6 +109,13 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         lambda services, now: services.leaving.wake(now=now),
         Permission.ERASE,
         "a site that left is noted, and its data erased when its time is over, also after a kill",
+    ),
+    PeriodicJob(
+        "tidy-exports",
+        "11 * * * *",
+        lambda services, now: services.handing_over.tidy(now=now),
+        Permission.HAND_OVER,
+        "an export that nobody fetched in time is one that can only be stolen",
     ),
     PeriodicJob(
         "purge-deliveries",

@@ -12,6 +12,7 @@ from app.domain.ports import JobKind
 from app.store.anchor_tree import SqlAnchorTree
 from app.store.audit_log import SqlAuditLog
 from app.store.departures import SqlDepartures
+from app.store.exports import SqlExportLinks, SqlExports
 from app.store.issues import SqlIssues
 from app.store.privacy_requests import SqlRequests
 from app.store.queue import Queue
@@ -97,6 +98,16 @@ class SqlUnitOfWork:
     def requests(self) -> SqlRequests:
         """What it and its people asked for."""
         return SqlRequests(self._connection, self._entered())
+
+    @property
+    def exports(self) -> SqlExports:
+        """The exports that were asked for."""
+        return SqlExports(self._connection, self._entered())
+
+    @property
+    def links(self) -> SqlExportLinks:
+        """The links to exports."""
+        return SqlExportLinks(self._connection)
 
     def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
         """Ask for work in this transaction."""

@@ -53,6 +53,11 @@ OPERATIONS = {
     "privacy.Answering.erase": "REQUEST_FULFILLED",
     "privacy.Answering._erase_person": "REQUEST_FULFILLED",
     "privacy.Answering.hand_over": "REQUEST_FULFILLED",
+    "privacy.HandingOver.ask": "EXPORT_ASKED",
+    "privacy.HandingOver.run": "EXPORT_MOVED EXPORT_READY",
+    "privacy.HandingOver.sent": "EXPORT_MOVED EXPORT_TAKEN",
+    "privacy.HandingOver.tidy": "EXPORT_MOVED",
+    "privacy.HandingOver._note_progress": "EXPORT_MOVED",
     "privacy.Importing.read_in": "TENANT_IMPORTED",
     "privacy.Leaving._ask": "ERASURE_ASKED",
 }

@@ -34,11 +34,15 @@ ROUTES = {
     "clocks": ("GET", f"/api/v1/issues/{ISSUE}/clocks"),
     "me": ("GET", "/api/v1/me"),
     "settings": ("GET", "/api/v1/settings"),
+    "exports": ("GET", "/api/v1/exports"),
+    "ask-export": ("POST", "/api/v1/exports"),
+    "requests": ("GET", "/api/v1/privacy/requests"),
+    "file-request": ("POST", "/api/v1/privacy/requests"),
     "fragment": ("GET", f"/fragments/issue?issueId={ISSUE}&issueKey=SEC-1"),
     "installed": ("POST", "/connect/installed"),
     "uninstalled": ("POST", "/connect/uninstalled"),
 }
-CONTEXT = {"clocks", "fragment", "me", "settings"}
+CONTEXT = {"clocks", "fragment", "me", "settings", "exports", "ask-export", "requests", "file-request"}
 INSTALL = {"installed", "uninstalled"}
 HONEST = {"panel": 200, "clocks": 200, "fragment": 200, "webhook": 204, "installed": 204}
 UNTRACKED = {"issue": {"fields": {"issuetype": {"name": "Task"}, "labels": []}}}

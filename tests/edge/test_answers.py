@@ -42,6 +42,11 @@ CASES = {
     "400 me": (400, "GET", "/api/v1/me?projectId=SEC", {"kind": "context"}),
     "401 me": (401, "GET", "/api/v1/me", {"kind": "request"}),
     "401 settings": (401, "GET", "/api/v1/settings", {}),
+    "401 exports": (401, "GET", "/api/v1/exports", {}),
+    "401 ask export": (401, "POST", "/api/v1/exports", {}),
+    "401 requests": (401, "GET", "/api/v1/privacy/requests", {}),
+    "401 file request": (401, "POST", "/api/v1/privacy/requests", {}),
+    "404 export of nothing": (404, "GET", "/exports/of-nothing", {}),
     "403 installed": (403, "POST", "/connect/installed", {"kind": "install", "body": {"key": "another.app"}}),
     "404 nowhere": (404, "GET", "/nowhere", {}),
     "404 static": (404, "GET", "/static/no-such.css", {}),
@@ -187,7 +192,8 @@ def test_a_429_and_a_503_say_when_to_come_back(answers, name):
 @each_case
 def test_what_is_counted_says_so_and_nothing_else_does(answers, name):
     """A gate, or what stands before it, refuses without counting; `healthz` and `readyz` are not limited."""
-    is_counted = name.startswith(("2", "400", "403", "404 static", "404 clocks", "413", "415", "429", "503"))
+    counted = ("2", "400", "403", "404 static", "404 clocks", "404 export", "413", "415", "429", "503")
+    is_counted = name.startswith(counted)
     is_counted &= name not in {"200 healthz", "200 readyz", "200 head"}
     assert ("RateLimit" in answers[name].headers) is ("RateLimit-Policy" in answers[name].headers) is is_counted
 

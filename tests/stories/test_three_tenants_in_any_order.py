@@ -3,6 +3,8 @@
 The web process is the real one, as the web role; jobs run as the worker role; hypothesis chooses what happens next.
 """
 
+import io
+import zipfile
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +36,8 @@ LOOKS = (
     "/api/v1/issues/{key}/clocks",
     "/api/v1/me?projectId=10000",
     "/api/v1/settings",
+    "/api/v1/exports",
+    "/api/v1/privacy/requests",
 )
 OWNED = """SELECT table_schema, table_name FROM information_schema.columns WHERE column_name = 'tenant_id'
     AND table_schema IN ('app', 'registry') AND table_name !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals)'
@@ -57,6 +61,11 @@ DRIVEN_BY = {
     "GET /api/v1/issues/<id_or_key>/clocks": "person_looks",
     "GET /api/v1/me": "person_looks",
     "GET /api/v1/settings": "person_looks",
+    "GET /api/v1/exports": "person_looks",
+    "POST /api/v1/exports": "administrator_asks",
+    "GET /exports/<token>": "administrator_asks",
+    "GET /api/v1/privacy/requests": "person_looks",
+    "POST /api/v1/privacy/requests": "administrator_asks",
     "POST /forge/lifecycle": "forge_lifecycle",
     "POST /forge/events": "issue_changes",
     "POST /forge/cron": "forge_lifecycle",
@@ -208,7 +217,7 @@ class InAnyOrder(RuleBasedStateMachine):
 
         self.three.acts(site, deed)
 
-    def connect(self, site, target, *, method="GET", person="developer", kind=None, **wanted):
+    def connect(self, site, target, *, method="GET", person="developer", kind=None, sent=None, **wanted):
         """A request with a Connect token of that site; None if it never installed."""
         if self.three.world.site(site).installation is None:
             return None
@@ -216,7 +225,7 @@ class InAnyOrder(RuleBasedStateMachine):
         wanted |= {"kind": kind, "method": method, "path": target, "account": person}
         minted = requests.post(f"{self.stack.simulator.control_url}/sites/{site}/token", json=wanted, timeout=60)
         headers = {"Authorization": f"JWT {minted.json()['token']}"}
-        return requests.request(method, self.stack.url + target, headers=headers, timeout=60)
+        return requests.request(method, self.stack.url + target, headers=headers, json=sent, timeout=60)
 
     @rule(site=site)
     def hint(self, site):
@@ -232,6 +241,25 @@ class InAnyOrder(RuleBasedStateMachine):
         elif self.three.world.forge[site].installation is not None and not target.startswith("/connect/"):
             headers = self.stack.fit(site, kind="ui", account=person)["headers"]
             self.three.acts(site, lambda: requests.get(self.stack.url + target, headers=headers, timeout=60))
+
+    @rule(site=site, person=person)
+    def administrator_asks(self, site, person):
+        """For an export, which a worker writes and a link hands over, and for a person's data to be erased."""
+
+        def ask(path, **body):
+            answer = self.three.acts(site, lambda: self.connect(site, path, method="POST", person=person, sent=body))
+            return answer if answer is not None and answer.status_code < 300 else None
+
+        ask("/api/v1/privacy/requests", kind="erasure", account=f"account-of-{site}")
+        asked = ask("/api/v1/exports")
+        if asked is not None:
+            for tenant in self.three.tenants(site):
+                self.three.services.handing_over.run(tenant, now=datetime.now(UTC))
+            fetched = requests.get(asked.json()["link"], timeout=60)
+            assert fetched.status_code == 200
+            with zipfile.ZipFile(io.BytesIO(fetched.content)) as archive:
+                for name in archive.namelist():
+                    self.three.is_told(site, archive.read(name).decode())
 
     @rule(site=site, other=other, look=look)
     def site_poses_as_another(self, site, other, look):

@@ -13,6 +13,12 @@ class Permission(StrEnum):
     FOLLOW = "tenant:issues:follow"
     """To read issues as the app, and to keep what is known of them in order."""
     ERASE = "tenant:data:erase"
+    EXPORT = "tenant:data:export"
+    HAND_OVER = "tenant:data:hand-over"
+    """To write what somebody with the permission to export asked for, and to put it away again."""
+    FOLLOW_LINK = "public:link:follow"
+    """To fetch what a link leads to that says nothing of whose it is: who has it, may."""
+    MANAGE_REQUESTS = "tenant:requests:manage"
     KEEP_WATCH = "house:alerts:raise"
     OPEN_PAGE = "tenant:page:open"
     """The shell of a page, which holds no fact: what is in it is asked for once more."""
@@ -39,13 +45,14 @@ class Role(StrEnum):
 
 
 ROLES: Mapping[Role, frozenset[Permission]] = {
-    Role.ANYONE: frozenset({Permission.SEE_PUBLIC}),
+    Role.ANYONE: frozenset({Permission.SEE_PUBLIC, Permission.FOLLOW_LINK}),
     Role.APP: frozenset(
         {
             Permission.INSTALL,
             Permission.REPORT,
             Permission.FOLLOW,
             Permission.ERASE,
+            Permission.HAND_OVER,
             Permission.KEEP_WATCH,
             Permission.OPEN_PAGE,
         }
@@ -53,7 +60,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.USER: frozenset({Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES}),
     Role.ISSUE_BROWSER: frozenset({Permission.VIEW_ISSUE_CLOCKS}),
     Role.PROJECT_ADMIN: frozenset(),  # is told of it; nothing yet is for those who administer a project and no more
-    Role.JIRA_ADMIN: frozenset({Permission.VIEW_SETTINGS}),
+    Role.JIRA_ADMIN: frozenset({Permission.VIEW_SETTINGS, Permission.EXPORT, Permission.MANAGE_REQUESTS}),
 }
 """A role gives what its own row says: who administers Jira may not see every issue, nor administer every project."""
 

@@ -44,6 +44,9 @@ class Action(StrEnum):
     TENANT_SEVERED = "tenant.severed"
     TENANT_ERASED = "tenant.erased"
     TENANT_IMPORTED = "tenant.imported"
+    EXPORT_ASKED = "export.asked"
+    EXPORT_READY = "export.ready"
+    EXPORT_TAKEN = "export.taken"
     REQUEST_FILED = "request.filed"
     REQUEST_VERIFIED = "request.verified"
     REQUEST_EXTENDED = "request.extended"
@@ -72,6 +75,7 @@ class Bookkeeping(StrEnum):
     DEPARTURES_NOTED = "who left and who returned noted"
     ERASURE_ASKED = "next step of an erasure asked for"
     TENANT_PART_ERASED = "some rows of a tenant that left deleted"
+    EXPORT_MOVED = "how far an export is noted"
     RECEIPT_GIVEN = "receipt of an erasure signed"
 
 

@@ -45,6 +45,8 @@ class Leaving:
     """Signs receipts; read when it is needed, which is never in a web process."""
     retention: timedelta
     backups_kept: timedelta
+    delete_files: Callable[[TenantId], None]
+    """Exports of that tenant which lie beside the database."""
 
     def wake(self, *, now: datetime) -> int:
         """Note who has left, and ask for the erasure of those whose time is over; returns how many that are."""
@@ -151,6 +153,7 @@ class Leaving:
         return True
 
     def _give_receipt(self, left: Departure) -> None:
+        self.delete_files(left.tenant)
         with self.database.begin(left.tenant) as uow:
             current = uow.departures.hold(left.tenant)
             if current is None or current.receipt is not None:

@@ -1,9 +1,10 @@
 """A tenant on its way out: since when, by whose word, and what is gone already."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from app.domain.identifiers import AccountId, TenantId
 
@@ -89,6 +90,44 @@ class RowsRefused(ImportRefused):
 
     def __init__(self, table: str) -> None:
         super().__init__(f"a row of {table} does not fit into that table")
+
+
+class ExportState(StrEnum):
+    """Where an export is that somebody asked for."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    READY = "ready"
+    TAKEN = "taken"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class ExportRecord:
+    """One of them; the file lies elsewhere."""
+
+    export: UUID
+    asked_at: datetime
+    expires_at: datetime
+    state: ExportState
+    rows: int = 0
+    """So far, or of the finished one."""
+    size_bytes: int = 0
+    sha256: bytes | None = None
+
+    def ended(self) -> "ExportRecord":
+        """As it is once it has expired."""
+        return self if self.state is ExportState.TAKEN else replace(self, state=ExportState.EXPIRED)
+
+
+@dataclass(frozen=True)
+class Link:
+    """What is known of the link to an export: not its token."""
+
+    token_sha256: bytes
+    tenant: TenantId
+    export: UUID
+    expires_at: datetime
 
 
 def added(counts: Counts, more: Counts) -> dict[str, int]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from app.domain.audit.entry import Action
 from app.domain.identifiers import AccountId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered
-from app.domain.privacy.model import Counts, Departure, ExportedTable, Inventory, Staying
+from app.domain.privacy.model import Counts, Departure, ExportedTable, ExportRecord, Inventory, Link, Staying
 
 
 class Departures(Protocol):
@@ -94,3 +94,41 @@ class TenantExport(Protocol):
 
     def insert(self, table: str, columns: Sequence[str], *, lines: Sequence[str]) -> None:
         """Rows as JSON objects, of which only these columns are looked at; raises `RowsRefused`."""
+
+
+class ExportRows(Protocol):
+    """The exports of this transaction's tenant that were asked for."""
+
+    def add(self, record: ExportRecord) -> None:
+        """A new one."""
+
+    def find(self, export: UUID) -> ExportRecord | None:
+        """One."""
+
+    def save(self, record: ExportRecord) -> None:
+        """How far it is."""
+
+    def save_running(self, record: ExportRecord) -> None:
+        """The same, unless another one took its place meanwhile."""
+
+    def list_all(self) -> tuple[ExportRecord, ...]:
+        """Every one, the newest first."""
+
+
+class ExportLinks(Protocol):
+    """The links to exports: global, because nobody is known who follows one."""
+
+    def add(self, link: Link) -> None:
+        """A new one."""
+
+    def find(self, token_sha256: bytes) -> Link | None:
+        """The link of the token with that hash."""
+
+    def note_sent(self, token_sha256: bytes, *, first: int, end: int) -> int | None:
+        """These bytes were sent; returns how many were sent without a gap from the first on, None if it is gone."""
+
+    def forget_of(self, tenant: TenantId) -> None:
+        """No link leads to exports of that tenant any more."""
+
+    def forget_expired(self, now: datetime) -> None:
+        """Nor any that has expired."""

@@ -42,6 +42,7 @@ def ageing(erased_at: datetime, *, backups_kept: timedelta) -> tuple[Ageing, ...
         Ageing("backups and archived write-ahead log from before: rows as they were then", until),
         Ageing("sealed secrets in these backups, unless their key-encryption keys are destroyed sooner", until),
         Ageing("pages of data files and write-ahead log on the database's disk, as bytes that no query finds", until),
+        Ageing("common values in the database's statistics for its planner, readable to its administrator", until),
     )
 
 

@@ -21,6 +21,7 @@ from app.domain.keys.operations import own_data_key
 from app.domain.privacy.leaving import Leaving
 from app.domain.secrets import Purpose, Secret, SecretPlace
 from app.outbound.anchor_file import AnchorFile
+from app.outbound.export_files import ExportFolder
 from app.store import tables as _tables  # noqa: F401  its import fills the metadata
 from app.store.database import SqlDatabase, open_engines
 from app.store.db import Base
@@ -68,6 +69,7 @@ class Filled:
         self.now, self._engines = NOW, []
         self.web, self.worker = self.open(self.database.web), self.open(self.database.worker)
         self.vault = Door.from_keyring_file(self.keyring)
+        self.files = ExportFolder(self.folder / "exports")
         self.anchor = self.folder / "anchor.jsonl"
 
     def open(self, url):
@@ -93,7 +95,8 @@ class Filled:
 
     @property
     def leaving(self):
-        return Leaving(self.worker, lambda: self.key, retention=30 * DAY, backups_kept=14 * DAY)
+        times = {"retention": 30 * DAY, "backups_kept": 14 * DAY}
+        return Leaving(self.worker, lambda: self.key, **times, delete_files=self.files.delete_of)
 
     def tenant(self, **changes):
         """A new tenant by Connect, with a sealed secret and an entry about a person."""

@@ -87,5 +87,5 @@ def test_what_is_no_key_is_refused(text):
 def test_what_only_ageing_removes_is_gone_when_the_last_backup_is():
     erased = datetime(2026, 11, 22, tzinfo=UTC)
     told = ageing(erased, backups_kept=timedelta(days=14))
-    assert len(told) == 3
+    assert len(told) == 4
     assert {each.to_json()["until"] for each in told} == {"2026-12-06T00:00:00Z"}
