@@ -19,7 +19,7 @@ from app.domain.ports import Database
 
 FORMAT = "pledge-export-1"
 MANIFEST = "manifest.json"
-_TOLD_EVERY_ROWS = 1000
+_TOLD_EVERY_ROWS = 10_000
 
 Progress = Callable[[int], None]
 """Hears how many rows there were so far; may raise what is to break the work off."""
