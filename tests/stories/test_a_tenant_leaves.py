@@ -4,11 +4,14 @@ import json
 import subprocess
 import sys
 
+import psycopg
 import pytest
 
 from app.store import tables as _tables  # noqa: F401  its import fills the metadata
 from app.store.db import Base
 from app.store.tenant_erasure import STAYS
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 def pledge(stack, *arguments, **settings):
@@ -109,6 +112,27 @@ def test_everything_about_a_tenant_goes_into_a_file_and_from_there_into_another_
     assert {each["name"]: each["sha256"] for each in json.loads(done.stdout)["files"] if each["imported"]} == written
     nobody = pledge(stack, "installations", "export", "4711", "--to", str(tmp_path / "nobody.zip"))
     assert (nobody.returncode, (tmp_path / "nobody.zip").exists()) == (1, False)
+
+
+def test_an_erasure_that_is_killed_has_taken_the_keys_and_is_gone_on_with(stack, used):
+    site = used(stack, "genible")
+    site.lifecycle("install")
+    tenant, name = site.tenant, site.seeded.url.partition("://")[2]
+    age(stack)
+    arguments = ["installations", "erase", str(tenant), "--now", "--yes", name]
+    with psycopg.connect(stack.database.superuser) as holder:
+        holder.execute("LOCK TABLE app.issues IN EXCLUSIVE MODE")
+        process = subprocess.Popen([sys.executable, "-m", "app.wiring", *arguments], env=stack.env)
+        stack.eventually(lambda: stack.database.rows(WAITING) != [(0,)])
+        process.kill()
+        process.wait(timeout=30)
+    left = owned(stack, tenant)
+    assert "app.tenants" in left
+    assert not {"app.data_keys", "app.sealed_secrets", "registry.connect_installations"} & set(left)
+    done = pledge(stack, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["receipt"]
+    assert owned(stack, tenant) == {}
 
 
 def test_a_reinstall_after_the_erasure_is_a_new_tenant_without_any_of_the_old_data(stack, site):

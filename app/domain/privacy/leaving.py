@@ -87,17 +87,22 @@ class Leaving:
         """
         self.inventory(tenant)
         with self.database.begin(tenant) as uow:
-            connect, forge = uow.departures.lock_registrations(tenant)
+            # In the order in which a step of the erasure locks them.
             noted = uow.departures.hold(tenant)
-            for each in (one for one in connect if one.state is InstallationState.ACTIVE):
+            connect, forge = uow.departures.lock_registrations(tenant)
+            connect = [each for each in connect if each.state is InstallationState.ACTIVE]
+            forge = [each for each in forge if each.state is InstallationState.ACTIVE]
+            for each in connect:
                 uow.registry.save_connect(
                     replace(each, state=InstallationState.UNINSTALLED, previous_accepted_until=None)
                 )
-                uow.tenants.mark_uninstalled(each.installation, now)
-            for known in (one for one in forge if one.state is InstallationState.ACTIVE):
+            for known in forge:
                 uow.registry.save_forge(replace(known, state=InstallationState.UNINSTALLED, seen_at=now))
-                uow.tenants.mark_uninstalled(known.installation, now)
-            left = noted or Departure(tenant, left_at=now, due_at=now + self.retention)
+            ended = [*(each.installation for each in connect), *(known.installation for known in forge)]
+            for installation in ended:
+                uow.tenants.mark_uninstalled(installation, now)
+            # What was noted of one that is alive is of an earlier time, from which it came back.
+            left = noted if noted and not ended else Departure(tenant, left_at=now, due_at=now + self.retention)
             left = replace(left, asked_by=asked_by, due_at=min(left.due_at, now) if at_once else left.due_at)
             (uow.departures.note if noted is None else uow.departures.save)(left)
             uow.commit(because=AuditEvent(Action.TENANT_LEFT, "operator", f"tenant/{tenant}", {"by": asked_by.value}))

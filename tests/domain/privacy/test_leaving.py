@@ -170,6 +170,17 @@ def test_a_tenant_that_came_back_and_left_again_has_its_whole_time_anew(filled, 
     assert "app.issues" in filled.rows(gone)
 
 
+def test_the_time_of_a_tenant_that_came_back_counts_from_when_we_end_its_access(filled, gone, now):
+    filled.leaving.wake(now=now)
+    with filled.web.begin(gone) as uow:
+        [known] = uow.registry.list_connect()
+        uow.registry.save_connect(Registered(**vars(known) | {"state": InstallationState.ACTIVE}))
+        uow.commit(because=leaving_module.Bookkeeping.READ_ASKED)
+    left = filled.leaving.leave(gone, asked_by=AskedBy.OPERATOR, at_once=False, now=now + 20 * DAY)
+    assert (left.left_at, left.due_at) == (now + 20 * DAY, now + 50 * DAY)
+    assert filled.leaving.departure(gone) == left
+
+
 def test_a_tenant_that_a_site_import_suspended_leaves_when_that_is_noticed(filled, now):
     tenant = filled.fill(filled.tenant(state=InstallationState.SUSPENDED))
     filled.leaving.wake(now=now + DAY)
