@@ -25,7 +25,8 @@ def let_in(permission, proven):
 
 
 def test_whoever_proves_nothing_sees_what_is_public_and_no_more():
-    assert [each for each in Permission if let_in(each, frozenset({Role.ANYONE}))] == [Permission.SEE_PUBLIC]
+    let = [each for each in Permission if let_in(each, frozenset({Role.ANYONE}))]
+    assert let == [Permission.SEE_PUBLIC, Permission.FOLLOW_LINK]
 
 
 def test_a_person_is_let_through_to_what_jira_has_to_confirm_and_never_to_what_the_host_does():
@@ -34,14 +35,21 @@ def test_a_person_is_let_through_to_what_jira_has_to_confirm_and_never_to_what_t
         Permission.INSTALL,
         Permission.REPORT,
         Permission.FOLLOW,
-        Permission.KEEP_WATCH,
+        Permission.ERASE,
+        Permission.HAND_OVER,
         Permission.KEEP_WATCH,
     }
 
 
 def test_the_host_is_never_let_through_to_what_is_for_persons():
     refused = {each for each in Permission if not let_in(each, HOST)}
-    assert refused == {Permission.VIEW_OWN_ROLES, Permission.VIEW_ISSUE_CLOCKS, Permission.VIEW_SETTINGS}
+    assert refused == {
+        Permission.EXPORT,
+        Permission.MANAGE_REQUESTS,
+        Permission.VIEW_OWN_ROLES,
+        Permission.VIEW_ISSUE_CLOCKS,
+        Permission.VIEW_SETTINGS,
+    }
 
 
 def test_being_let_through_the_door_grants_nothing_that_jira_has_to_confirm():
