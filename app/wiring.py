@@ -33,7 +33,7 @@ from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyringChangeRefused, KeyringUnusable
 from app.vault.checkpoint_key import CheckpointKeyUnusable, create_checkpoint_key
 from app.wiring_keys import KeyDesk, refuse_unfit_keyring
-from app.wiring_services import POLICIES, checkpoint_key, now, policy_text, services_of
+from app.wiring_services import checkpoint_key, now, policy_names, policy_text, services_of
 from descriptor import connect, forge, forge_check, forge_modules, forge_package
 from descriptor.cells import Cell, CellsWrong
 
@@ -135,6 +135,11 @@ class Operations:
         with _database(read_settings(os.environ)) as settings:
             return administration.check(_url(settings, "database_owner_url"))
 
+    def database_rewrite(self) -> Iterator[str]:
+        """Write every table anew."""
+        with _database(read_settings(os.environ)) as settings:
+            yield from administration.rewrite(_url(settings, "database_owner_url"))
+
     def keys(self) -> KeyDesk:
         """What is done with the keyring."""
         return KeyDesk(database=_database, clock=now)
@@ -191,7 +196,7 @@ class Operations:
 
     def policy_names(self) -> tuple[str, ...]:
         """The policies at hand."""
-        return tuple(sorted(path.stem for path in POLICIES.glob("*.toml")))
+        return policy_names()
 
     def existing_checks(self) -> Mapping[str, str]:
         """The test modules of this checkout."""

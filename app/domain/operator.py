@@ -1,6 +1,6 @@
 """What an operator's command asks for; implemented by the wiring."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -60,6 +60,9 @@ class Operations(Protocol):
 
     def database_findings(self) -> tuple[str, ...]:
         """What is wrong with the catalogue; empty when all rules hold."""
+
+    def database_rewrite(self) -> Iterator[str]:
+        """Write every table anew, so that its files hold no deleted rows; the names, each before its turn."""
 
     def keys(self) -> "KeyOperations":
         """What is done with the keyring."""

@@ -18,6 +18,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.domain.privacy.register import Erase, Kind, Personal, personal, plain
 from app.store.db import UTC, Base, tenant_key
 
+_EXISTED = ["registry.tenants.tenant_id"]
+"""The log of a tenant outlives the tenant's own row in `app`, so it hangs on the id that stays for good."""
+
 
 class SignalRow(Base):
     """How often something happened in a few seconds, later in an hour; codes and ids only."""
@@ -54,7 +57,7 @@ class AuditRow(Base):
 
     __tablename__ = "audit_entries"
     __table_args__ = (
-        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        ForeignKeyConstraint(["tenant_id"], _EXISTED),
         {"schema": "app", "info": plain("action", "actor", "target", "detail", "leaf_hash", "commitment")},
     )
 
@@ -114,7 +117,7 @@ class AuditLeafRow(Base):
 
     __tablename__ = "audit_leaves"
     __table_args__ = (
-        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        ForeignKeyConstraint(["tenant_id"], _EXISTED),
         # not unique: an entry that is there twice is a finding, and must not stop the log
         Index("ix_audit_leaves_entry", "tenant_id", "entry_id"),
         {"schema": "app", "info": plain("leaf_hash")},
@@ -131,7 +134,7 @@ class AuditCheckpointRow(Base):
 
     __tablename__ = "audit_checkpoints"
     __table_args__ = (
-        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        ForeignKeyConstraint(["tenant_id"], _EXISTED),
         {"schema": "app", "info": plain("note", "frontier")},
     )
 

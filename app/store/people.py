@@ -1,19 +1,34 @@
 """The accounts of one tenant: listed from the columns that the register names, and taken out of them."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Table, cast, delete, func, insert, literal, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.identifiers import AccountId, TenantId
 from app.domain.privacy.accounts import ERASED, digest_of
 from app.domain.privacy.register import Declared, Erase, Kind
 from app.domain.secrets import Purpose
-from app.store.audit_tables import AuditPersonRow
+from app.store.audit_tables import AuditPersonRow, AuditRow
 from app.store.db import Base
 from app.store.people_tables import AccountHolderRow, AccountReportRow, AuditSubjectRow, PersonRow
 from app.store.personal_columns import accounts_held, digest_in_sql, register, table_of, value_of
@@ -80,6 +95,26 @@ class SqlPeople:
                     changed[table.fullname] += self._erase_value(each, table, wanted)
         self._drop([digest_of(account) for account in wanted])
         return {table: count for table, count in changed.items() if count}
+
+    def held_of(self, account: AccountId) -> Mapping[str, Sequence[str]]:
+        """Without our own number of the tenant; of the audit log the entries that name the person, by our own ids."""
+        found: dict[str, list[str]] = {}
+        for each in register():
+            if each.what.kind is Kind.ACCOUNT_ID and "tenant_id" in table_of(each).columns:
+                table = table_of(each)
+                rows = select(_as_json(table)).where(table.c.tenant_id == self._tenant, value_of(each) == account)
+                found.setdefault(table.fullname, []).extend(self._connection.execute(rows).scalars())
+        named = (
+            select(_as_json(AuditRow.__table__))
+            .select_from(AuditRow)
+            .join(
+                AuditPersonRow,
+                (AuditPersonRow.tenant_id == AuditRow.tenant_id) & (AuditPersonRow.entry_id == AuditRow.entry_id),
+            )
+            .where(AuditRow.tenant_id == self._tenant, AuditPersonRow.subject == self.subject(account))
+        )
+        found["app.audit_entries"] = list(self._connection.execute(named).scalars())
+        return {name: rows for name, rows in found.items() if rows}
 
     def refresh(self, digests: Collection[bytes], now: datetime) -> None:
         """What is held of these accounts is as fresh as of now."""
@@ -224,3 +259,7 @@ class SqlPeople:
         if declared.key is not None:
             erased = func.jsonb_set(column, [declared.key], cast(func.to_jsonb(ERASED), column.type))
         return self._connection.execute(update(table).where(is_theirs).values({column.name: erased})).rowcount
+
+
+def _as_json(table: Any) -> ColumnElement[str]:  # noqa: ANN401  a table, which `FromClause` hides
+    return cast(func.to_jsonb(literal_column(table.name)).op("-")("tenant_id"), Text)

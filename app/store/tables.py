@@ -21,14 +21,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.domain.privacy.register import Erase, Kind, Personal, keys, personal, plain
+from app.domain.privacy.register import Erase, Kind, Personal, personal, plain
 from app.store import audit_tables as _audit_tables  # noqa: F401  who imports this module has every table
 from app.store import following_tables as _following_tables  # noqa: F401  the same
 from app.store import label_tables as _label_tables  # noqa: F401  the same
 from app.store import notice_tables as _notice_tables  # noqa: F401  the same
 from app.store import people_tables as _people_tables  # noqa: F401  the same
+from app.store import privacy_tables as _privacy_tables  # noqa: F401  the same
 from app.store import quota_tables as _quota_tables  # noqa: F401  the same
 from app.store.db import UTC, Base, tenant_key
+from app.store.personal_kinds import ACTOR, EVENT_DATA, WORDS
 
 INSTALLATION_IDS = Sequence("installation_ids", schema="registry", metadata=Base.metadata)
 
@@ -178,6 +180,14 @@ class DataKeyRow(Base):
     created_at: Mapped[datetime] = mapped_column(UTC)
 
 
+_SEALED = Personal(
+    Kind.SEALED,
+    purpose="secrets of installations, and the addresses of those who are told of deadlines",
+    retention="until the installation or the recipient goes",
+    erase=Erase.WITH_TENANT,
+)
+
+
 class SealedRow(Base):
     """An envelope."""
 
@@ -187,7 +197,7 @@ class SealedRow(Base):
             ["tenant_id", "purpose", "key_id"],
             ["app.data_keys.tenant_id", "app.data_keys.purpose", "app.data_keys.key_id"],
         ),
-        {"schema": "app", "info": plain("purpose", "row_id", "envelope")},
+        {"schema": "app", "info": plain("purpose", "row_id")},
     )
 
     tenant_id: Mapped[int] = tenant_key()
@@ -195,7 +205,7 @@ class SealedRow(Base):
     row_id: Mapped[str] = mapped_column(Text, primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     key_id: Mapped[UUID]
-    envelope: Mapped[bytes]
+    envelope: Mapped[bytes] = mapped_column(info=personal(_SEALED))
 
 
 class ForgeTokenRow(Base):
@@ -224,7 +234,10 @@ class IssueRow(Base):
         ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
         Index("ix_issues_key", "tenant_id", "issue_key"),
         CheckConstraint("tracking IN ('tracked', 'not_tracked')", name="tracking"),
-        {"schema": "app", "info": plain("issue_key", "tracking", "severity_level", "severity_source", "cvss_vector")},
+        {
+            "schema": "app",
+            "info": plain("issue_key", "tracking", "severity_level", "severity_source", "cvss_vector", "missing"),
+        },
     )
 
     tenant_id: Mapped[int] = tenant_key()
@@ -240,29 +253,6 @@ class IssueRow(Base):
     read_at: Mapped[datetime] = mapped_column(UTC)
     configuration: Mapped[int] = mapped_column(server_default="0")
     missing: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
-
-
-_WORDS = Personal(
-    Kind.FREE_TEXT,
-    purpose="why a clock stands still, moved or ended: what an auditor asks for",
-    retention="as long as the tenant's clocks",
-    erase=Erase.WITH_TENANT,
-)
-_ACTOR = Personal(
-    Kind.ACCOUNT_ID,
-    purpose="who decided that a clock stands still, moved or ended",
-    retention="as long as the tenant's clocks, without the person once they are erased",
-    erase=Erase.VALUE,
-    since="recorded_at",
-)
-_EVENT_DATA = keys(
-    actor=_ACTOR,
-    reason=_WORDS,
-    evidence=_WORDS,
-    role=_WORDS,
-    channel=_WORDS,
-    others=("clause", "severity", "until", "added_microseconds"),
-)
 
 
 class ClockEventRow(Base):
@@ -286,7 +276,7 @@ class ClockEventRow(Base):
     source: Mapped[str] = mapped_column(Text, primary_key=True)
     kind: Mapped[str] = mapped_column(Text, primary_key=True)
     at: Mapped[datetime] = mapped_column(UTC)
-    data: Mapped[dict[str, Any]] = mapped_column(JSONB, info=_EVENT_DATA)
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB, info=EVENT_DATA)
     recorded_at: Mapped[datetime] = mapped_column(UTC)
 
 
@@ -326,8 +316,8 @@ class ClockBoundsRow(Base):
     overrun_at: Mapped[datetime | None] = mapped_column(UTC)
     stopped_at: Mapped[datetime | None] = mapped_column(UTC)
     outcome: Mapped[str | None] = mapped_column(Text)
-    cancelled_reason: Mapped[str | None] = mapped_column(Text, info=personal(_WORDS))
-    cancelled_by: Mapped[str | None] = mapped_column(Text, info=personal(replace(_ACTOR, since=None)))
+    cancelled_reason: Mapped[str | None] = mapped_column(Text, info=personal(WORDS))
+    cancelled_by: Mapped[str | None] = mapped_column(Text, info=personal(replace(ACTOR, since=None)))
     calendar_sha256: Mapped[str | None] = mapped_column(Text)
     silent_before: Mapped[datetime | None] = mapped_column(UTC)
     project_id: Mapped[int | None] = mapped_column(BigInteger)
@@ -337,7 +327,10 @@ class RecomputationRow(Base):
     """How far making all bounds of a tenant anew has come; gone when it is done."""
 
     __tablename__ = "recomputations"
-    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        {"schema": "app", "info": plain("policy")},
+    )
 
     tenant_id: Mapped[int] = tenant_key()
     policy: Mapped[str] = mapped_column(Text)

@@ -79,6 +79,16 @@ def two(web, worker, register, record, now):
                 "INSERT INTO app.forge_tokens SELECT tenant_id, installation_id, 1, now(), now()"
                 " FROM app.installations",
             )
+            run(
+                uow,
+                "INSERT INTO app.privacy_requests (tenant_id, request_id, kind, filed_by, received_at)"
+                " SELECT tenant_id, gen_random_uuid(), 'access', 'site', now() FROM app.tenants",
+            )
+            run(
+                uow,
+                "INSERT INTO app.exports SELECT tenant_id, gen_random_uuid(), now(), now(), 'waiting', 0, 0"
+                " FROM app.tenants",
+            )
             uow._connection.commit()
     return pair
 

@@ -15,6 +15,11 @@ class Permission(StrEnum):
     PUBLISH = "tenant:labels:publish"
     """To write into Jira, as the app, what its issues' clocks say."""
     LIST_CONTAINERS = "tenant:containers:list"
+    ERASE = "tenant:data:erase"
+    EXPORT = "tenant:data:export"
+    HAND_OVER = "tenant:data:hand-over"
+    """To write what somebody with the permission to export asked for, and to put it away again."""
+    MANAGE_REQUESTS = "tenant:requests:manage"
     KEEP_WATCH = "house:alerts:raise"
     FOLLOW_LINK = "public:link:follow"
     """Who has a link that was sent to one person is taken for that person."""
@@ -60,6 +65,8 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             Permission.REPORT,
             Permission.FOLLOW,
             Permission.PUBLISH,
+            Permission.ERASE,
+            Permission.HAND_OVER,
             Permission.LIST_CONTAINERS,
             Permission.KEEP_WATCH,
             Permission.REPORT_ACCOUNTS,
@@ -78,6 +85,8 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             Permission.CHANGE_SETTINGS,
             Permission.RECORD_DECISION,
             Permission.MANAGE_RECIPIENTS,
+            Permission.EXPORT,
+            Permission.MANAGE_REQUESTS,
         }
     ),
 }

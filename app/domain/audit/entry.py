@@ -59,6 +59,18 @@ class Action(StrEnum):
     REPORTS_COMPLETED = "reports.completed"
     REPORTS_LATE = "reports.late"
     REPORT_REFUSED = "report.refused"
+    TENANT_LEFT = "tenant.left"
+    TENANT_SEVERED = "tenant.severed"
+    TENANT_ERASED = "tenant.erased"
+    TENANT_IMPORTED = "tenant.imported"
+    EXPORT_ASKED = "export.asked"
+    EXPORT_READY = "export.ready"
+    EXPORT_TAKEN = "export.taken"
+    REQUEST_FILED = "request.filed"
+    REQUEST_VERIFIED = "request.verified"
+    REQUEST_EXTENDED = "request.extended"
+    REQUEST_REFUSED = "request.refused"
+    REQUEST_FULFILLED = "request.fulfilled"
 
 
 class Bookkeeping(StrEnum):
@@ -94,6 +106,11 @@ class Bookkeeping(StrEnum):
     DIGEST_CLAIMED = "message about to be sent"
     DIGEST_POSTPONED = "message that could not be sent put off"
     LINK_MADE = "link for a message made"
+    DEPARTURES_NOTED = "who left and who returned noted"
+    ERASURE_ASKED = "next step of an erasure asked for"
+    TENANT_PART_ERASED = "some rows of a tenant that left deleted"
+    EXPORT_MOVED = "how far an export is noted"
+    RECEIPT_GIVEN = "receipt of an erasure signed"
 
 
 @dataclass(frozen=True)

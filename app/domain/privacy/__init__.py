@@ -1,1 +1,1 @@
-"""People's data: what is held of whom, reports to Atlassian about it, and its erasure."""
+"""What belongs to people and tenants: registered, reported, handed over when asked for, and erased when due."""

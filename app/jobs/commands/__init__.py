@@ -11,6 +11,7 @@ from app.jobs.commands import (
     clocks,
     following,
     keys,
+    leaving,
     moving,
     operating,
     policy,
@@ -18,8 +19,10 @@ from app.jobs.commands import (
     processes,
     publishing,
     questions,
+    receipts,
     recipients,
     recording,
+    requests,
 )
 
 ERROR, USAGE = 1, 4
@@ -44,8 +47,12 @@ for _command in (
     pledge.add_command(_command)
 for _command in (moving.migrate, following.following, following.sync, publishing.publish, recipients.recipients):
     operating.installations.add_command(_command)
+for _command in (leaving.export, leaving.import_, leaving.erase, leaving.left_list):
+    operating.installations.add_command(_command)
 for _command in recording.COMMANDS:
     clocks.clocks.add_command(_command)
+for _command in (receipts.receipt, requests.requests):
+    privacy.privacy.add_command(_command)
 
 
 def main(group: click.Group, operations: Operations) -> int:

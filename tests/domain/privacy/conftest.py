@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,7 +12,7 @@ from flask import Flask
 from psycopg.types.json import Jsonb
 
 from app.domain.audit.entry import Action, AuditEvent
-from app.domain.identifiers import AccountId, ClientKey
+from app.domain.identifiers import AccountId, ClientKey, IssueId
 from app.domain.installations.model import Install, InstallationState, Registered
 from app.domain.ports import JiraUnavailable
 from app.domain.privacy.acting import Acting
@@ -20,6 +21,7 @@ from app.domain.privacy.evidence import ReportStatus
 from app.domain.privacy.ports import Answer, Outcome, Routes
 from app.domain.privacy.reporting import Reporting
 from app.store.database import SqlDatabase, open_engines
+from tests import filled_tenants
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 ADDED = AuditEvent(Action.INSTALLATION_ADDED, "atlassian", "installation/1")
@@ -151,3 +153,20 @@ def people():
         return [AccountId(f"{prefix}{index:04x}") for index in range(number)]
 
     return people
+
+
+@pytest.fixture
+def now():
+    return filled_tenants.NOW
+
+
+@pytest.fixture
+def issue():
+    return IssueId(10001)
+
+
+@pytest.fixture
+def filled(database, tmp_path, keyring_file):
+    made = filled_tenants.Filled(database, tmp_path, Path(keyring_file))
+    yield made
+    made.close()
