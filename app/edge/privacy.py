@@ -32,7 +32,7 @@ def list_exports() -> Response:
 def ask_export() -> tuple[Response, int]:
     """`POST /api/v1/exports`: the link is in this answer and in no other."""
     services().roles.require(Permission.EXPORT, caller(), now=now())
-    record, token = services().handing_over.ask(caller().tenant, now=now())
+    record, token = services().handing_over.ask(caller().tenant, now=now(), by=caller().account)
     return jsonify(export_document(record) | {"link": f"{config().base_url}/exports/{token}"}), 202
 
 
@@ -81,6 +81,7 @@ def file_request() -> tuple[Response, int]:
         RequestKind(body["kind"]),
         account=None if account is None else AccountId(_matching(_ACCOUNT, account)),
         filed_by=FILED_BY_SITE,
+        by=caller().account,
         received_at=now(),
         verification=None if how is None else Verification(now(), _VERIFIED_BY, _matching(_HOW, how)),
     )

@@ -130,12 +130,24 @@ class SqlPeople:
         )
 
     def subject(self, account: AccountId) -> UUID | None:
-        """Our name of that person in the audit log."""
+        """Our name of that person in the audit log; of two who first need one at once, the second finds the first's."""
+        lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:account, :tenant))")
+        self._connection.execute(lock, {"account": f"person {account}", "tenant": self._tenant})
         return self._connection.execute(
             select(AuditSubjectRow.subject).where(
                 AuditSubjectRow.tenant_id == self._tenant, AuditSubjectRow.account_id == account
             )
         ).scalar_one_or_none()
+
+    def who(self, entry: UUID) -> AccountId | None:
+        """By our name of that person; what is sealed stays sealed."""
+        is_of_entry = (AuditPersonRow.tenant_id == self._tenant) & (AuditPersonRow.entry_id == entry)
+        named = select(AuditSubjectRow.account_id).where(
+            AuditSubjectRow.tenant_id == self._tenant,
+            AuditSubjectRow.subject == select(AuditPersonRow.subject).where(is_of_entry).scalar_subquery(),
+        )
+        found = self._connection.execute(named).scalar_one_or_none()
+        return None if found is None else AccountId(found)
 
     def add_subject(self, account: AccountId, subject: UUID, now: datetime) -> None:
         """That is our name of that person from now on."""

@@ -12,11 +12,12 @@ from app.domain.audit.operations import log_origin
 from app.domain.audit.ports import CheckpointKey
 from app.domain.clocks.model import instant_text
 from app.domain.identifiers import AccountId, TenantId
-from app.domain.ports import Database, UnitOfWork
+from app.domain.ports import Database, UnitOfWork, Vault
 from app.domain.privacy.accounts import ERASED
 from app.domain.privacy.exporting import Exporting
 from app.domain.privacy.leaving import Leaving
 from app.domain.privacy.model import AskedBy
+from app.domain.privacy.persons import by_person
 from app.domain.privacy.receipts import ageing, sign_receipt
 from app.domain.privacy.requests import Extension, PrivacyRequest, RequestKind, RequestRefused, Verification
 
@@ -31,6 +32,7 @@ class Answering:
     leaving: Leaving
     exporting: Exporting
     key: Callable[[], CheckpointKey]
+    vault: Vault
 
     def list_of(self, tenant: TenantId) -> tuple[PrivacyRequest, ...]:
         """The requests about that tenant and its people, the one received last first."""
@@ -46,6 +48,7 @@ class Answering:
         filed_by: str,
         received_at: datetime,
         verification: Verification | None = None,
+        by: AccountId | None = None,
     ) -> PrivacyRequest:
         """A new request; `account`: the person, or None for all of the tenant. Raises `RequestRefused`."""
         request = PrivacyRequest(uuid4(), kind, account, filed_by, received_at)
@@ -55,7 +58,9 @@ class Answering:
         detail = {"kind": kind.value, "scope": scope, "state": request.state.value}
         with self.database.begin(tenant) as uow:
             uow.requests.add(request)
-            uow.commit(because=AuditEvent(Action.REQUEST_FILED, filed_by, _target(request.request), detail))
+            event = AuditEvent(Action.REQUEST_FILED, filed_by, _target(request.request), detail)
+            filed = by_person(event, by, uow=uow, vault=self.vault, tenant=tenant, now=received_at)
+            uow.commit(because=filed)
         return request
 
     def verify(self, tenant: TenantId, request: UUID, found: Verification) -> PrivacyRequest:

@@ -16,10 +16,11 @@ from uuid import UUID, uuid4
 
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.clocks.model import instant_text
-from app.domain.identifiers import TenantId
-from app.domain.ports import Database
+from app.domain.identifiers import AccountId, TenantId
+from app.domain.ports import Database, Vault
 from app.domain.privacy.exporting import Exporting
 from app.domain.privacy.model import ExportRecord, ExportState, Link
+from app.domain.privacy.persons import by_person
 
 KEPT = timedelta(hours=48)
 """From being asked for: long enough for a large site and a weekend's connection, short enough for what it holds."""
@@ -72,9 +73,10 @@ class HandingOver:
     database: Database
     exporting: Exporting
     files: ExportFiles | None
+    vault: Vault
 
-    def ask(self, tenant: TenantId, *, now: datetime) -> tuple[ExportRecord, str]:
-        """A new export and the token of its link; raises `ExportsOff`."""
+    def ask(self, tenant: TenantId, *, now: datetime, by: AccountId | None = None) -> tuple[ExportRecord, str]:
+        """A new export and the token of its link; raises `ExportsOff`, `VaultCannotAnswer`."""
         self._files()
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         record = ExportRecord(uuid4(), asked_at=now, expires_at=now + KEPT, state=ExportState.WAITING)
@@ -86,7 +88,8 @@ class HandingOver:
             uow.exports.add(record)
             uow.export_links.add(Link(_hash(token), tenant, record.export, record.expires_at))
             uow.enqueue("export-tenant", tenant)
-            uow.commit(because=AuditEvent(Action.EXPORT_ASKED, "site", f"export/{record.export}"))
+            event = AuditEvent(Action.EXPORT_ASKED, "site", f"export/{record.export}")
+            uow.commit(because=by_person(event, by, uow=uow, vault=self.vault, tenant=tenant, now=now))
         return record, token
 
     def list_of(self, tenant: TenantId, *, now: datetime) -> tuple[ExportRecord, ...]:

@@ -1,8 +1,9 @@
 """What an audit entry says about a person: sealed under a data key of that person's own, which can be destroyed."""
 
+from dataclasses import replace
 from datetime import datetime
 
-from app.domain.audit.entry import PersonalPart
+from app.domain.audit.entry import AuditEvent, PersonalPart
 from app.domain.identifiers import AccountId, TenantId
 from app.domain.keys.operations import new_data_key
 from app.domain.ports import UnitOfWork, Vault
@@ -23,3 +24,16 @@ def personal_part(
         uow.people.add_subject(account, key.key_id, now)
     place = SecretPlace(tenant, Purpose.AUDIT_PERSON, str(key.key_id), version=1)
     return PersonalPart(key.key_id, vault.seal(Secret(account), place=place, data_key=key).envelope)
+
+
+def by_person(
+    event: AuditEvent, account: AccountId | None, *, uow: UnitOfWork, vault: Vault, tenant: TenantId, now: datetime
+) -> AuditEvent:
+    """That event with the person who did it; without one where nobody of the site acts. Errors as in `personal_part`.
+
+    In the clear the log says in what capacity somebody acted; who it was is in the sealed part, until that person is
+    erased.
+    """
+    if account is None:
+        return event
+    return replace(event, person=personal_part(uow, vault, tenant, account=account, now=now))

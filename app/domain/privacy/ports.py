@@ -143,7 +143,10 @@ class PeopleRows(Protocol):
         """What is held of these accounts is as fresh as of now."""
 
     def subject(self, account: AccountId) -> UUID | None:
-        """Our name of that person in the audit log."""
+        """Our name of that person in the audit log; nobody else gives one until this transaction ends."""
+
+    def who(self, entry: UUID) -> AccountId | None:
+        """The person whom that audit entry names, unless nobody is named or the person was erased."""
 
     def add_subject(self, account: AccountId, subject: UUID, now: datetime) -> None:
         """That is our name of that person in the audit log from now on."""

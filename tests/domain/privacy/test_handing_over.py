@@ -14,12 +14,12 @@ SECOND = timedelta(seconds=1)
 @pytest.fixture
 def web(filled):
     """As a web process has it."""
-    return HandingOver(filled.web, Exporting(filled.web), filled.files)
+    return HandingOver(filled.web, Exporting(filled.web), filled.files, filled.vault)
 
 
 @pytest.fixture
 def worker(filled):
-    return HandingOver(filled.worker, Exporting(filled.worker), filled.files)
+    return HandingOver(filled.worker, Exporting(filled.worker), filled.files, filled.vault)
 
 
 def opened(handing_over, token, now):
@@ -139,7 +139,7 @@ def test_the_link_of_one_tenant_opens_nothing_of_another(web, worker, filled, no
 
 
 def test_without_a_place_for_them_nobody_can_ask(filled, now):
-    off = HandingOver(filled.web, Exporting(filled.web), None)
+    off = HandingOver(filled.web, Exporting(filled.web), None, filled.vault)
     with pytest.raises(ExportsOff):
         off.ask(filled.tenant(), now=now)
     with pytest.raises(NoSuchExport):

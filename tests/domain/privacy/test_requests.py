@@ -126,7 +126,7 @@ def test_nobody_gets_or_loses_anything_before_somebody_was_verified(answering, f
 
 @pytest.fixture
 def answering(filled):
-    return Answering(filled.worker, filled.leaving, Exporting(filled.worker), lambda: filled.key)
+    return Answering(filled.worker, filled.leaving, Exporting(filled.worker), lambda: filled.key, filled.vault)
 
 
 @pytest.fixture
