@@ -200,6 +200,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("MAIL_FROM", mail_address, "the address that mail comes from; needed with `SMTP_URL`"),
     Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
     Setting("SENTRY_DSN", dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
+    Setting(
+        "METRICS_TOKEN_FILE",
+        Path,
+        "file with the bearer token of `GET /metrics`, 32 characters or more; unset = 404",
+    ),
     Setting("LOG_FORMAT", one_of("console", "json"), "how logs are written", "json", "console"),
 )
 
@@ -240,6 +245,7 @@ class Settings:
     mail_from: str | None
     security_contact: str | None
     sentry_dsn: str | None
+    metrics_token_file: Path | None
     log_format: str
 
     @property

@@ -1,12 +1,17 @@
 """The web server: gunicorn with threads, because calls to Jira wait and computing is short."""
 
+from __future__ import annotations
+
 import gc
 import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flask import Flask
@@ -14,9 +19,13 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http.message import Request
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 log = logging.getLogger("pledge.web")
+_waits = threading.local()
 
 GRACE_SECONDS = 25
 _HEAD = (
@@ -45,6 +54,16 @@ class _Lines(Logger):  # type: ignore[misc]  # gunicorn has no type information
 class _Threads(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type information
     """Gunicorn's threads, silent about what they could not read."""
 
+    def enqueue_req(self, conn: TConn) -> None:
+        """Remember when: a request waits here while all threads are busy."""
+        conn.queued_seconds = time.monotonic()
+        super().enqueue_req(conn)
+
+    def handle(self, conn: TConn) -> object:
+        """In a thread of the pool; what the client then takes to send its request is no wait of ours."""
+        _waits.seconds = time.monotonic() - conn.queued_seconds
+        return super().handle(conn)
+
     def handle_error(self, req: Request | None, client: socket.socket, addr: tuple[str, int], exc: Exception) -> None:
         """Answer bytes that are no HTTP request (`req` is None), or a request whose answer failed outside the app.
 
@@ -60,6 +79,17 @@ class _Threads(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type info
             log.error("not served", extra=fields, exc_info=exc)
         with suppress(OSError):
             client.sendall(_answer(status, reason, trace_id=trace_id))
+
+
+class _Timed:
+    """The application, told of each request how long it has waited."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ["pledge.waited_seconds"] = _waits.seconds
+        return self.app(environ, start_response)
 
 
 def _answer(status: int, reason: str, *, trace_id: str) -> bytes:
@@ -88,14 +118,14 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no type i
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> _Timed:
         """The application, made in each worker after the fork: connections are not shared."""
-        return self._make_app()
+        return _Timed(self._make_app())
 
 
-def _record_the_rest(app: Flask | None) -> None:
-    if app is not None:
-        app.extensions["pledge.recorder"].stop()
+def _record_the_rest(timed: _Timed | None) -> None:
+    if timed is not None:
+        timed.app.extensions["pledge.recorder"].stop()
 
 
 def _leave_shared(_arbiter: object, _worker: object) -> None:

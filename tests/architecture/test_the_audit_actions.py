@@ -76,6 +76,8 @@ OPERATIONS = {
     "alerts.SignalCounts.flush": "SIGNALS_COUNTED",
     "alerts.Watch._raise": "ALERT_RAISED",
     "alerts.Watch.tidy": "SIGNALS_TIDIED",
+    "metrics.MetricCounts.flush": "METRICS_KEPT",
+    "metrics.Measuring.measure": "METRICS_KEPT",
     "quota.Quota.take": "QUOTA_SHARED",
     "quota.Quota.stop": "QUOTA_SHARED",
     "quota.Quota.share": "QUOTA_SHARED",

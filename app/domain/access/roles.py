@@ -16,6 +16,7 @@ class Permission(StrEnum):
     """To write into Jira, as the app, what its issues' clocks say."""
     LIST_CONTAINERS = "tenant:containers:list"
     KEEP_WATCH = "house:alerts:raise"
+    SCRAPE = "house:metrics:view"
     FOLLOW_LINK = "public:link:follow"
     """Who has a link that was sent to one person is taken for that person."""
     TELL = "tenant:people:tell"
@@ -40,6 +41,8 @@ class Role(StrEnum):
     """No proof at all."""
     APP = "app"
     """No person: Atlassian's server, in a request that it signed for us, or a job of our own."""
+    SCRAPER = "scraper"
+    """The operator's Prometheus, by the token of this cell; it is nobody to any tenant."""
     USER = "user"
     """A person of the site, by a token of the site."""
     ISSUE_BROWSER = "issue-browser"
@@ -64,6 +67,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             Permission.OPEN_PAGE,
         }
     ),
+    Role.SCRAPER: frozenset({Permission.SCRAPE}),
     Role.USER: frozenset(
         {Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES, Permission.LIST_CLOCKS, Permission.KEEP_OWN_CALENDAR}
     ),

@@ -39,6 +39,7 @@ def test_a_person_is_let_through_to_what_jira_has_to_confirm_and_never_to_what_t
         Permission.LIST_CONTAINERS,
         Permission.KEEP_WATCH,
         Permission.TELL,
+        Permission.SCRAPE,
     }
 
 
@@ -53,6 +54,7 @@ def test_the_host_is_never_let_through_to_what_is_for_persons():
         Permission.CHANGE_SETTINGS,
         Permission.MANAGE_RECIPIENTS,
         Permission.KEEP_OWN_CALENDAR,
+        Permission.SCRAPE,
     }
 
 
