@@ -205,6 +205,13 @@ SETTINGS: tuple[Setting, ...] = (
         Path,
         "file with the bearer token of `GET /metrics`, 32 characters or more; unset = 404",
     ),
+    Setting(
+        "DRAIN_SECONDS",
+        count,
+        "how long a web server that was told to stop answers `/readyz` with 503 and still serves everything else",
+        "5",
+        "0",
+    ),
     Setting("LOG_FORMAT", one_of("console", "json"), "how logs are written", "json", "console"),
 )
 
@@ -246,6 +253,7 @@ class Settings:
     security_contact: str | None
     sentry_dsn: str | None
     metrics_token_file: Path | None
+    drain_seconds: int
     log_format: str
 
     @property

@@ -214,7 +214,14 @@ class Operations:
             check_processes(settings, processes=processes)
             limits.rates(settings.rate_limits or ())
             refuse_unfit_keyring(settings)
-            server.serve(serving_app, host=host, port=port, processes=processes, threads=THREADS)
+            server.serve(
+                serving_app,
+                host=host,
+                port=port,
+                processes=processes,
+                threads=THREADS,
+                drain_seconds=settings.drain_seconds,
+            )
 
     def run_worker(self) -> None:
         """Run jobs until told to stop."""
