@@ -224,6 +224,18 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
     Setting("SENTRY_DSN", dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
+    Setting(
+        "METRICS_TOKEN_FILE",
+        Path,
+        "file with the bearer token of `GET /metrics`, 32 characters or more; unset = 404",
+    ),
+    Setting(
+        "DRAIN_SECONDS",
+        count,
+        "how long a web server that was told to stop answers `/readyz` with 503 and still serves everything else",
+        "5",
+        "0",
+    ),
     Setting("LOG_FORMAT", one_of("console", "json"), "how logs are written", "json", "console"),
 )
 
@@ -268,6 +280,8 @@ class Settings:
     export_dir: Path | None
     security_contact: str | None
     sentry_dsn: str | None
+    metrics_token_file: Path | None
+    drain_seconds: int
     log_format: str
 
     @property

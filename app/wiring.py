@@ -4,9 +4,10 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
+from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from app.domain.keys.operations import KeyStillNeeded
 from app.domain.privacy.register import Declared
 from app.domain.quota.queries import Standing
 from app.domain.services import Services
-from app.edge import limits, mounts, problems, shields
+from app.edge import limits, metering, metrics, mounts, problems, shields
 from app.edge.assets import assets_at
 from app.edge.caller import EdgeConfig, ForgeModules
 from app.edge.panels.wording import FILTERS
@@ -59,11 +60,13 @@ def web_app() -> Flask:
     app.jinja_env.filters.update(FILTERS)
     app.extensions["pledge.config"] = edge_config(settings)
     services = app.extensions["pledge.services"] = services_of(settings, engines, process="web")
-    app.extensions["pledge.recorder"] = _recorder(services)
     limited = limits.Limits(
         app, storage_url=windows.storage_url(settings.redis_url), overrides=settings.rate_limits or ()
     )
     app.extensions["pledge.limits"] = limited
+    # First of all, so that every answer is counted, whoever gives it.
+    metered = metering.Metering(app, services.counts, limited)
+    app.extensions["pledge.recorder"] = _recorder(services, metered.flush)
     mounts.install(app, guard=limited.guard)
     problems.install(app)
     app.after_request(shields.shield)
@@ -93,6 +96,7 @@ def edge_config(settings: Settings) -> EdgeConfig:
         security_contact=settings.security_contact,
         assets=assets_at(f"{settings.base_path}/static", STATIC),
         deployed_at=now(),
+        metrics_token_sha256=metrics.token_sha256(settings.metrics_token_file),
         has_security_tab=settings.security_tab,
     )
 
@@ -220,7 +224,14 @@ class Operations:
             check_processes(settings, processes=processes)
             limits.rates(settings.rate_limits or ())
             refuse_unfit_keyring(settings)
-            server.serve(serving_app, host=host, port=port, processes=processes, threads=THREADS)
+            server.serve(
+                serving_app,
+                host=host,
+                port=port,
+                processes=processes,
+                threads=THREADS,
+                drain_seconds=settings.drain_seconds,
+            )
 
     def run_worker(self) -> None:
         """Run jobs until told to stop."""
@@ -271,8 +282,8 @@ class Operations:
             engines.dispose()
 
 
-def _recorder(services: Services) -> Recorder:
-    return Recorder(services.openings, services.signals, clock=now, others=[services.share_quota])
+def _recorder(services: Services, *others: Callable[[datetime], None]) -> Recorder:
+    return Recorder(services.openings, services.signals, clock=now, others=[services.share_quota, *others])
 
 
 def pledge() -> None:

@@ -25,6 +25,8 @@ from app.domain.installations.site import site_access, site_in_turn
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
 from app.domain.keys.queries import NO_DATABASE, Readiness
+from app.domain.metrics.operations import Measuring, MetricCounts
+from app.domain.metrics.queries import Metrics
 from app.domain.notices.calendars import Calendars
 from app.domain.notices.letters import Letters
 from app.domain.notices.model import Medium
@@ -56,6 +58,7 @@ from app.domain.tracking.rule import TrackingRule
 from app.domain.tracking.settings import FollowingSettings
 from app.domain.tracking.synchronizing import Synchronizing
 from app.jobs import logs
+from app.jobs.schedule import JOB_NAMES
 from app.outbound.anchor_file import AnchorFile
 from app.outbound.budget import Budget
 from app.outbound.comments import CommentChannel
@@ -128,6 +131,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     routes = report_routes(settings, database, site_of)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
+    quota = QuotaStanding(database, settings.jira_points_per_hour)
     readiness = Readiness(database, vault, needed_purposes(settings))
     files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
     leaving, exporting = leaving_of(settings, database, files), Exporting(database)
@@ -168,9 +172,12 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         answering=Answering(database, leaving, exporting, key=partial(checkpoint_key, settings), vault=vault),
         handing_over=HandingOver(database, exporting, files, vault),
         importing=Importing(database, knows_policy=lambda name: name in policy_names()),
+        counts=MetricCounts(database),
+        measuring=Measuring(database),
+        metrics=Metrics(database, quota, JOB_NAMES),
         database=database,
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
-        quota=QuotaStanding(database, settings.jira_points_per_hour),
+        quota=quota,
         share_quota=made.budget.share,
         is_ready=partial(_is_ready, readiness, database=database, signals=signals),
     )

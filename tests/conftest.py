@@ -133,10 +133,11 @@ def database(make_database):
 
 @pytest.fixture(scope="session")
 def keyring_file(tmp_path_factory):
-    """A keyring with one key per purpose, and beside it the key that signs audit logs."""
+    """A keyring with one key per purpose; beside it the key that signs audit logs, and the token of the metrics."""
     path = tmp_path_factory.mktemp("keys") / "keyring.json"
     create_keyring(path, now=datetime.now(UTC))
     create_checkpoint_key(path.with_name("audit-signing.key"), name="app.example.com/audit")
+    path.with_name("metrics-token").write_text("a-made-up-token-of-the-metrics-of-a-cell\n")
     return path
 
 
@@ -275,6 +276,7 @@ class Stack:
             "PLEDGE_FORGE_APP_ID": APP_ID,
             "PLEDGE_FORGE_JWKS_URL": f"{simulator.control_url}/.well-known/jwks.json",
             "PLEDGE_ATLASSIAN_API_URL": simulator.control_url,
+            "PLEDGE_METRICS_TOKEN_FILE": str(keyring_file.with_name("metrics-token")),
             "PLEDGE_LOG_FORMAT": "json",
             **settings,
         }
@@ -333,6 +335,15 @@ class Stack:
         """A JSON or fragment route, as a person in a page of ours."""
         token = self.token(site, kind="context", account=account)
         return requests.get(self.url + path, headers={"Authorization": f"JWT {token}"}, timeout=30)
+
+    def scrape(self):
+        """What Prometheus is told."""
+        return requests.get(f"{self.url}/metrics", headers=self.scraper, timeout=30)
+
+    @property
+    def scraper(self):
+        token = Path(self.env["PLEDGE_METRICS_TOKEN_FILE"]).read_text().strip()
+        return {"Authorization": f"Bearer {token}"}
 
     def clocks(self, issue, *, account="developer", site="genchi"):
         return self.get(f"/api/v1/issues/{issue}/clocks", account=account, site=site)

@@ -74,6 +74,8 @@ def install_and_read(stack):
 def admitted():
     """Every route, with each host that serves it and a role that is let in."""
     for mount in MOUNTS:
+        if mount.host == "metrics":
+            yield mount, "Connect", "scraper"
         is_of_app = is_granted(mount.permission, frozenset({Role.APP})) and mount.rule != "/connect/issue"
         for host in SITES:
             if mount.host in {"any", host.lower()}:
@@ -92,12 +94,12 @@ def target_of(mount, **more):
 def call(stack, mount, *, host, role, method=None, **more):
     """A request to that route by somebody of that role; by another `method` than its own, if one is given."""
     method, target = method or mount.method, _with_something_there(stack, mount, host, target_of(mount, **more))
-    headers = {}
+    headers = dict(stack.scraper) if role == "scraper" else {}
     if mount.rule == "/exports/<token>" and _works(stack):
         target = target.replace(PARTS["<token>"], token_of_export(stack))
         # A part of it only: with the last byte it would be gone for the next one who asks.
         headers["Range"] = "bytes=0-0"
-    if role != "stranger":
+    if role not in {"stranger", "scraper"}:
         headers |= (_connect if host == "Connect" else _forge)(stack, mount, role, method=method, target=target)
     return Call(method, target, headers, _body(stack, mount) if method in {"POST", "PUT"} else b"")
 

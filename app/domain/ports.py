@@ -14,6 +14,7 @@ from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.audit.ports import AnchorTree, TenantLog
 from app.domain.identifiers import HOUSE, AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
+from app.domain.metrics.ports import MetricRows
 from app.domain.notices.ports import (
     FeedRows,
     LinkRows,
@@ -174,6 +175,10 @@ class UnitOfWork(Protocol):
     @property
     def export(self) -> TenantExport:
         """Everything of it as lines; only after `enter`."""
+
+    @property
+    def metrics(self) -> MetricRows:
+        """What the processes of the cell have counted and measured."""
 
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant of this transaction; once, because row security would follow a change silently."""

@@ -15,6 +15,8 @@ from app.domain.installations.moving import Moving
 from app.domain.installations.operations import Lifecycle
 from app.domain.installations.standing import Standings
 from app.domain.keys.operations import Openings
+from app.domain.metrics.operations import Measuring, MetricCounts
+from app.domain.metrics.queries import Metrics
 from app.domain.notices.calendars import Calendars
 from app.domain.notices.operations import Telling
 from app.domain.notices.recipients import Recipients
@@ -72,6 +74,9 @@ class Services:
     importing: Importing
     answering: Answering
     handing_over: HandingOver
+    counts: MetricCounts
+    measuring: Measuring
+    metrics: Metrics
     database: Database
     openings: Openings
     quota: QuotaStanding

@@ -40,6 +40,8 @@ class EdgeConfig:
     assets: Assets
     deployed_at: datetime
     """When this process started: security.txt counts from it."""
+    metrics_token_sha256: bytes | None = None
+    """None where metrics are off; the token itself is not kept."""
     has_security_tab: bool = False
     """Whether Jira's Security tab is filled, and Jira asks us about it."""
 

@@ -4,6 +4,8 @@ A gate runs before the view and either leaves a caller in the request or raises.
 `mounts`, never by the token.
 """
 
+import hashlib
+import hmac
 import re
 from collections.abc import Callable
 
@@ -53,6 +55,12 @@ class SchemeUnknown(TokenRefused):
     """No gate of this route takes this authorization scheme."""
 
     code = "scheme_unknown"
+
+
+class MetricsTokenWrong(TokenRefused):
+    """The token is not that of this cell's metrics."""
+
+    code = "metrics_token_wrong"
 
 
 def open_to_all() -> None:
@@ -111,6 +119,13 @@ def forge_lifecycle() -> None:
 def forge_cron() -> None:
     """Forge itself, without a person: the hourly trigger."""
     _admit_system(_modules().cron)
+
+
+def metrics_token() -> None:
+    """The bearer token of this cell's metrics; what is compared are hashes, so that no time tells how much is right."""
+    given = hashlib.sha256(_bearer().encode(errors="replace")).digest()
+    if not hmac.compare_digest(given, config().metrics_token_sha256 or b""):
+        raise MetricsTokenWrong
 
 
 def _admit_system(module_keys: frozenset[str]) -> None:

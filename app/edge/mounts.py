@@ -25,6 +25,7 @@ from app.edge import (
     decisions,
     following,
     forge_remote,
+    metrics,
     privacy,
     public,
     recipients,
@@ -39,6 +40,7 @@ from app.edge.gates import (
     forge_events,
     forge_lifecycle,
     forge_page,
+    metrics_token,
     open_to_all,
     signed_install,
     signed_request,
@@ -70,7 +72,7 @@ class Mount:
     permission: May
     """What the caller's roles have to grant."""
     host: str = "any"
-    """`connect`, `forge`: answers 404 where that host is off."""
+    """`connect`, `forge`, `metrics`: answers 404 where that is off."""
     without_licence: bool = False
     """Export, erasure, disconnecting, reports: a lapsed licence holds nobody back from these."""
 
@@ -160,6 +162,7 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("POST", "/forge/cron", forge_cron, EVENTS, forge_remote.cron, May.INSTALL, "forge"),
     Mount("GET", "/healthz", open_to_all, HEALTH, public.alive, May.SEE_PUBLIC),
     Mount("GET", "/readyz", open_to_all, HEALTH, public.ready, May.SEE_PUBLIC),
+    Mount("GET", "/metrics", metrics_token, HEALTH, metrics.scrape, May.SCRAPE, "metrics"),
     Mount("GET", "/.well-known/security.txt", open_to_all, PUBLIC, public.security_txt, May.SEE_PUBLIC),
     Mount("GET", "/static/<path:name>", open_to_all, PUBLIC, public.static, May.SEE_PUBLIC),
 )
@@ -204,7 +207,11 @@ def _admit(rows: Mapping[str, Mount]) -> None:
     mount = rows.get(request.endpoint)
     if mount is None:
         raise NotMounted
-    is_off = {"connect": not config().connect_enabled, "forge": config().forge_modules is None}
+    is_off = {
+        "connect": not config().connect_enabled,
+        "forge": config().forge_modules is None,
+        "metrics": config().metrics_token_sha256 is None,
+    }
     if is_off.get(mount.host, False):
         raise NotFound
     mount.gate()
@@ -220,6 +227,8 @@ def _proven(mount: Mount) -> frozenset[Role]:
     # also where it names the person whose action is the reason.
     if "install_claims" in g or mount.gate is signed_request:
         roles.add(Role.APP)
+    if mount.gate is metrics_token:
+        roles.add(Role.SCRAPER)
     if "caller" in g:
         roles.add(Role.APP if g.caller.kind is CallerKind.HOST else Role.USER)
     return frozenset(roles)

@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 
-from flask import Response, send_from_directory
+from flask import Response, request, send_from_directory
 
 from app.edge.caller import config, now, services
 from app.edge.problems import NotFound
 from app.edge.shields import STATIC_FOLDER
 
+DRAINING = "pledge.is_draining"
+"""In the environment of a request: whether the server was told to stop, and waits until nobody sends it anything."""
 _CONTACT_GOOD_FOR = timedelta(days=180)
 """RFC 9116 §2.5.5 advises less than a year; ours is renewed by each deployment, and refused when that stops."""
 
@@ -23,8 +25,8 @@ def alive() -> Response:
 
 
 def ready() -> Response:
-    """Requests can be served: the database is there and migrated, the keyring opens."""
-    if services().is_ready():
+    """Requests can be served: the database is there and migrated, the keyring opens; and this server is to stay."""
+    if not request.environ.get(DRAINING) and services().is_ready():
         return Response("ok", mimetype="text/plain")
     response = Response("unavailable", status=503, mimetype="text/plain")
     response.headers["Retry-After"] = "5"

@@ -198,4 +198,15 @@ STEADY: tuple[SteadyJob, ...] = (
         15.0,
         "who attacks or breaks something is to be known within a minute, also while slow reads hold every job slot",
     ),
+    SteadyJob(
+        "measure",
+        lambda services, now: services.measuring.measure(now=now),
+        15.0,
+        "how far work is behind is known to operators also, and above all, when every job slot is held",
+    ),
 )
+
+JOB_NAMES: frozenset[str] = frozenset(
+    {job.kind for job in TENANT_JOBS} | {f"wake:{job.kind}" for job in TENANT_JOBS} | {job.name for job in SCHEDULE}
+)
+"""Every name that a job in the queue has."""

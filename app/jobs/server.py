@@ -1,22 +1,33 @@
 """The web server: gunicorn with threads, because calls to Jira wait and computing is short."""
 
+from __future__ import annotations
+
 import gc
 import json
 import logging
+import mmap
 import os
 import socket
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http.message import Request
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 log = logging.getLogger("pledge.web")
+_waits = threading.local()
 
 GRACE_SECONDS = 25
 _HEAD = (
@@ -45,6 +56,32 @@ class _Lines(Logger):  # type: ignore[misc]  # gunicorn has no type information
 class _Threads(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type information
     """Gunicorn's threads, silent about what they could not read."""
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """When this process ends: take what already waits to be accepted, and refuse the rest at once.
+
+        Gunicorn keeps the socket open until the last request is done: whoever connects meanwhile would be let wait
+        by the kernel for an answer that nobody gives.
+        """
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                seen = -1
+                while self.nr_conns > seen:
+                    seen = self.nr_conns
+                    self.accept(listener)
+                listener.close()
+            self.sockets: list[socket.socket] = []
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Remember when: a request waits here while all threads are busy."""
+        conn.queued_seconds = time.monotonic()
+        super().enqueue_req(conn)
+
+    def handle(self, conn: TConn) -> object:
+        """In a thread of the pool; what the client then takes to send its request is no wait of ours."""
+        _waits.seconds = time.monotonic() - conn.queued_seconds
+        return super().handle(conn)
+
     def handle_error(self, req: Request | None, client: socket.socket, addr: tuple[str, int], exc: Exception) -> None:
         """Answer bytes that are no HTTP request (`req` is None), or a request whose answer failed outside the app.
 
@@ -60,6 +97,46 @@ class _Threads(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type info
             log.error("not served", extra=fields, exc_info=exc)
         with suppress(OSError):
             client.sendall(_answer(status, reason, trace_id=trace_id))
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no type information
+    """Gunicorn's master, which says that it will stop, and does so when that has been heard."""
+
+    def __init__(self, app: Gunicorn) -> None:
+        self._draining = app.draining
+        self._drain_seconds = app.drain_seconds
+        self._drained_at: float | None = None
+        super().__init__(app)
+
+    def handle_term(self) -> None:
+        """SIGTERM; a second one ends the waiting."""
+        if not self._drain_seconds or self._drained_at is not None:
+            raise StopIteration
+        log.info("web drains")
+        self._draining[0] = 1
+        self._drained_at = time.monotonic() + self._drain_seconds
+
+    def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
+        """As ever, until it is time to stop."""
+        if self._drained_at is not None:
+            timeout = min(timeout, self._drained_at - time.monotonic())
+            if timeout <= 0:
+                raise StopIteration
+        found: list[int] = super().wait_for_signals(timeout)
+        return found
+
+
+class _Told:
+    """The application, told of each request how long it has waited, and whether this server is about to stop."""
+
+    def __init__(self, app: Flask, draining: mmap.mmap) -> None:
+        self.app = app
+        self._draining = draining
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ["pledge.waited_seconds"] = _waits.seconds
+        environ["pledge.is_draining"] = self._draining[0] == 1
+        return self.app(environ, start_response)
 
 
 def _answer(status: int, reason: str, *, trace_id: str) -> bytes:
@@ -78,8 +155,11 @@ def _answer(status: int, reason: str, *, trace_id: str) -> bytes:
 class Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no type information
     """Gunicorn, configured here and nowhere else: not by its files, variables or control socket."""
 
-    def __init__(self, make_app: Callable[[], Flask], options: Mapping[str, object]) -> None:
+    def __init__(self, make_app: Callable[[], Flask], options: Mapping[str, object], *, drain_seconds: int = 0) -> None:
         self._make_app = make_app
+        self.drain_seconds = drain_seconds
+        # One byte that the master writes and its processes read: a signal could come before a process handles it.
+        self.draining = mmap.mmap(-1, 1)
         self._options = options
         super().__init__()
 
@@ -88,14 +168,18 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no type i
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def run(self) -> None:
+        """Serve until told to stop."""
+        _Arbiter(self).run()
+
+    def load(self) -> _Told:
         """The application, made in each worker after the fork: connections are not shared."""
-        return self._make_app()
+        return _Told(self._make_app(), self.draining)
 
 
-def _record_the_rest(app: Flask | None) -> None:
-    if app is not None:
-        app.extensions["pledge.recorder"].stop()
+def _record_the_rest(told: _Told | None) -> None:
+    if told is not None:
+        told.app.extensions["pledge.recorder"].stop()
 
 
 def _leave_shared(_arbiter: object, _worker: object) -> None:
@@ -107,8 +191,10 @@ def _leave_shared(_arbiter: object, _worker: object) -> None:
     gc.freeze()
 
 
-def serve(make_app: Callable[[], Flask], *, host: str, port: int, processes: int, threads: int) -> None:
-    """Serve until SIGTERM, then finish what was begun."""
+def serve(
+    make_app: Callable[[], Flask], *, host: str, port: int, processes: int, threads: int, drain_seconds: int = 0
+) -> None:
+    """Serve until SIGTERM; be not ready for `drain_seconds`, and serve; then finish what was begun."""
     Gunicorn(
         make_app,
         {
@@ -131,4 +217,5 @@ def serve(make_app: Callable[[], Flask], *, host: str, port: int, processes: int
             "pre_fork": _leave_shared,
             "when_ready": lambda _: log.info(f"web ready http://{host}:{port}"),
         },
+        drain_seconds=drain_seconds,
     ).run()

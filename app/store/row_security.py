@@ -30,6 +30,8 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.report_log": {WORKER: "SELECT, INSERT, DELETE"},
     "registry.export_links": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},
     "registry.departures": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    # No number of any tenant is in it, and nothing that the app decides by.
+    "registry.metrics": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
     "registry.alembic_version": {WEB: "SELECT", WORKER: "SELECT"},
     "app.privacy_requests": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.exports": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
@@ -63,7 +65,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "app.digests": {WEB: "SELECT, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.calendar_feeds": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT, INSERT, DELETE"},
     "jobs.procrastinate_jobs": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
-    "jobs.procrastinate_events": {WEB: "INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "jobs.procrastinate_events": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_periodic_defers": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_workers": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
 }

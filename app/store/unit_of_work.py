@@ -19,6 +19,7 @@ from app.store.following import SqlFollowing
 from app.store.issue_batches import SqlIssueBatches
 from app.store.issues import SqlIssues
 from app.store.labels import SqlLabels
+from app.store.metrics import SqlMetrics
 from app.store.notices import SqlNotices
 from app.store.people import SqlPeople
 from app.store.privacy_requests import SqlRequests
@@ -61,6 +62,11 @@ class SqlUnitOfWork:
     def quota(self) -> SqlQuota:
         """What was spent and may be spent of Jira's points."""
         return SqlQuota(self._connection)
+
+    @property
+    def metrics(self) -> SqlMetrics:
+        """What the processes of the cell have counted and measured."""
+        return SqlMetrics(self._connection)
 
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant; row security shows and accepts only its rows from here on."""

@@ -12,6 +12,7 @@ _AT_THE_START = "policies are read, and their rules run once, when a process sta
 _COMMAND = "only commands read such files"
 KEPT_INSIDE = {
     "app.domain.clocks.calendars.UnknownHolidayList": _AT_THE_START,
+    "app.edge.metrics.MetricsTokenUnfit": _AT_THE_START,
     "app.domain.clocks.counting.UnknownCalendar": _AT_THE_START,
     "app.domain.clocks.counting.CalendarTooShort": "a deadline past the end of a calendar: a fault of ours, 500",
     "app.domain.clocks.rule.RuleRefused": _AT_THE_START,

@@ -14,6 +14,7 @@ from app.edge.gates import (
     forge_events,
     forge_lifecycle,
     forge_page,
+    metrics_token,
     open_to_all,
     signed_install,
     signed_request,
@@ -60,6 +61,7 @@ CLASSES = {
     "POST /forge/cron": forge_cron,
     "GET /healthz": open_to_all,
     "GET /readyz": open_to_all,
+    "GET /metrics": metrics_token,
     "GET /.well-known/security.txt": open_to_all,
     "GET /static/<path:name>": open_to_all,
 }

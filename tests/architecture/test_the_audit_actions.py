@@ -90,6 +90,8 @@ OPERATIONS = {
     "privacy.Evidence.close_pass": "REPORTS_COMPLETED",
     "privacy.Evidence.tell_if_late": "REPORTS_LATE ACCOUNTS_REPORTED",
     "alerts.Watch.tidy": "SIGNALS_TIDIED",
+    "metrics.MetricCounts.flush": "METRICS_KEPT",
+    "metrics.Measuring.measure": "METRICS_KEPT",
     "quota.Quota.take": "QUOTA_SHARED",
     "quota.Quota.stop": "QUOTA_SHARED",
     "quota.Quota.share": "QUOTA_SHARED",

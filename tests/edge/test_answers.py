@@ -82,6 +82,7 @@ CASES = {
     "404 forge events": (404, "POST", "/forge/events", {}),
     "404 forge cron": (404, "POST", "/forge/cron", {}),
     "404 clocks": (404, "GET", "/api/v1/issues/SEC-999/clocks", {"kind": "context"}),
+    "404 metrics": (404, "GET", "/metrics", {}),
     "405 healthz": (405, "POST", "/healthz", {}),
     "405 installed": (405, "GET", "/connect/installed", {}),
     "405 options": (405, "OPTIONS", CLOCKS, {}),

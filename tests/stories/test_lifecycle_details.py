@@ -11,7 +11,7 @@ import requests
 STATE = "SELECT tenant_id, state, secret_version, site_url FROM registry.connect_installations WHERE client_key = %s"
 TABLES = """
     SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relname !~ '^procrastinate_(workers|periodic)'
-        AND relname !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals|alerts|jira_quota)'
+        AND relname !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals|alerts|jira_quota|metrics)'
         AND relnamespace IN ('app'::regnamespace, 'registry'::regnamespace, 'jobs'::regnamespace)
 """
 """All but what workers write by themselves: heartbeats and ticks, the tables of the log, and counts."""

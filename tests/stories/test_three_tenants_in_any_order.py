@@ -33,6 +33,7 @@ PUBLIC = (
     "/atlassian-connect.json",
     "/healthz",
     "/readyz",
+    "/metrics",
     "/.well-known/security.txt",
     "/static/pledge.css",
     "/unsubscribe/a-token",
@@ -103,6 +104,7 @@ DRIVEN_BY = {
     "POST /forge/cron": "forge_lifecycle",
     "GET /healthz": "anybody_asks",
     "GET /readyz": "anybody_asks",
+    "GET /metrics": "anybody_asks",
     "GET /.well-known/security.txt": "anybody_asks",
     "GET /static/<path:name>": "anybody_asks",
 }

@@ -21,6 +21,7 @@ class Permission(StrEnum):
     """To write what somebody with the permission to export asked for, and to put it away again."""
     MANAGE_REQUESTS = "tenant:requests:manage"
     KEEP_WATCH = "house:alerts:raise"
+    SCRAPE = "house:metrics:view"
     FOLLOW_LINK = "public:link:follow"
     """Who has a link that was sent to one person is taken for that person."""
     TELL = "tenant:people:tell"
@@ -47,6 +48,8 @@ class Role(StrEnum):
     """No proof at all."""
     APP = "app"
     """No person: Atlassian's server, in a request that it signed for us, or a job of our own."""
+    SCRAPER = "scraper"
+    """The operator's Prometheus, by the token of this cell; it is nobody to any tenant."""
     USER = "user"
     """A person of the site, by a token of the site."""
     ISSUE_BROWSER = "issue-browser"
@@ -74,6 +77,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             Permission.OPEN_PAGE,
         }
     ),
+    Role.SCRAPER: frozenset({Permission.SCRAPE}),
     Role.USER: frozenset(
         {Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES, Permission.LIST_CLOCKS, Permission.KEEP_OWN_CALENDAR}
     ),

@@ -101,6 +101,7 @@ class Bookkeeping(StrEnum):
     ACCOUNTS_REFRESHED = "accounts known to be up to date"
     SIGNALS_TIDIED = "old counts summed up"
     QUOTA_SHARED = "points of Jira's quota counted, or what Jira said about it"
+    METRICS_KEPT = "numbers for operators counted or measured"
     TELLING_ASKED = "telling people asked for"
     NOTICES_NOTED = "crossed thresholds noted for whom they concern"
     DIGEST_CLAIMED = "message about to be sent"

@@ -80,6 +80,7 @@ ROWS = {
     "POST /forge/cron": Row(forge="cron"),
     "GET /healthz": PUBLIC,
     "GET /readyz": PUBLIC,
+    "GET /metrics": Row(),
     "GET /.well-known/security.txt": PUBLIC,
     "GET /static/<path:name>": PUBLIC,
 }

@@ -42,6 +42,7 @@ def test_a_person_is_let_through_to_what_jira_has_to_confirm_and_never_to_what_t
         Permission.REPORT_ACCOUNTS,
         Permission.ERASE,
         Permission.HAND_OVER,
+        Permission.SCRAPE,
     }
 
 
@@ -58,6 +59,7 @@ def test_the_host_is_never_let_through_to_what_is_for_persons():
         Permission.KEEP_OWN_CALENDAR,
         Permission.EXPORT,
         Permission.MANAGE_REQUESTS,
+        Permission.SCRAPE,
     }
 
 
