@@ -8,6 +8,7 @@ import click
 from app.domain.operator import Operations
 from app.jobs.commands import (
     audit,
+    backups,
     clocks,
     following,
     keys,
@@ -38,10 +39,12 @@ for _command in (
     *policy.COMMANDS,
     *clocks.COMMANDS,
     *audit.COMMANDS,
+    *backups.COMMANDS,
 ):
     pledge.add_command(_command)
 for _command in (moving.migrate, following.following, following.sync, publishing.publish, recipients.recipients):
     operating.installations.add_command(_command)
+keys.keys.add_command(backups.keys_backup)
 for _command in recording.COMMANDS:
     clocks.clocks.add_command(_command)
 

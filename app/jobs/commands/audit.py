@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import sys
-import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +14,9 @@ from app.domain.audit import offline_check
 from app.domain.identifiers import TenantId
 from app.domain.operator import Operations
 from app.jobs.commands.operating import json_option, show
+from app.jobs.commands.progress import Told
 
 TAMPERED, STALE = 2, 3
-_SILENT_SECONDS = 5.0
 
 
 @click.group()
@@ -43,7 +41,7 @@ def audit_verify(operations: Operations, *, tenant: int | None, as_json: bool) -
 
     Exit 2: somebody tampered with it. Exit 3: entries wait for more than a minute; does a worker run?
     """
-    progress = _Progress()
+    progress = Told()
     with operations.services() as services:
         only = None if tenant is None else TenantId(tenant)
         report = services.audit.verification.run(only=only, progress=progress.tell)
@@ -129,7 +127,7 @@ def audit_checkpoint(operations: Operations, *, tenant: int | None, sign: bool, 
 @click.pass_obj
 def audit_export(operations: Operations, *, tenant: int, folder: Path, as_json: bool) -> None:
     """Write the log of TENANT to the new FOLDER, with a program that checks it: python FOLDER/check.py FOLDER."""
-    progress = _Progress()
+    progress = Told()
     with operations.services() as services, services.audit.queries.export(TenantId(tenant)) as export:
         folder.mkdir(mode=0o700, parents=True)
         for name, lines in (("entries", export.entries), ("checkpoints", export.checkpoints)):
@@ -153,7 +151,7 @@ def audit_adopt(operations: Operations, *, tenant: int | None, every: bool, as_j
     """Let entries of TENANT into its log that were written before there was one; the log says that it was done."""
     if (tenant is None) is not every:
         raise click.UsageError("name one TENANT, or give --all")
-    progress, adopted = _Progress(), {}
+    progress, adopted = Told(), {}
     with operations.services() as services:
         tenants = services.audit.queries.tenants()
         if tenant is not None:
@@ -166,26 +164,6 @@ def audit_adopt(operations: Operations, *, tenant: int | None, every: bool, as_j
     progress.end()
     rows = [{"tenant": each, "entries": count} for each, count in adopted.items()]
     show(rows, [f"tenant {each}: {count} entries" for each, count in adopted.items()], as_json=as_json)
-
-
-class _Progress:
-    """On a terminal one line that changes, elsewhere one every few seconds; beside the output, not in it."""
-
-    def __init__(self) -> None:
-        self._at = time.monotonic()
-        self._is_open = False
-
-    def tell(self, line: str) -> None:
-        is_terminal = sys.stderr.isatty()
-        if time.monotonic() - self._at < (0.1 if is_terminal else _SILENT_SECONDS):
-            return
-        self._at = time.monotonic()
-        self._is_open = is_terminal
-        click.echo(f"\r\x1b[K{line}" if is_terminal else line, err=True, nl=not is_terminal)
-
-    def end(self) -> None:
-        if self._is_open:
-            click.echo("\r\x1b[K", err=True, nl=False)
 
 
 def _who(tenant: TenantId | None) -> str:

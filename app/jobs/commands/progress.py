@@ -8,6 +8,28 @@ import click
 _EVERY_SECONDS = 5.0
 
 
+class Told:
+    """On a terminal one line that changes, elsewhere one every few seconds; where nobody knows the total."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+        self._is_open = False
+
+    def tell(self, line: str) -> None:
+        """So far it is."""
+        is_terminal = sys.stderr.isatty()
+        if time.monotonic() - self._at < (0.1 if is_terminal else _EVERY_SECONDS):
+            return
+        self._at = time.monotonic()
+        self._is_open = is_terminal
+        click.echo(f"\r\x1b[K{line}" if is_terminal else line, err=True, nl=not is_terminal)
+
+    def end(self) -> None:
+        """Nothing of it stays on a terminal."""
+        if self._is_open:
+            click.echo("\r\x1b[K", err=True, nl=False)
+
+
 class Progress:
     """Counts what is done of `total`; `what` names it, in the plural."""
 
