@@ -16,6 +16,7 @@ from app.domain.backup.file_format import write_backup
 from app.domain.backup.model import BackupRefused, DatabaseNotEmpty, Manifest, MigrationUnderWay
 from app.domain.backup.ports import SealedInput
 from app.domain.backup.restoring import Restored, Restoring, check
+from app.domain.backup.wrapping import holds, seal_all
 from app.outbound.backup_file import existing_file, new_file
 from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.settings import PREFIX, Settings, SettingsRefused, read_settings, required
@@ -70,6 +71,23 @@ class BackupDesk:
         key = _key(read_settings(os.environ))
         with self._restoring() as restoring:
             return restoring.load(lambda: _opened(key, path), now=now(), progress=progress)
+
+    def seal(self, source: Path | None, target: Path, *, key_file: Path) -> None:
+        """Any file into a sealed one. A server whose archiving was broken off hands the same one over again."""
+        key = BackupKeyFile(key_file)
+        with existing_file(source) as plain:
+            if source is not None and target.exists():
+                with existing_file(target) as sealed:
+                    if holds(key.opening(sealed), plain):
+                        return
+            with new_file(target) as file:
+                seal_all(plain, key.sealing(file))
+
+    def unseal(self, source: Path, target: Path, *, key_file: Path) -> None:
+        """What was sealed."""
+        with existing_file(source) as sealed, new_file(target) as file:
+            for block in BackupKeyFile(key_file).opening(sealed).rest():
+                file.write(block)
 
     def finish(self, *, recovered_to: datetime, progress: Progress) -> Restored:
         """What is left to do after the server itself has recovered."""

@@ -60,6 +60,12 @@ class BackupOperations(Protocol):
     def restore(self, path: Path, *, progress: Callable[[str], None]) -> Restored:
         """Bring that backup back into an empty database; raises `BackupRefused`, `DatabaseNotEmpty` and more."""
 
+    def seal(self, source: Path | None, target: Path, *, key_file: Path) -> None:
+        """Any file, or standard input, into a new sealed one; one that holds the same already is left as it is."""
+
+    def unseal(self, source: Path, target: Path, *, key_file: Path) -> None:
+        """What was sealed, into a new file; raises `BackupRefused`."""
+
     def finish(self, *, recovered_to: datetime, progress: Callable[[str], None]) -> Restored:
         """What a restore does after it has loaded, on a database that its server has recovered to that instant."""
 

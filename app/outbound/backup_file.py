@@ -1,6 +1,7 @@
 """The file of a backup: it gets its name when it is complete and on the disk, and never replaces another one."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,10 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def existing_file(path: Path) -> Iterator[BinaryIO]:
-    """That file, to be read."""
+def existing_file(path: Path | None) -> Iterator[BinaryIO]:
+    """That file, to be read; None is standard input."""
+    if path is None:
+        yield sys.stdin.buffer
+        return
     with path.open("rb") as file:
         yield file

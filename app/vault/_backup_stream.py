@@ -9,6 +9,7 @@ Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance, 2015, the constr
 """
 
 import os
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
@@ -89,6 +90,15 @@ class SealedReader:
         data = bytes(self._ready[:size])
         del self._ready[:size]
         return data
+
+    def rest(self) -> Iterator[bytes]:
+        """Chunk by chunk."""
+        if self._ready:
+            yield bytes(self._ready)
+            self._ready.clear()
+        while not self._is_over:
+            if chunk := self._open():
+                yield chunk
 
     def end(self) -> None:
         """Also the last chunk has to have been opened."""

@@ -26,6 +26,9 @@ class SealedInput(Protocol):
     def read(self, size: int) -> bytes:
         """Exactly so many bytes; raises `BackupRefused`."""
 
+    def rest(self) -> Iterator[bytes]:
+        """Everything that is left, to the end; raises `BackupRefused`, so that nothing is good before it is over."""
+
     def end(self) -> None:
         """Raises `BackupRefused` if that was not all."""
 

@@ -110,8 +110,7 @@ class Restoring:
         erased = self.erasing.run(since=since, now=now)
         report = self.verification.run(progress=lambda line: progress(f"audit log: {line}"))
         with self.database.begin(HOUSE) as uow:
-            detail = {"to": instant_text(since), "tenants_erased": erased.tenants, "accounts_erased": erased.accounts}
-            uow.commit(because=AuditEvent(Action.DATABASE_RESTORED, "operator", "database", detail))
+            uow.commit(because=AuditEvent(Action.DATABASE_RESTORED, "operator", "database", _detail(since, erased)))
         self.target.open_to_app()
         is_newer = [finding.kind is Kind.ANCHOR_BEYOND for finding in report.findings]
         return Restored(
@@ -124,3 +123,7 @@ class Restoring:
             schema=schema,
             manifest=manifest,
         )
+
+
+def _detail(to: datetime, erased: ErasedAgain) -> dict[str, str | int | None]:
+    return {"to": instant_text(to), "tenants_erased": erased.tenants, "accounts_erased": erased.accounts}

@@ -65,19 +65,48 @@ def restore(
     """
     if (file is None) == (recovered is None) or (only_check and file is None):
         raise click.UsageError("give a FILE, or --recovered INSTANT")
+    recovered_to = None if recovered is None else _instant(recovered)
     desk, told = operations.backups(), Told()
     if file is not None and only_check:
         manifest = desk.check(file, progress=told.tell)
         told.end()
         show(manifest.to_json(), [f"{file} can be restored: {_said(manifest)}"], as_json=as_json)
         return 0
-    if recovered is not None:
-        done = desk.finish(recovered_to=_instant(recovered), progress=told.tell)
+    if recovered_to is not None:
+        done = desk.finish(recovered_to=recovered_to, progress=told.tell)
     elif file is not None:
         done = desk.restore(file, progress=told.tell)
     told.end()
     show(_document(done), _lines(done), as_json=as_json)
     return _TAMPERED if done.audit.findings else 0
+
+
+_key_file = click.option(
+    "--key-file", required=True, envvar="PLEDGE_BACKUP_KEY_FILE", type=_FILE, help="Or by PLEDGE_BACKUP_KEY_FILE."
+)
+
+
+@click.command("seal")
+@click.argument("source", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
+@click.argument("target", type=_FILE)
+@_key_file
+@click.pass_obj
+def seal(operations: Operations, *, source: Path, target: Path, key_file: Path) -> None:
+    """Seal SOURCE (- is standard input) into the new TARGET: archive_command = 'pledge seal %p /archive/%f'.
+
+    Where TARGET holds the same already, nothing is done: a server hands over again what it is not sure of.
+    """
+    operations.backups().seal(None if str(source) == "-" else source, target, key_file=key_file)
+
+
+@click.command("unseal")
+@click.argument("source", type=_FILE)
+@click.argument("target", type=_FILE)
+@_key_file
+@click.pass_obj
+def unseal(operations: Operations, *, source: Path, target: Path, key_file: Path) -> None:
+    """Open SOURCE into the new TARGET: restore_command = 'pledge unseal /archive/%f %p'."""
+    operations.backups().unseal(source, target, key_file=key_file)
 
 
 def _said(manifest: Manifest) -> str:
@@ -121,4 +150,4 @@ def _instant(text: str) -> datetime:
     return instant.astimezone(UTC)
 
 
-COMMANDS: tuple[click.Command, ...] = (backup, restore)
+COMMANDS: tuple[click.Command, ...] = (backup, restore, seal, unseal)
