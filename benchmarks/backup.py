@@ -53,9 +53,10 @@ class Cost:
 
     def said(self, what: str, *, mb: float, rows: int) -> str:
         """One line."""
+        memory = f", at most {self.mib} MiB" if self.mib else ""
         return (
             f"  {what}: {self.seconds:.1f} s ({self.processor_seconds:.1f} s of the processor), "
-            f"{mb / self.seconds:.1f} MB/s, {rows / self.seconds:,.0f} rows/s{f", at most {self.mib} MiB" if self.mib else ""}"
+            f"{mb / self.seconds:.1f} MB/s, {rows / self.seconds:,.0f} rows/s{memory}"
         )
 
 

@@ -15,6 +15,7 @@ from app.domain.ports import DatabaseUnavailable
 from app.store import administration
 from app.store.backup_source import SCHEMAS, SESSION, copied, copied_tables, table_name
 from app.store.revision import MIGRATIONS, newest_revision
+from app.store.row_security import WEB, WORKER
 
 GAP = 1_000_000
 """Ids of tenants and installations that are left out: those given out after the backup are in receipts, in exports and
@@ -78,6 +79,13 @@ class SqlTarget:
             for name in connection.execute(_NAMED).fetchall():
                 sequence = Literal(Identifier(*name).as_string())
                 connection.execute(SQL("SELECT setval({}, nextval({}) + {})").format(sequence, sequence, GAP))
+            connection.commit()
+
+    def close_to_app(self) -> None:
+        """By the schemas, whose use goes before any right to a table."""
+        with self._connected() as connection:
+            names, roles = (SQL(", ").join(map(Identifier, each)) for each in (SCHEMAS, (WEB, WORKER)))
+            connection.execute(SQL("REVOKE USAGE ON SCHEMA {} FROM {}").format(names, roles))
             connection.commit()
 
     def open_to_app(self) -> None:

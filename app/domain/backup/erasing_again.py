@@ -1,6 +1,6 @@
 """Keeping what was erased outside the database, and erasing it again from what was restored."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,20 +26,21 @@ class ErasedAgain:
 class Recording:
     """For whoever erases: what it calls before an erasure is confirmed."""
 
-    ledger: ErasureLedger
+    ledger: Callable[[], ErasureLedger]
+    """Opened when it is needed, which is never in a web process."""
 
     def tenant(self, uow: UnitOfWork, tenant: TenantId, *, now: datetime) -> None:
         """All of that tenant is gone; `uow` is of that tenant. Raises `OSError`, `LedgerUnfit`."""
         since = uow.registry.created_at(tenant)
         if since is not None:
-            self.ledger.record(TenantErased(tenant, since, now))
+            self.ledger().record(TenantErased(tenant, since, now))
 
     def accounts(self, uow: UnitOfWork, tenant: TenantId, accounts: Collection[AccountId], *, now: datetime) -> None:
         """These people are about to be gone from that tenant. Raises `OSError`, `LedgerUnfit`."""
         since = uow.registry.created_at(tenant)
         if since is not None:
             for account in accounts:
-                self.ledger.record(AccountErased(tenant, since, account, now))
+                self.ledger().record(AccountErased(tenant, since, account, now))
 
 
 @dataclass(frozen=True)

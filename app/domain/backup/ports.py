@@ -79,6 +79,9 @@ class Target(Protocol):
     def skip_ids(self) -> None:
         """Leave out the ids that may have been given out since the instant that the database was brought back to."""
 
+    def close_to_app(self) -> None:
+        """Take from its processes the right to use the database, until `open_to_app`."""
+
     def open_to_app(self) -> None:
         """Grant: from now on processes of the app can use it, and not before."""
 

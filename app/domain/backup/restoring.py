@@ -81,6 +81,8 @@ class Restoring:
 
     def recovered(self, to: datetime, *, now: datetime, progress: Progress) -> Restored:
         """After the server itself has recovered to that instant from its base backup and write-ahead log."""
+        self.verification.key(), self.verification.anchor()
+        self.target.close_to_app()
         self.target.skip_ids()
         return self._finish(since=to, manifest=None, now=now, progress=progress)
 

@@ -65,7 +65,7 @@ class Kept:
         create_backup_key(folder / "backup.key")
         self.key = BackupKeyFile(folder / "backup.key")
         self.ledger = ErasureLedgerFile(folder / "erasures.jsonl")
-        self.recording = Recording(self.ledger)
+        self.recording = Recording(lambda: self.ledger)
         self.web, self.worker = self.open(database.web), self.open(database.worker)
 
     def open(self, url):

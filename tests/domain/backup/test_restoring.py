@@ -29,6 +29,9 @@ def taken(kept):
     return kept.backup()
 
 
+MAY_USE = "SELECT has_schema_privilege('pledge_web', 'app', 'USAGE')"
+
+
 def everything(database, manifest):
     """Each row of each table, as text, as a superuser sees them."""
     return {
@@ -210,19 +213,18 @@ def test_whoever_was_erased_after_the_backup_is_erased_before_any_role_of_the_ap
 
     class Watching(DeletesTenants):
         def tenant(self, tenant, *, now):
-            query = "SELECT has_schema_privilege('pledge_web', 'app', 'USAGE')"
-            rights.append(self.database.rows(query)[0][0])
+            rights.append(self.database.rows(MAY_USE))
             return super().tenant(tenant, now=now)
 
     again = Watching(vacant)
     restored = kept.restore(data, vacant, again=again)
     assert restored.erased == ErasedAgain(tenants=1, accounts=1)
     assert again.done == [gone, (stays, ["account-2"])]
-    assert rights == [False]
+    assert rights == [[(False,)]]
     left = {row[0] for row in vacant.rows("SELECT tenant_id FROM app.tenants")}
     assert stays in left
     assert gone not in left
-    assert vacant.rows("SELECT has_schema_privilege('pledge_web', 'app', 'USAGE')") == [(True,)]
+    assert vacant.rows(MAY_USE) == [(True,)]
 
 
 def test_while_something_cannot_be_erased_again_no_role_of_the_app_gets_in(ledger_kept, vacant):
@@ -265,8 +267,16 @@ def test_a_database_that_its_server_recovered_is_erased_again_and_leaves_out_ids
     gone = kept.tenant()
     with kept.web.begin(gone) as uow:
         kept.recording.tenant(uow, gone, now=datetime.now(UTC))
-    again = DeletesTenants(kept.database)
-    restoring = kept.restoring(kept.database, again=again)
+    rights = []
+
+    class Watching(DeletesTenants):
+        def tenant(self, tenant, *, now):
+            rights.append(self.database.rows(MAY_USE))
+            return super().tenant(tenant, now=now)
+
+    restoring = kept.restoring(kept.database, again=Watching(kept.database))
     restored = restoring.recovered(datetime.now(UTC), now=datetime.now(UTC), progress=silent)
     assert restored.erased.tenants == 1
+    assert rights == [[(False,)]]
+    assert kept.database.rows(MAY_USE) == [(True,)]
     assert kept.tenant() > gone + GAP
