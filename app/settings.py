@@ -95,6 +95,24 @@ SETTINGS: tuple[Setting, ...] = (
         shown_default="none; development: embedded",
     ),
     Setting(
+        "DATABASE_BACKUP_URL",
+        database_url,
+        "PostgreSQL as the backup role, for `pledge backup` only",
+        shown_default="none; development: embedded",
+    ),
+    Setting(
+        "BACKUP_KEY_FILE",
+        Path,
+        "key of backups (made by `pledge keys backup`); for `pledge backup` and `restore` only",
+        development=str(DEVELOPMENT_FOLDER / "backup.key"),
+    ),
+    Setting(
+        "ERASURE_LEDGER",
+        anchor,
+        "what was erased, `file:/path`, on no disk and in no backup of the database: a restore erases it again",
+        development=f"file:{DEVELOPMENT_FOLDER / 'erasures.jsonl'}",
+    ),
+    Setting(
         "KEYRING_FILE",
         Path,
         "key-encryption keys by purpose (made by `pledge keys init`); a process may be given a subset",
@@ -252,6 +270,9 @@ class Settings:
     database_url: str | None
     database_worker_url: str | None
     database_owner_url: str | None
+    database_backup_url: str | None
+    backup_key_file: Path | None
+    erasure_ledger: Path | None
     keyring_file: Path
     audit_signing_key_file: Path | None
     audit_anchor: Path | None
@@ -353,6 +374,8 @@ _REMEDIES = {
     "MAIL_FROM": "set it to the address that mail comes from, such as pledge@example.com",
     "KEYRING_FILE": "set it to a file made by `pledge keys init`",
     "AUDIT_SIGNING_KEY_FILE": "set it to a file made by `pledge audit init`",
+    "BACKUP_KEY_FILE": "set it to a file made by `pledge keys backup`",
+    "ERASURE_LEDGER": "set it to file: and a path that is neither on the database's disk nor in its backups",
     "AUDIT_ANCHOR": "set it to file: and a path that the database's administrator cannot write to",
 }
 

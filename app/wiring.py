@@ -33,6 +33,7 @@ from app.store.database import open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyringChangeRefused, KeyringUnusable
 from app.vault.checkpoint_key import CheckpointKeyUnusable, create_checkpoint_key
+from app.wiring_backups import KNOWN_ERRORS, BackupDesk
 from app.wiring_keys import KeyDesk, refuse_unfit_keyring
 from app.wiring_services import checkpoint_key, now, policy_names, policy_text, services_of
 from descriptor import connect, forge, forge_check, forge_modules, forge_package
@@ -119,6 +120,7 @@ class Operations:
         limits.UnknownLimit,
         forge_package.ToolsMissing,
         forge_package.ToolFailed,
+        *KNOWN_ERRORS,
     )
 
     def settings(self) -> Mapping[str, str]:
@@ -147,6 +149,10 @@ class Operations:
     def keys(self) -> KeyDesk:
         """What is done with the keyring."""
         return KeyDesk(database=_database, clock=now)
+
+    def backups(self) -> BackupDesk:
+        """What is done with backups."""
+        return BackupDesk(database=_database)
 
     def audit_init(self, *, name: str | None) -> str:
         """Make a checkpoint key."""
@@ -308,6 +314,7 @@ def _database(settings: Settings) -> Iterator[Settings]:
                 database_url=urls["database_url"],
                 database_worker_url=urls["database_worker_url"],
                 database_owner_url=urls["database_owner_url"],
+                database_backup_url=urls["database_backup_url"],
             )
         yield settings
 

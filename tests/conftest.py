@@ -54,6 +54,7 @@ class TestDatabase:
     web: str
     worker: str
     owner: str
+    backup: str
     superuser: str
 
     @classmethod
@@ -64,6 +65,7 @@ class TestDatabase:
             web=urls["database_url"],
             worker=urls["database_worker_url"],
             owner=urls["database_owner_url"],
+            backup=urls["database_backup_url"],
             superuser=server.superuser_url(name),
         )
 
@@ -267,6 +269,7 @@ class Stack:
             "PLEDGE_DATABASE_URL": database.web,
             "PLEDGE_DATABASE_WORKER_URL": database.worker,
             "PLEDGE_DATABASE_OWNER_URL": database.owner,
+            "PLEDGE_DATABASE_BACKUP_URL": database.backup,
             "PLEDGE_KEYRING_FILE": str(keyring_file),
             "PLEDGE_AUDIT_SIGNING_KEY_FILE": str(keyring_file.with_name("audit-signing.key")),
             "PLEDGE_AUDIT_ANCHOR": f"file:{keyring_file.with_name(f'anchor-{time.monotonic_ns()}.jsonl')}",

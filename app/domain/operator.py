@@ -1,10 +1,13 @@
 """What an operator's command asks for; implemented by the wiring."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from app.domain.backup.model import Manifest
+from app.domain.backup.restoring import Restored
 from app.domain.keys.operations import KeyUpkeep
 from app.domain.privacy.register import Declared
 from app.domain.quota.queries import Standing
@@ -43,6 +46,31 @@ class KeyOperations(Protocol):
         """Work on stored data keys; raises `DatabaseUnavailable` before any is begun, `SettingsRefused`."""
 
 
+class BackupOperations(Protocol):
+    """What is done with backups; `progress` hears how far it is."""
+
+    def make_key(self) -> str:
+        """A new key of backups, first in its file; returns its id."""
+
+    def make(self, path: Path, *, progress: Callable[[str], None]) -> Manifest:
+        """A backup of the database as it is now, in a new file."""
+
+    def check(self, path: Path, *, progress: Callable[[str], None]) -> Manifest:
+        """Read that backup to its end, and touch no database; raises `BackupRefused`."""
+
+    def restore(self, path: Path, *, progress: Callable[[str], None]) -> Restored:
+        """Bring that backup back into an empty database; raises `BackupRefused`, `DatabaseNotEmpty` and more."""
+
+    def seal(self, source: Path | None, target: Path, *, key_file: Path) -> None:
+        """Any file, or standard input, into a new sealed one; one that holds the same already is left as it is."""
+
+    def unseal(self, source: Path, target: Path, *, key_file: Path) -> None:
+        """What was sealed, into a new file; raises `BackupRefused`."""
+
+    def finish(self, *, recovered_to: datetime, progress: Callable[[str], None]) -> Restored:
+        """What a restore does after it has loaded, on a database that its server has recovered to that instant."""
+
+
 class Operations(Protocol):
     """What an operator asks of a set-up, also of a broken or empty one; each method needs only what it is about."""
 
@@ -66,6 +94,9 @@ class Operations(Protocol):
 
     def keys(self) -> "KeyOperations":
         """What is done with the keyring."""
+
+    def backups(self) -> "BackupOperations":
+        """What is done with backups."""
 
     def audit_init(self, *, name: str | None) -> str:
         """Make a checkpoint key for logs of that name (without one: that of this app); returns the verifier's key."""

@@ -16,6 +16,9 @@ from app.domain.tracking.model import IssueRecord, PendingRead
 class Registry(Protocol):
     """The few global rows: readable before a tenant is known."""
 
+    def created_at(self, tenant: TenantId) -> datetime | None:
+        """When that tenant began, or None. With its id it names a tenant for ever, beside a restored database too."""
+
     def find_connect(self, client_key: ClientKey) -> Registered | None:
         """The Connect installation of that client key in any state, or None."""
 

@@ -18,7 +18,7 @@ from app.store.catalogue import findings
 from app.store.db import Base, db
 from app.store.embedded import EmbeddedPostgres, FolderInUse
 from app.store.revision import MIGRATIONS, newest_revision, stored_revision
-from app.store.row_security import OWNER, WEB, WORKER, grant_statements, role_statements
+from app.store.row_security import BACKUP, OWNER, WEB, WORKER, grant_statements, role_statements
 
 DATABASE = "pledge"
 
@@ -29,17 +29,22 @@ def upgrade(owner_url: str) -> str:
     Safe to repeat and to run twice at once. Raises `DatabaseUnavailable`, also when a lock is not to be had within
     seconds: the app goes on meanwhile, and the migration is run again.
     """
-    app = Flask("pledge.migrations")
-    app.config["SQLALCHEMY_DATABASE_URI"] = owner_url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"poolclass": NullPool}
-    db.init_app(app)
-    flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
-    with _explained(), app.app_context(), _alone(db.engine):
+    with _migrating(owner_url) as engine:
         flask_migrate.upgrade()
-        with db.engine.begin() as connection:
-            for statement in grant_statements():
-                connection.execute(text(statement))
+        _grant(engine)
     return newest_revision()
+
+
+def migrate(owner_url: str, revision: str) -> None:
+    """Migrate to that version and grant nothing, so that nobody but the owner can use the database."""
+    with _migrating(owner_url):
+        flask_migrate.upgrade(revision=revision)
+
+
+def grant(owner_url: str) -> None:
+    """Grant what the table of grants says."""
+    with _migrating(owner_url) as engine:
+        _grant(engine)
 
 
 _OUR_TABLES = """
@@ -151,6 +156,7 @@ def urls_of(server: EmbeddedPostgres, database: str = DATABASE) -> dict[str, str
         "database_url": server.url(WEB, database),
         "database_worker_url": server.url(WORKER, database),
         "database_owner_url": server.url(OWNER, database),
+        "database_backup_url": server.url(BACKUP, database),
     }
 
 
@@ -161,6 +167,24 @@ def _connected(url: str) -> Iterator[Connection]:
     with _explained(), engine.connect() as connection:
         yield connection
     engine.dispose()
+
+
+@contextmanager
+def _migrating(owner_url: str) -> Iterator[Engine]:
+    """As Alembic wants it: a Flask app, and nobody else who migrates at the same time."""
+    app = Flask("pledge.migrations")
+    app.config["SQLALCHEMY_DATABASE_URI"] = owner_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"poolclass": NullPool}
+    db.init_app(app)
+    flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
+    with _explained(), app.app_context(), _alone(db.engine):
+        yield db.engine
+
+
+def _grant(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for statement in grant_statements():
+            connection.execute(text(statement))
 
 
 @contextmanager

@@ -126,13 +126,13 @@ class SqlDatabase:
             return self._reading.view_tenant(tenant)
 
     def is_current(self) -> bool:
-        """Whether it can be reached and is migrated to the newest version."""
+        """Whether it can be reached, is migrated to the newest version, and is open to this role (see `restoring`)."""
         try:
             with _available(), self._engines.writing.connect() as connection:
                 stored = stored_revision(connection)
                 # A newer schema is good for this code too: migrations only add, until every process is new.
                 return stored is not None and stored >= newest_revision()
-        except (DatabaseUnavailable, DBAPIError):
+        except (DatabaseUnavailable, DatabaseRefused, DBAPIError):
             return False
 
     def broken_rules(self) -> tuple[str, ...]:

@@ -55,6 +55,11 @@ class SqlRegistry:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def created_at(self, tenant: TenantId) -> datetime | None:
+        """When that tenant began."""
+        query = select(RegistryTenant.created_at).where(RegistryTenant.tenant_id == tenant)
+        return self._connection.execute(query).scalar()
+
     def find_connect(self, client_key: ClientKey) -> Registered | None:
         """The installation of that client key."""
         return find_connect(self._connection, client_key)

@@ -10,6 +10,7 @@ OPERATIONS = {
     "audit.Sequencing.forget_person": "PERSON_ERASED",
     "audit.Sequencing._place": "LOG_SEQUENCED",
     "audit.Sequencing._anchor": "LOG_ANCHORED",
+    "backup.Restoring._finish": "DATABASE_RESTORED",
     "installations.ForgeAdmission._first_contact": "INSTALLATION_ADDED INSTALLATION_MOVED INSTALLATION_RETURNED",
     "installations.ForgeAdmission._back": "INSTALLATION_RETURNED",
     "installations.ForgeAdmission.removed": "INSTALLATION_REMOVED",
@@ -192,5 +193,6 @@ def test_every_commit_of_a_unit_of_work_says_why(sources):
 
 def test_nothing_but_the_unit_of_work_commits_in_the_product(sources):
     committing = {name for name, call in calls_of(sources, "commit") if name.startswith("app/") and not call.keywords}
-    # the operator's commands change no row of a tenant
-    assert committing == {"app/store/unit_of_work.py", "app/store/administration.py"}
+    # the operator's commands change no row of a tenant, and a restore brings them back with their log
+    operators = {"app/store/administration.py", "app/store/backup_target.py"}
+    assert committing == {"app/store/unit_of_work.py", *operators}

@@ -43,6 +43,7 @@ class Action(StrEnum):
     IMPORT_STARTED = "import.started"
     IMPORT_ENDED = "import.ended"
     FOLLOWING_CHANGED = "following.changed"
+    DATABASE_RESTORED = "database.restored"
     LOG_ADOPTED = "log.adopted"
     PERSON_ERASED = "person.erased"
     ALERT_RAISED = "alert.raised"

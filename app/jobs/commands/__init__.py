@@ -8,6 +8,7 @@ import click
 from app.domain.operator import Operations
 from app.jobs.commands import (
     audit,
+    backups,
     clocks,
     following,
     keys,
@@ -42,11 +43,13 @@ for _command in (
     *policy.COMMANDS,
     *clocks.COMMANDS,
     *audit.COMMANDS,
+    *backups.COMMANDS,
     *privacy.COMMANDS,
 ):
     pledge.add_command(_command)
 for _command in (moving.migrate, following.following, following.sync, publishing.publish, recipients.recipients):
     operating.installations.add_command(_command)
+keys.keys.add_command(backups.keys_backup)
 for _command in (leaving.export, leaving.import_, leaving.erase, leaving.left_list):
     operating.installations.add_command(_command)
 for _command in recording.COMMANDS:

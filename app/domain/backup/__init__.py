@@ -1,0 +1,1 @@
+"""What is kept of the database elsewhere, how it comes back, and what must not come back with it."""
