@@ -16,6 +16,7 @@ from app.domain.alerts.counting import SignalCounts
 from app.domain.alerts.operations import Watch
 from app.domain.alerts.rules import UNFIT
 from app.domain.audit.log import AuditLog
+from app.domain.backup.erasing_again import ErasureRecords
 from app.domain.identifiers import TenantId
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
@@ -62,6 +63,7 @@ from app.jobs.schedule import JOB_NAMES
 from app.outbound.anchor_file import AnchorFile
 from app.outbound.budget import Budget
 from app.outbound.comments import CommentChannel
+from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.outbound.export_files import ExportFolder
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
@@ -134,7 +136,9 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     quota = QuotaStanding(database, settings.jira_points_per_hour)
     readiness = Readiness(database, vault, needed_purposes(settings))
     files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
-    leaving, exporting = leaving_of(settings, database, files), Exporting(database)
+    records = ErasureRecords(lambda: erasure_ledger(settings))
+    erasing = Erasing(database, records)
+    leaving, exporting = leaving_of(settings, database, files, records), Exporting(database)
     return Services(
         admission=admission(settings, made),
         lifecycle=Lifecycle(database, vault, jira, site_for_people, lifecycle_rules(settings)),
@@ -142,9 +146,9 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         recomputing=Recomputing(database, in_force),
         synchronizing=Synchronizing(database, jira, site_of, rule, in_force),
         following_settings=FollowingSettings(database, jira, site_of, rule, in_force, vault),
-        reporting=Reporting(database, routes, clock=now),
+        reporting=Reporting(database, routes, erasing, clock=now),
         report_status=ReportStatus(database, way=routes.name),
-        erasing=Erasing(database),
+        erasing=erasing,
         forge=ForgeAdmission(
             database=database,
             keys=ForgeKeys(settings.forge_jwks_url),
@@ -169,7 +173,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         signals=signals,
         leaving=leaving,
         exporting=exporting,
-        answering=Answering(database, leaving, exporting, key=partial(checkpoint_key, settings), vault=vault),
+        answering=Answering(database, leaving, erasing, exporting, key=partial(checkpoint_key, settings), vault=vault),
         handing_over=HandingOver(database, exporting, files, vault),
         importing=Importing(database, knows_policy=lambda name: name in policy_names()),
         counts=MetricCounts(database),
@@ -283,7 +287,9 @@ def forge_rules(settings: Settings) -> ForgeRules:
     )
 
 
-def leaving_of(settings: Settings, database: SqlDatabase, files: ExportFolder | None) -> Leaving:
+def leaving_of(
+    settings: Settings, database: SqlDatabase, files: ExportFolder | None, records: ErasureRecords
+) -> Leaving:
     """How tenants leave."""
     return Leaving(
         database=database,
@@ -291,7 +297,13 @@ def leaving_of(settings: Settings, database: SqlDatabase, files: ExportFolder | 
         retention=timedelta(days=settings.retention_days),
         backups_kept=timedelta(days=settings.backup_days),
         delete_files=(lambda _: None) if files is None else files.delete_of,
+        records=records,
     )
+
+
+def erasure_ledger(settings: Settings) -> ErasureLedgerFile:
+    """The ledger of this app; raises `SettingsRefused`."""
+    return ErasureLedgerFile(required("ERASURE_LEDGER", settings.erasure_ledger))
 
 
 def policy_names() -> tuple[str, ...]:
