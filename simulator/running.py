@@ -19,6 +19,7 @@ from simulator.control import Control
 from simulator.custom_ui import custom_ui_app
 from simulator.forge_pages import ForgePages
 from simulator.pages import Pages, guard, serve_static
+from simulator.places import Places
 from simulator.rest import Rest
 from simulator.site import Site
 from simulator.world import SITE_NAMES, World
@@ -118,6 +119,7 @@ class Simulator:
         rest = Rest(site, self.world.now, caller=partial(connect_caller, site), writes=writes)
         app.register_blueprint(rest.blueprint())
         app.register_blueprint(Pages(site, self.world).blueprint())
+        app.register_blueprint(Places(site, self.world).blueprint())
         app.register_blueprint(ForgePages(self.world.forge[site.name]).blueprint())
         return app
 

@@ -19,6 +19,7 @@ from app.domain.notices.calendars import Calendars
 from app.domain.notices.operations import Telling
 from app.domain.notices.recipients import Recipients
 from app.domain.ports import Database
+from app.domain.promises.board import PromiseBoards
 from app.domain.publishing.operations import Publishing
 from app.domain.quota.queries import QuotaStanding
 from app.domain.tracking.listing import ClockLists
@@ -27,6 +28,7 @@ from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
 from app.domain.tracking.recording import Recording
 from app.domain.tracking.settings import FollowingSettings
+from app.domain.tracking.sight import Overviews
 from app.domain.tracking.synchronizing import Synchronizing
 
 
@@ -41,6 +43,7 @@ class Services:
     following_settings: FollowingSettings
     synchronizing: Synchronizing
     lists: ClockLists
+    overviews: Overviews
     forge: ForgeAdmission
     forge_upkeep: ForgeUpkeep
     moving: Moving
@@ -49,6 +52,7 @@ class Services:
     roles: SiteRoles
     views: IssueViews
     recording: Recording
+    promises: PromiseBoards
     publishing: Publishing
     recipients: Recipients
     calendars: Calendars

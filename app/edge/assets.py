@@ -11,6 +11,7 @@ class Assets:
 
     tokens_css: str
     pledge_css: str
+    pages_css: str
     htmx_js: str
     panel_js: str
 
@@ -25,6 +26,7 @@ def assets_at(prefix: str, folder: Path) -> Assets:
     return Assets(
         tokens_css=address("tokens.css"),
         pledge_css=address("pledge.css"),
+        pages_css=address("pages.css"),
         htmx_js=address("htmx.min.js"),
         panel_js=address("panel.js"),
     )

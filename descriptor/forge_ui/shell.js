@@ -66,13 +66,21 @@ function readAs(context) {
   }
 }
 
+// What each module of the manifest shows: the place, and what of its context names the object.
+const FRAGMENTS = {
+  "pledge-issue": ({ issue }) => ["/fragments/issue", { issueId: issue.id, issueKey: issue.key }],
+  "pledge-project": ({ project }) => ["/fragments/project", { projectId: project.id, projectKey: project.key }],
+  "pledge-site": () => ["/fragments/site", {}],
+  "pledge-admin": () => ["/fragments/admin", {}],
+};
+
 async function start() {
   const panel = document.getElementById("panel");
   try {
     const context = await view.getContext();
     readAs(context);
-    const { id, key } = context.extension.issue;
-    panel.setAttribute("hx-get", `/fragments/issue?${new URLSearchParams({ issueId: id, issueKey: key })}`);
+    const [path, query] = FRAGMENTS[context.moduleKey](context.extension);
+    panel.setAttribute("hx-get", `${path}?${new URLSearchParams(query)}`);
     window.htmx.process(panel);
   } catch {
     document.dispatchEvent(new CustomEvent("htmx:error")); // panel.js shows it, with a button that refreshes

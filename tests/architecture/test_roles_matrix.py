@@ -19,6 +19,10 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FACTS = {
     "/connect/issue": "8.1",
     "/fragments/issue": "8.1",
+    "/connect/project": ">SEC-1<",
+    "/fragments/project": ">SEC-1<",
+    "/connect/admin": "<dt>Policy</dt>",
+    "/fragments/admin": "<dt>Policy</dt>",
     "/api/v1/clocks": '"SEC-1"',
     "/api/v1/clocks.csv": ",SEC-1,",
 }

@@ -168,6 +168,7 @@ class Templates:
         assets = Assets(
             tokens_css=_fingerprinted("tokens.css"),
             pledge_css=_fingerprinted("pledge.css"),
+            pages_css=_fingerprinted("pages.css"),
             htmx_js=_fingerprinted("htmx.min.js"),
             panel_js=_fingerprinted("panel.js"),
         )
