@@ -43,7 +43,7 @@ from app.edge.gates import (
     signed_request,
 )
 from app.edge.limits import DECISIONS, EVENTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
-from app.edge.panels import admin, issue, project, site
+from app.edge.panels import admin, downloads, issue, project, site
 from app.edge.problems import NotFound, NotMounted
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("GET", "/fragments/issue", our_pages, READS, issue.fragment, May.VIEW_ISSUE_CLOCKS),
     Mount("GET", "/fragments/project", our_pages, READS, project.fragment, May.LIST_CLOCKS),
     Mount("GET", "/fragments/site", our_pages, READS, site.fragment, May.LIST_CLOCKS),
+    Mount("GET", "/fragments/download", our_pages, READS, downloads.fragment, May.LIST_CLOCKS),
     Mount("GET", "/fragments/admin", our_pages, READS, admin.fragment, May.VIEW_SETTINGS),
     Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, READS, api.issue_clocks, May.VIEW_ISSUE_CLOCKS),
     Mount("GET", "/api/v1/issues/<id_or_key>/events", our_pages, READS, decisions.events, May.VIEW_ISSUE_CLOCKS),

@@ -50,7 +50,7 @@ document.addEventListener("htmx:config:request", (event) => {
 // The frame is sandboxed without pop-ups: the host opens links for us.
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href]");
-  if (!link || event.defaultPrevented || link.origin === location.origin) return;
+  if (!link || event.defaultPrevented || link.download || link.origin === location.origin) return;
   event.preventDefault();
   router.open(link.href);
 });

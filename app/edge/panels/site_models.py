@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from app.domain.clocks.model import State
+from app.edge.panels import wording
+from app.edge.panels.lists import ClockRow
+from app.edge.panels.view_models import WhyStep
 from app.edge.panels.wording import Lozenge
 
 _STATES = {
@@ -23,8 +27,23 @@ class PromiseRow:
     deadline: str
     state: str
     by: str
+    counts: tuple[tuple[State, int], ...] = ()
+    """How many of its clocks are in each state."""
 
     @property
     def lozenge(self) -> Lozenge:
         """The state with its own shape."""
         return _STATES[self.state]
+
+    @property
+    def counted(self) -> str:
+        """Its clocks in words: `3 overdue, 12 on track`."""
+        return ", ".join(f"{number} {wording.STATE_LOZENGES[state].text.lower()}" for state, number in self.counts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breach:
+    """A clock whose promise was not kept, and the steps that its date came from."""
+
+    row: ClockRow
+    why: tuple[WhyStep, ...]
