@@ -1,11 +1,21 @@
 """`make bench`: every figure in the README, made again. Each part says what it compares, in one run, by medians."""
 
-from benchmarks import audit_log, clock_engine, clock_list, clocks_json, footprint, forge_events, peer, recompute
+from benchmarks import (
+    audit_log,
+    clock_engine,
+    clock_list,
+    clocks_json,
+    footprint,
+    forge_events,
+    peer,
+    recompute,
+    screens,
+)
 
 
 def main() -> None:
     """Run all parts, one after the other."""
-    for part in (clock_engine, recompute, clock_list, audit_log, clocks_json, peer, forge_events, footprint):
+    for part in (clock_engine, recompute, clock_list, screens, audit_log, clocks_json, peer, forge_events, footprint):
         print(f"\n== {part.__name__.rpartition('.')[2]}: {(part.__doc__ or '').splitlines()[0]}", flush=True)
         part.main()
 

@@ -25,6 +25,7 @@ QUERIES = {
     "/connect/issue": {"issueId": "10001", "issueKey": "SEC-1", "projectId": "10000"},
     "/connect/project": {"projectId": "10000", "projectKey": "SEC"},
     "/fragments/project": {"projectId": "10000", "projectKey": "SEC"},
+    "/fragments/download": {"projectId": "10000", "format": "json"},
     "/connect/webhooks": {"issueId": "10001"},
     "/connect/security/containers/search": {"workspaceId": "pledge", "searchQuery": "SEC"},
     "/fragments/issue": {"issueId": "10001", "issueKey": "SEC-1"},

@@ -38,6 +38,7 @@ CLASSES = {
     "GET /fragments/issue": {"JWT": context_token, "Bearer": forge_page},
     "GET /fragments/project": {"JWT": context_token, "Bearer": forge_page},
     "GET /fragments/site": {"JWT": context_token, "Bearer": forge_page},
+    "GET /fragments/download": {"JWT": context_token, "Bearer": forge_page},
     "GET /fragments/admin": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/issues/<id_or_key>/clocks": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/issues/<id_or_key>/events": {"JWT": context_token, "Bearer": forge_page},

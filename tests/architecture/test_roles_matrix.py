@@ -21,6 +21,7 @@ FACTS = {
     "/fragments/issue": "8.1",
     "/connect/project": ">SEC-1<",
     "/fragments/project": ">SEC-1<",
+    "/fragments/download": "clocks)",
     "/connect/admin": "<dt>Policy</dt>",
     "/fragments/admin": "<dt>Policy</dt>",
     "/api/v1/clocks": '"SEC-1"',

@@ -33,6 +33,7 @@ ROUTES = {
     "admin page": ("GET", "/connect/admin"),
     "project": ("GET", "/fragments/project?projectId=10000&projectKey=SEC"),
     "site": ("GET", "/fragments/site"),
+    "download": ("GET", "/fragments/download?projectId=10000&format=csv"),
     "admin": ("GET", "/fragments/admin"),
     "webhook": ("POST", "/connect/webhooks?issueId=99999"),
     "enabled": ("POST", "/connect/enabled"),
@@ -59,7 +60,7 @@ ROUTES = {
     "uninstalled": ("POST", "/connect/uninstalled"),
 }
 CONTEXT = {"clocks", "facts", "decide", "fragment", "me", "settings", "following", "following-changed", "list", "sheet"}
-CONTEXT |= {"project", "site", "admin"}
+CONTEXT |= {"project", "site", "admin", "download"}
 CONTEXT |= {"recipients", "recipient added", "recipient removed", "calendar made", "calendar ended"}
 FRAMED = {"panel", "project page", "site page", "admin page"}
 INSTALL = {"installed", "uninstalled"}

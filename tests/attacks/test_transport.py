@@ -228,6 +228,7 @@ TABLE = {
     "/fragments/issue": "GET",
     "/fragments/project": "GET",
     "/fragments/site": "GET",
+    "/fragments/download": "GET",
     "/fragments/admin": "GET",
     "/api/v1/issues/10001/clocks": "GET",
     "/healthz": "GET",

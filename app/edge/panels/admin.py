@@ -31,5 +31,6 @@ def _overview() -> str:
         "admin_overview.html",
         page=shell.frame(TITLE, PURPOSE, url=url, links=links),
         site=board.site,
+        site_url=shell.site_url(),
         policy=board.policy,
     )

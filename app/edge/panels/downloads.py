@@ -77,7 +77,7 @@ def _json(clocks: Sequence[ListedClock]) -> tuple[str, bytes]:
 
 
 def _calendar(clocks: Sequence[ListedClock]) -> tuple[str, bytes]:
-    site = services().database.view_tenant(caller().tenant).display_url
+    site = shell.site_url()
     events = [event for each in clocks for event in _events(each, site)]
     host = urlsplit(config().base_url).hostname or ""
     return "text/calendar;charset=utf-8", icalendar.render(events, name="Security deadlines", host=host, now=now())

@@ -63,7 +63,7 @@ def fragment() -> Response:
 
 def _place() -> Place:
     project, key = parameters.required_project_id(), parameters.project_key()
-    return Place(project, key, services().database.view_tenant(caller().tenant).display_url)
+    return Place(project, key, shell.site_url())
 
 
 def _board(place: Place) -> str:

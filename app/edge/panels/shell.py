@@ -62,6 +62,15 @@ def fragment_url(path: str, query: Mapping[str, object] | None = None) -> str:
     return f"{config().base_path}/fragments/{path}" + (f"?{urlencode(values)}" if values else "")
 
 
+def site_url() -> str:
+    """Where people reach the site: what the token says, as of a Forge site only its API may be known."""
+    stated = caller().site_url
+    # It becomes the beginning of links.
+    if stated is not None and stated.startswith(("https://", "http://")):
+        return stated
+    return services().database.view_tenant(caller().tenant).display_url
+
+
 def section_of(known: Mapping[str, str]) -> str:
     """`section` of the query, the first of the known where it names none; raises `Malformed` on an unknown one."""
     if "section" not in request.args:

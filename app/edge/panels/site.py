@@ -58,7 +58,7 @@ def _promises() -> str:
 
 def _clocks(section: str, asked: tables.Asked) -> str:
     sight, figures = services().overviews.of(caller(), project=None, now=now())
-    site = services().database.view_tenant(caller().tenant).display_url
+    site = shell.site_url()
     table = tables.table_of(asked, sight, path="site", around={"section": section}, display_url=site)
     return _rendered("site_clocks.html", section, sight, figures=figures, table=table)
 
@@ -71,7 +71,7 @@ def _breaches() -> str:
         "late": replace(any_of, state=State.MET_LATE, ended_since=now() - RECENT),
     }
     found = services().lists.board(caller(), wanted, each=BREACHES, now=now())
-    site = services().database.view_tenant(caller().tenant).display_url
+    site = shell.site_url()
     breaches = {name: tuple(_breach(each, site) for each in clocks) for name, clocks in found.items()}
     return _rendered("site_breaches.html", "breaches", sight, figures=figures, **breaches)
 

@@ -49,6 +49,7 @@ ROWS = {
     ),
     "GET /fragments/project": Row(connect="project", forge="ui"),
     "GET /fragments/site": Row(connect="site", forge="ui"),
+    "GET /fragments/download": Row(connect="download", forge="ui"),
     "GET /fragments/admin": Row(connect="admin", forge="ui"),
     "GET /api/v1/issues/<id_or_key>/clocks": Row(
         connect="clocks", forge="ui", targets=("/api/v1/issues/{id}/clocks", "/api/v1/issues/{key}/clocks")
