@@ -38,7 +38,7 @@ def _statement(*, one_project: bool) -> str:
         SELECT {_COLUMNS} FROM app.clock_bounds WHERE {mine} AND stopped_at >= %(ended_since)s
         ORDER BY stopped_at DESC LIMIT %(most)s + 1
     ), looked_at AS (
-        (SELECT * FROM unended ORDER BY {BOUND} LIMIT %(most)s) UNION ALL (SELECT * FROM ended LIMIT %(most)s)
+        (SELECT * FROM unended LIMIT %(most)s) UNION ALL (SELECT * FROM ended LIMIT %(most)s)
     ), counted AS MATERIALIZED (
         SELECT *, {_STATE} AS state, {ENDED} IS FALSE AS is_open FROM looked_at WHERE NOT EXISTS (
             SELECT FROM app.issues WHERE tenant_id = %(tenant)s::bigint AND issues.issue_id = looked_at.issue_id
