@@ -14,6 +14,7 @@ class Assets:
     pages_css: str
     htmx_js: str
     panel_js: str
+    address_js: str
 
 
 def assets_at(prefix: str, folder: Path) -> Assets:
@@ -29,4 +30,5 @@ def assets_at(prefix: str, folder: Path) -> Assets:
         pages_css=address("pages.css"),
         htmx_js=address("htmx.min.js"),
         panel_js=address("panel.js"),
+        address_js=address("address.js"),
     )

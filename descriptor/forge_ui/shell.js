@@ -74,13 +74,29 @@ const FRAGMENTS = {
   "pledge-admin": () => ["/fragments/admin", {}],
 };
 
+// Full pages alone have a history in the address of the host; without one the page still works.
+async function followHistory() {
+  const history = await view.createHistory();
+  const first = history.location?.search ?? "";
+  window.followAddress(
+    {
+      push: (state) => history.push(`?${state}`),
+      listen: (told) => history.listen((where) => told(where.search ?? "")),
+    },
+    first,
+  );
+  return first;
+}
+
 async function start() {
   const panel = document.getElementById("panel");
   try {
     const context = await view.getContext();
     readAs(context);
     const [path, query] = FRAGMENTS[context.moduleKey](context.extension);
-    panel.setAttribute("hx-get", `${path}?${new URLSearchParams(query)}`);
+    const first = path === "/fragments/issue" ? "" : await followHistory().catch(() => "");
+    const asked = [new URLSearchParams(query), window.keptOf(first)].map(String).filter(Boolean);
+    panel.setAttribute("hx-get", `${path}?${asked.join("&")}`);
     window.htmx.process(panel);
   } catch {
     document.dispatchEvent(new CustomEvent("htmx:error")); // panel.js shows it, with a button that refreshes

@@ -159,6 +159,21 @@ def test_a_filter_is_set_by_keyboard_and_its_file_has_the_same_rows(opened, host
 
 
 @pytest.mark.parametrize("host", HOSTS)
+def test_what_is_shown_is_in_the_address_and_the_way_back_works(opened, host):
+    with opened("/projects/SEC", host) as tab:
+        tab.go("#tile-overdue")
+        expect(tab.panel).to_contain_text("Clear filters")
+        tab.page.wait_for_url("**/projects/SEC*state%3Dbreached*")
+        tab.page.reload()
+        expect(tab.inside.locator("#filter-state")).to_have_value("breached")
+        tab.page.go_back()
+        expect(tab.inside.locator("#section-board")).to_have_attribute("aria-current", "page")
+        tab.page.evaluate("location.hash = '#!section%3Dtable%26projectId%3D10001%26state%3Dmet'")
+        expect(tab.inside.locator("#filter-state")).to_have_value("met")
+        expect(tab.panel).to_contain_text("of SEC")
+
+
+@pytest.mark.parametrize("host", HOSTS)
 def test_somebody_who_is_no_administrator_sees_no_fact_of_the_administration(opened, both, host):
     with opened("/apps", host, account="developer") as tab:
         expect(tab.panel).to_contain_text("promises of the policy")

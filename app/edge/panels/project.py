@@ -135,7 +135,7 @@ def _tiles(place: Place, figures: Figures) -> tuple[Tile, ...]:
         Tile("open", "Open", str(figures.open), place.list_of(ListFilter(state=filters.OPEN))),
         Tile("at-risk", "At risk", str(figures.count(State.AT_RISK)), place.list_of(ListFilter(state=State.AT_RISK))),
         Tile("overdue", "Overdue", str(figures.count(State.BREACHED)), place.list_of(ListFilter(state=State.BREACHED))),
-        Tile("met", "Met on time, 90 days", f"{met}", place.list_of(_done()), note=f"{on_time} of {met + late}"),
+        Tile("met", "Met on time", str(met), place.list_of(_done()), note=f"{on_time} of {met + late} in 90 days"),
         Tile(
             "oldest",
             "Oldest open",
