@@ -14,7 +14,7 @@ HEIGHT = 160
 WEEKS = 12
 _DAY = timedelta(days=1)
 _ORDER = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.NONE, None)
-_STEPS = (0, 1, 3, 6, 11)
+_STEPS = (1, 2, 4, 7, 12)
 """From how many on a day is the next darker."""
 
 
@@ -130,5 +130,5 @@ def _round_up(number: int) -> int:
 
 def _heat_day(day: date, days: Mapping[date, int], *, today: date, urls: Mapping[date, str]) -> HeatDay:
     number = days.get(day, 0)
-    shade = sum(number >= step for step in _STEPS) - 1 if number else 0
+    shade = sum(number >= step for step in _STEPS)
     return HeatDay(day, number, shade, urls[day], day < today, day == today, day.weekday() > 4)
