@@ -43,6 +43,7 @@ from app.domain.privacy.handing_over import HandingOver
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
 from app.domain.privacy.reporting import Reporting
+from app.domain.promises.board import PromiseBoards
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.publishing.operations import Places, Publishing
 from app.domain.publishing.tab import SecurityTab
@@ -57,7 +58,9 @@ from app.domain.tracking.recomputing import Recomputing
 from app.domain.tracking.recording import Recording
 from app.domain.tracking.rule import TrackingRule
 from app.domain.tracking.settings import FollowingSettings
+from app.domain.tracking.sight import Overviews, Sights
 from app.domain.tracking.synchronizing import Synchronizing
+from app.edge import mounts
 from app.jobs import logs
 from app.jobs.schedule import JOB_NAMES
 from app.outbound.anchor_file import AnchorFile
@@ -159,10 +162,12 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         forge_upkeep=ForgeUpkeep(database=database),
         moving=Moving(database, made.forge_sites, site_for_people, settings.connect_app_key, retirement),
         standings=Standings(database, retirement),
+        overviews=Overviews(database, Sights(database, jira, site_for_people, access.confirmations)),
         lists=ClockLists(database=database, access=access),
         access=access,
         roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database, in_force),
+        promises=PromiseBoards(database, in_force, {row.rule for row in mounts.MOUNTS if row.is_public}),
         recording=Recording(database, in_force, vault),
         publishing=publishing(settings, made),
         recipients=Recipients(database, vault),

@@ -11,6 +11,7 @@ from benchmarks import (
     forge_events,
     peer,
     recompute,
+    screens,
 )
 
 
@@ -23,6 +24,7 @@ def main() -> None:
         audit_log,
         backup,
         clocks_json,
+        screens,
         peer,
         forge_events,
         export,

@@ -13,6 +13,7 @@ from descriptor import modules
 from descriptor.cells import Cell, pinned_urls
 
 SELF_PATH = "/atlassian-connect.json"
+_PLACES = {"project": "jiraProjectPages", "site": "generalPages", "administration": "adminPages"}
 
 
 def render(
@@ -41,6 +42,7 @@ def render(
         "lifecycle": asdict(modules.LIFECYCLE),
         "modules": {
             "jiraIssueContexts": [_issue_context(modules.ISSUE_CONTEXT)],
+            **{_PLACES[page.place]: [_page(page)] for page in modules.PAGES},
             "webhooks": [_webhook(event) for event in modules.ISSUE_EVENTS],
             **({"jiraEntityProperties": [_entity_property(modules.ISSUE_PROPERTY)]} if writes else {}),
             **({"jiraSecurityInfoProvider": _provider(modules.SECURITY_PROVIDER, base_url)} if security_tab else {}),
@@ -63,14 +65,25 @@ def check(document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(_explained(error.json_path, error.message) for error in errors)
 
 
-def _issue_context(module: modules.IssueContext) -> dict[str, Any]:
+def _target(module: modules.IssueContext | modules.Page) -> str:
     query = "&".join(f"{name}={{{variable}}}" for name, variable in module.parameters.items())
+    return f"{module.path}?{query}" if query else module.path
+
+
+def _page(module: modules.Page) -> dict[str, Any]:
+    # of the three kinds of page that of a project alone is given its icon as an address
+    icon = {"url": module.icon_path, "width": 24, "height": 24}
+    shown = {"iconUrl": module.icon_path} if module.place == "project" else {"icon": icon}
+    return {"key": module.key, "name": {"value": module.title}, "url": _target(module), **shown}
+
+
+def _issue_context(module: modules.IssueContext) -> dict[str, Any]:
     return {
         "key": module.key,
         "name": {"value": module.title},
         "icon": {"url": module.icon_path, "width": 24, "height": 24},
         "content": {"type": "label", "label": {"value": module.label}},
-        "target": {"type": "web_panel", "url": f"{module.path}?{query}"},
+        "target": {"type": "web_panel", "url": _target(module)},
     }
 
 

@@ -29,6 +29,7 @@ RESOURCE_KEY: Final = "panel"
 RESOURCE_PATH: Final = "static/panel"
 """Where the bundle lies in the deployable folder; `forge deploy` uploads it from there."""
 ICON: Final = "icon.svg"
+_PLACES: Final = {"project": "jira:projectPage", "site": "jira:globalPage", "administration": "jira:adminPage"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ def render(*, app_id: str, cells: Sequence[Cell], migration: ConnectApp | None, 
         "remotes": [_remote(cells)],
         "modules": {
             "jira:issueContext": [_issue_context(modules.ISSUE_CONTEXT)],
+            **{_PLACES[page.place]: [_page(page)] for page in modules.PAGES},
             **({"jira:entityProperty": [_entity_property(modules.ISSUE_PROPERTY)]} if writes else {}),
             "trigger": [_issue_trigger(), _lifecycle_trigger()],
             "preUninstall": [{"key": UNINSTALL_KEY, "endpoint": UNINSTALL.key}],
@@ -130,6 +132,16 @@ def _issue_context(module: modules.IssueContext) -> dict[str, Any]:
         "key": module.key,
         "title": module.title,
         "label": module.label,
+        "icon": f"resource:{RESOURCE_KEY};{ICON}",
+        "resource": RESOURCE_KEY,
+        "resolver": {"endpoint": UI.key},
+    }
+
+
+def _page(module: modules.Page) -> dict[str, Any]:
+    return {
+        "key": module.key,
+        "title": module.title,
         "icon": f"resource:{RESOURCE_KEY};{ICON}",
         "resource": RESOURCE_KEY,
         "resolver": {"endpoint": UI.key},

@@ -37,7 +37,12 @@ SCHEDULE_KEY: Final = "pledge-hourly"
 
 # Whether this person may see this issue is asked of Jira as this person: only an administrator may ask for
 # somebody else, and the exception for Connect apps is documented for Connect apps alone. Pages get no system token.
-UI: Final = Endpoint(key="ep-ui", path=None, callers=(modules.ISSUE_CONTEXT.key,), user_token=True)
+UI: Final = Endpoint(
+    key="ep-ui",
+    path=None,
+    callers=(modules.ISSUE_CONTEXT.key, *(page.key for page in modules.PAGES)),
+    user_token=True,
+)
 EVENTS: Final = Endpoint(key="ep-events", path="/forge/events", callers=(ISSUE_TRIGGER_KEY,), system_token=True)
 LIFECYCLE: Final = Endpoint(
     key="ep-lifecycle",

@@ -23,7 +23,16 @@ TOOLS: Final = Path("build") / "forge"
 
 _SOURCES: Final = files("descriptor") / "forge_ui"
 _LOCKED: Final = ("package.json", "package-lock.json")
-_SHARED: Final = ("htmx.min.js", "htmx.LICENSE.txt", "panel.js", "pledge.css", "tokens.css", ICON)
+_SHARED: Final = (
+    "htmx.min.js",
+    "htmx.LICENSE.txt",
+    "panel.js",
+    "address.js",
+    "pledge.css",
+    "pages.css",
+    "tokens.css",
+    ICON,
+)
 """The same files that Connect's pages are made of, unchanged."""
 _PATIENCE_SECONDS: Final = 300
 

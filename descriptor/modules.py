@@ -30,6 +30,23 @@ class IssueContext:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page of its own in Jira, answered by an HTML page: of a project, of the whole site, or of its administration.
+
+    Fields as of `IssueContext`. Jira shows a page of the administration to its administrators only; whether somebody
+    is one is asked again by whoever answers.
+    Source: https://developer.atlassian.com/cloud/jira/platform/modules/page/ and …/project-page/, …/admin-page/
+    """
+
+    key: str
+    title: str
+    place: Literal["project", "site", "administration"]
+    icon_path: str
+    path: str
+    parameters: MappingProxyType[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class IssueEvent:
     """A change of an issue that Jira tells us of by a signed POST to `path`.
 
@@ -115,6 +132,32 @@ ISSUE_CONTEXT: Final = IssueContext(
     ),
 )
 
+PAGES: Final = (
+    Page(
+        key="pledge-project",
+        title="Security deadlines",
+        place="project",
+        icon_path="/static/icon.svg",
+        path="/connect/project",
+        parameters=MappingProxyType({"projectId": "project.id", "projectKey": "project.key"}),
+    ),
+    Page(
+        key="pledge-site",
+        title="Security deadlines",
+        place="site",
+        icon_path="/static/icon.svg",
+        path="/connect/site",
+        parameters=MappingProxyType({}),
+    ),
+    Page(
+        key="pledge-admin",
+        title="Pledge",
+        place="administration",
+        icon_path="/static/icon.svg",
+        path="/connect/admin",
+        parameters=MappingProxyType({}),
+    ),
+)
 
 ISSUE_PROPERTY: Final = EntityProperty(
     key="pledge-issue-property",

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import requests
 
 from simulator.installations import Descriptor, Installation
-from simulator.issues import Issue
+from simulator.issues import Issue, Project
 from simulator.people import Json, Person
 from simulator.security import SecurityTab
 from simulator.signing import InstallKey, claims_for, sign
@@ -197,15 +197,12 @@ def context_token(site: Site, installation: Installation, *, person: Person, iss
     return sign(claims | {"qsh": "context-qsh"}, installation.secret)
 
 
-def fill(template: str, issue: Issue, *, opening: str = "{") -> str:
+def fill(template: str, about: Issue | Project, *, opening: str = "{") -> str:
     """Replace context parameters in a module's URL; webhooks write them `${…}`, pages `{…}`."""
-    project = issue.project
-    values = {
-        "issue.id": issue.id,
-        "issue.key": issue.key,
-        "project.id": project.id,
-        "project.key": project.key,
-    }
+    project = about.project if isinstance(about, Issue) else about
+    values = {"project.id": project.id, "project.key": project.key}
+    if isinstance(about, Issue):
+        values |= {"issue.id": about.id, "issue.key": about.key}
     for name, value in values.items():
         template = template.replace(f"{opening}{name}}}", quote(value, safe=""))
     return template
@@ -214,7 +211,17 @@ def fill(template: str, issue: Issue, *, opening: str = "{") -> str:
 def panel_url(site: Site, installation: Installation, *, module: Json, issue: Issue, person: Person) -> str:
     """Return the address of a panel for one person: context, host parameters and a signed token."""
     path = fill(module["target"]["url"], issue)
-    host = {"xdm_e": site.display_url, "xdm_c": f"channel-{module['key']}", "cp": ""}
+    return _signed(site, installation, path=path, key=module["key"], person=person)
+
+
+def page_url(site: Site, installation: Installation, *, module: Json, project: Project | None, person: Person) -> str:
+    """Return the address of a page of its own, which belongs to a project or to the whole site."""
+    path = module["url"] if project is None else fill(module["url"], project)
+    return _signed(site, installation, path=path, key=module["key"], person=person)
+
+
+def _signed(site: Site, installation: Installation, *, path: str, key: str, person: Person) -> str:
+    host = {"xdm_e": site.display_url, "xdm_c": f"channel-{key}", "cp": ""}
     if site.license != "absent":
         host["lic"] = "active" if site.license == "active" else "none"
     path += ("&" if "?" in path else "?") + urlencode(host | {"cv": "1001.0.0"})

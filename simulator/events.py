@@ -85,7 +85,7 @@ class EventLane(Lane[Invocation]):
     def trigger(self, kind: str, installation: ForgeInstallation) -> Invocation:
         """Queue a call of `cron` or `uninstall`, on which the faults of events have no bearing."""
         event = {"cron": "scheduledTrigger", "uninstall": "preUninstall"}[kind]
-        context = self._forge.context(installation, kind, issue=None)
+        context = self._forge.context(installation, kind, about=None)
         body: Json = {"context": context, "contextToken": self._forge.context_token()}
         call = self._call(kind, event, body=body, installation=installation)
         self.queue_without_faults(call)

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from simulator.forge_app import ForgeApp, ForgeInstallation
 from simulator.forge_tokens import InvocationKeys, OauthTokens
-from simulator.issues import CHOICES, Issue
+from simulator.issues import CHOICES, Issue, Project
 from simulator.people import Json, Person, random_uuid
 from simulator.signing import sign
 from simulator.site import Site
@@ -73,36 +73,43 @@ class Forge:
             self.installation = replace(installation, active=False)
 
     def claims(
-        self, installation: ForgeInstallation, kind: str, *, person: Person | None = None, issue: Issue | None = None
+        self,
+        installation: ForgeInstallation,
+        kind: str,
+        *,
+        person: Person | None = None,
+        about: Issue | Project | None = None,
     ) -> Json:
         """Return the claims of a fresh FIT; `kind` says who invokes, one of the app's `modules`.
 
-        A `principal` is given where there is a person. System calls have no context but for cron and
-        preUninstall, which is the poorest reading of the documentation.
+        A `principal` is given where there is a person; `about` is what a page shows. System calls have no context
+        but for cron and preUninstall, which is the poorest reading of the documentation.
         """
         now = int(time.time())
         claims: Json = {"app": self._app_claim(installation, kind)}
-        if kind in {"ui", "cron", "uninstall"}:
-            claims["context"] = self.context(installation, kind, issue=issue)
+        if kind in {"cron", "uninstall"} or installation.app.page_type(kind):
+            claims["context"] = self.context(installation, kind, about=about)
         if person is not None:
             claims["principal"] = person.account_id
         times = {"iat": now, "nbf": now, "exp": now + LIFE_SECONDS}
         return claims | times | {"aud": installation.app.app_id, "iss": "forge/invocation-token", "jti": new_id()}
 
-    def context(self, installation: ForgeInstallation, kind: str, *, issue: Issue | None) -> Json:
+    def context(self, installation: ForgeInstallation, kind: str, *, about: Issue | Project | None) -> Json:
         """Return the `context` claim: where the module is, and for a page what it shows."""
         app, site = installation.app, self.site
         context: Json = {"cloudId": site.cloud_id, "moduleKey": app.modules[kind]}
-        if kind != "ui":
+        page_type = app.page_type(kind)
+        if page_type is None:
             return context
         local_id = f"ari:cloud:ecosystem::extension/{app.uuid}/{app.environment_uuid}/static/{app.modules[kind]}"
-        extension: Json = {"type": app.module_type}
-        if issue is not None:
-            kind_id = CHOICES["issuetype"][issue.values["issuetype"]]
-            shown = {"id": issue.id, "key": issue.key, "type": issue.values["issuetype"], "typeId": kind_id}
-            project = {"id": issue.project.id, "key": issue.project.key, "type": "software"}
-            location = f"{site.display_url}/browse/{issue.key}"
-            extension |= {"issue": shown, "project": project, "location": location}
+        extension: Json = {"type": page_type}
+        if isinstance(about, Issue):
+            kind_id = CHOICES["issuetype"][about.values["issuetype"]]
+            shown = {"id": about.id, "key": about.key, "type": about.values["issuetype"], "typeId": kind_id}
+            extension |= {"issue": shown, "location": f"{site.display_url}/browse/{about.key}"}
+        if about is not None:
+            project = about.project if isinstance(about, Issue) else about
+            extension["project"] = {"id": project.id, "key": project.key, "type": "software"}
         return context | {"localId": local_id, "siteUrl": site.display_url, "extension": extension}
 
     def license(self, app: ForgeApp) -> Json | None:
@@ -136,7 +143,8 @@ class Forge:
     def _app_claim(self, installation: ForgeInstallation, kind: str) -> Json:
         app, base_url = installation.app, f"{installation.app.api_url}/ex/jira/{self.site.cloud_id}"
         module_keys = app.module_keys or ("module" if self.reads_otherwise else "endpoint")
-        keys = app.endpoints if kind != "ui" and module_keys == "endpoint" else app.modules
+        page_type = app.page_type(kind)
+        keys = app.endpoints if page_type is None and module_keys == "endpoint" else app.modules
         claim: Json = {
             "id": app.app_id,
             "appVersion": app.app_version,
@@ -147,10 +155,10 @@ class Forge:
                 "contexts": [{"name": "jira", "apiBaseUrl": base_url, "cloudId": self.site.cloud_id}],
             },
             "environment": {"type": app.environment, "id": app.environment_id},
-            "module": {"type": app.module_type if kind == "ui" else SYSTEM_MODULE, "key": keys[kind]},
+            "module": {"type": page_type or SYSTEM_MODULE, "key": keys[kind]},
         }
         # only "paid, production, Marketplace" is documented; the published examples of system calls have none
-        licence = None if kind != "ui" and self.reads_otherwise else self.license(app)
+        licence = None if page_type is None and self.reads_otherwise else self.license(app)
         return claim if licence is None else claim | {"license": licence}
 
 

@@ -20,6 +20,8 @@ ENVIRONMENTS = ("PRODUCTION", "STAGING", "DEVELOPMENT")
 LICENSES = ("active", "inactive", "absent")
 MODULE_KEYS = ("endpoint", "module")
 # Who invokes: the user interface, the triggers for issues and lifecycle, preUninstall, scheduledTrigger.
+PAGE_TYPES = {"project": "jira:projectPage", "site": "jira:globalPage", "admin": "jira:adminPage"}
+"""Pages of their own; the panel of an issue is `ui`."""
 _ROUTES = {
     "events": "/forge/events",
     "lifecycle": "/forge/lifecycle",
@@ -28,13 +30,16 @@ _ROUTES = {
 }
 _MODULES = {
     "ui": "pledge-issue",
+    "project": "pledge-project",
+    "site": "pledge-site",
+    "admin": "pledge-admin",
     "events": "pledge-issue-events",
     "lifecycle": "pledge-lifecycle",
     "uninstall": "pledge-uninstall",
     "cron": "pledge-hourly",
 }
 _ENDPOINTS = {
-    "ui": "ep-ui",
+    **dict.fromkeys(("ui", "project", "site", "admin"), "ep-ui"),
     "events": "ep-events",
     "lifecycle": "ep-lifecycle",
     "uninstall": "ep-uninstall",
@@ -71,6 +76,10 @@ class ForgeApp:
                 raise AppUnusable(f"{value!r} is not one of {', '.join(known)}")
         if not self.app_id.startswith("ari:cloud:ecosystem::app/"):
             raise AppUnusable("app_id is an ARI: ari:cloud:ecosystem::app/<uuid>")
+
+    def page_type(self, kind: str) -> str | None:
+        """Return the type of module of the page of that kind; None if it is no page."""
+        return self.module_type if kind == "ui" else PAGE_TYPES.get(kind)
 
     @property
     def uuid(self) -> str:

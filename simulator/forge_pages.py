@@ -14,10 +14,10 @@ from flask import Blueprint, Response, abort, jsonify, request
 
 from simulator.connect import Answer, AppUnusable, send
 from simulator.forge import Forge
-from simulator.forge_app import ForgeApp, ForgeInstallation
-from simulator.issues import Issue
+from simulator.forge_app import PAGE_TYPES, ForgeApp, ForgeInstallation
+from simulator.issues import Issue, Project
 from simulator.people import Json, Person
-from simulator.viewing import panel_status, viewer, visible_issue
+from simulator.viewing import panel_status, viewer, visible_issue, visible_project
 from simulator.world import World
 
 # what @forge/csp gives the frame of a Custom UI: no popups
@@ -30,23 +30,32 @@ _OURS = ("x-forge-", "x-b3-", "authorization", "content-", "cookie", "host", "tr
 
 def forge_panels(forge: Forge, world: World, *, issue: Issue, person: Person) -> list[Json]:
     """Return the panel of the installed Forge app, if any, for the template of an issue page."""
+    panels = forge_frames(forge, world, kind="ui", query={"as": person.handle, "issue": issue.key})
+    for panel in panels:
+        panel["status"] = panel_status(issue, app=panel["app"], module=panel["module"])
+    return panels
+
+
+def forge_frames(forge: Forge, world: World, *, kind: str, query: Mapping[str, str]) -> list[Json]:
+    """Return the frame of that kind of page of the installed Forge app, if any; `query` says who looks at what."""
     installation = forge.installation
     if installation is None or not installation.active:
         return []
-    key = installation.app.modules["ui"]
+    key = installation.app.modules[kind]
     channel = f"forge-{key}"
-    query = urlencode({"host": request.host_url.rstrip("/"), "channel": channel})
+    frame = urlencode({"host": request.host_url.rstrip("/"), "channel": channel})
     return [
         {
+            "app": installation.app.uuid,
+            "module": key,
             "host": "forge",
             "title": installation.app.name,
             "label": "Forge",
             "channel": channel,
-            "status": panel_status(issue, app=installation.app.uuid, module=key),
             "origin": world.forge_ui_url,
             "sandbox": SANDBOX,
-            "url": f"{world.forge_ui_url}/{key}/index.html?{query}" if world.has_forge_ui else None,
-            "query": urlencode({"as": person.handle, "issue": issue.key}),
+            "url": f"{world.forge_ui_url}/{key}/index.html?{frame}" if world.has_forge_ui else None,
+            "query": urlencode({**query, "page": kind}),
         }
     ]
 
@@ -58,7 +67,7 @@ class ForgePages:
         self._forge, self._site = forge, forge.site
 
     def blueprint(self) -> Blueprint:
-        """Return the routes, all of which take `as` and `issue`."""
+        """Return the routes, all of which take `as`, `page` (the kind of module) and `issue` or `project`."""
         routes = Blueprint("forge_pages", __name__)
         routes.add_url_rule("/host/forge/context", "context", self.context)
         routes.add_url_rule("/host/forge/invoke", "invoke", self.invoke, methods=["POST"])
@@ -66,9 +75,9 @@ class ForgePages:
 
     def context(self) -> Response:
         """Return what `view.getContext()` gives: for display only, since a browser has it."""
-        installation, (person, issue) = self._installed(), self._shown()
+        installation, kind, person, about = self._installed(), _kind(), viewer(self._site), self._shown()
         app = installation.app
-        context = self._forge.context(installation, "ui", issue=issue) | {
+        context = self._forge.context(installation, kind, about=about) | {
             "accountId": person.account_id,
             "environmentId": app.environment_uuid,
             "environmentType": app.environment,
@@ -80,7 +89,7 @@ class ForgePages:
 
     def invoke(self) -> Response:
         """Pass an `invokeRemote` on to the remote, with a FIT for the person and issue on the page."""
-        installation, (person, issue) = self._installed(), self._shown()
+        installation, kind, person, about = self._installed(), _kind(), viewer(self._site), self._shown()
         asked = request.get_json(silent=True)
         if not isinstance(asked, dict):
             abort(400)
@@ -88,7 +97,7 @@ class ForgePages:
             url = _checked_url(asked, installation.app)
         except AppUnusable as problem:
             return _failed(400, str(problem))
-        claims = self._forge.claims(installation, "ui", person=person, issue=issue)
+        claims = self._forge.claims(installation, kind, person=person, about=about)
         own = self._forge.headers(installation, self._forge.fit(claims), person=person)
         body = json.dumps(asked["body"]).encode() if asked.get("body") is not None else None
         return _passed_back(
@@ -108,12 +117,27 @@ class ForgePages:
             abort(404)
         return installation
 
-    def _shown(self) -> tuple[Person, Issue]:
-        person = viewer(self._site)
-        issue = visible_issue(self._site, request.args.get("issue", ""), person)
-        if issue is None:
+    def _shown(self) -> Issue | Project | None:
+        """Return what the page is about, which its viewer has to be able to see; None for a page of the site."""
+        person, kind = viewer(self._site), _kind()
+        found: Issue | Project | None = None
+        if kind == "ui":
+            found = visible_issue(self._site, request.args.get("issue", ""), person)
+        elif kind == "project":
+            found = visible_project(self._site, request.args.get("project", ""), person)
+        else:
+            return None
+        if found is None:
             abort(404)
-        return person, issue
+        return found
+
+
+def _kind() -> str:
+    """Return which of the app's pages is shown: the panel of an issue, unless the query names another."""
+    kind = request.args.get("page", "ui")
+    if kind != "ui" and kind not in PAGE_TYPES:
+        abort(404)
+    return kind
 
 
 def _checked_url(asked: Json, app: ForgeApp) -> str:

@@ -13,6 +13,7 @@ from simulator.forge import Forge
 from simulator.forge_app import ForgeApp, ForgeInstallation, changed
 from simulator.forge_tokens import InvocationKeys
 from simulator.installations import Installation
+from simulator.issues import Issue, Project
 from simulator.people import Json
 from simulator.signing import InstallKey, claims_for, sign
 from simulator.site import Site
@@ -58,20 +59,23 @@ def _connect_claims(site: Site, body: Json, *, installation: Installation) -> Js
 def forge_token(forge: Forge, wanted: Json) -> Json:
     """Mint a FIT, and the headers that come with it.
 
-    Keys: kind (ui, events, lifecycle, uninstall or cron), account (the principal; admin for ui, nobody
-    otherwise; null for none), issue, previous (how many installations back), installation_id (another ARI),
-    any parameter of the app (environment, app_version, license …), overrides and remove (claims by dotted
-    path, `app.environment.type`), key (newest, a published kid, `unknown`: never published, or `impostor`:
-    never published under the newest kid), algorithm, header.
+    Keys: kind (ui, project, site, admin, events, lifecycle, uninstall or cron), account (the principal; admin for
+    pages, nobody otherwise; null for none), issue, project (a key), previous (how many installations back),
+    installation_id (another ARI), any parameter of the app (environment, app_version, license …), overrides and
+    remove (claims by dotted path, `app.environment.type`), key (newest, a published kid, `unknown`: never
+    published, or `impostor`: never published under the newest kid), algorithm, header.
     """
     body: Json = {"kind": "ui", "previous": 0, "overrides": {}, "remove": [], "header": {}, "key": "newest"} | wanted
     installation = _installation(forge, body)
     if body["kind"] not in installation.app.modules:
         raise BadRequest(f"kind is one of {', '.join(installation.app.modules)}")
-    account = body.get("account", "admin" if body["kind"] == "ui" else None)
+    is_page = installation.app.page_type(body["kind"]) is not None
+    account = body.get("account", "admin" if is_page else None)
     person = forge.site.person(account) if account is not None else None
-    issue = forge.site.issue(body["issue"]) if "issue" in body else None
-    claims = forge.claims(installation, body["kind"], person=person, issue=issue)
+    about: Issue | Project | None = forge.site.issue(body["issue"]) if "issue" in body else None
+    if "project" in body:
+        about = forge.site.projects[body["project"]]
+    claims = forge.claims(installation, body["kind"], person=person, about=about)
     for path, value in body["overrides"].items():
         _place(claims, path)[path.rpartition(".")[2]] = value
     for path in body["remove"]:

@@ -91,7 +91,7 @@ class Pages:
 
         `host` picks whose panels are shown where the app is installed twice: connect, forge or both.
         """
-        person, theme, host = viewer(self._site), _choice("theme", THEMES), _choice("host", HOSTS)
+        person, theme, host = viewer(self._site), choice("theme", THEMES), choice("host", HOSTS)
         issue = visible_issue(self._site, key, person)
         shown = {"site": self._site, "people": self._site.people.values(), "person": person, "theme": theme}
         shown |= {"host": host, "hosts": HOSTS}
@@ -155,7 +155,7 @@ class Pages:
         ]
 
 
-def _choice(name: str, known: tuple[str, ...]) -> str:
+def choice(name: str, known: tuple[str, ...]) -> str:
     """Return what the query says, the first of the known if it is none of them."""
     wanted = request.args.get(name, known[0])
     return wanted if wanted in known else known[0]

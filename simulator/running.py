@@ -19,6 +19,7 @@ from simulator.control import Control
 from simulator.custom_ui import custom_ui_app
 from simulator.forge_pages import ForgePages
 from simulator.pages import Pages, guard, serve_static
+from simulator.places import Places
 from simulator.reports import SHARED_RULES, SITE_RULES
 from simulator.rest import Rest
 from simulator.site import Site
@@ -122,6 +123,7 @@ class Simulator:
         app.register_blueprint(rest.blueprint())
         app.register_blueprint(self.world.reports.blueprint(site.name, SITE_RULES, admit=partial(connect_caller, site)))
         app.register_blueprint(Pages(site, self.world).blueprint())
+        app.register_blueprint(Places(site, self.world).blueprint())
         app.register_blueprint(ForgePages(self.world.forge[site.name]).blueprint())
         return app
 

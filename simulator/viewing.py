@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import abort, request
 
-from simulator.issues import Issue
+from simulator.issues import Issue, Project
 from simulator.people import Json, Person
 from simulator.site import Site, Unknown
 
@@ -24,6 +24,12 @@ def visible_issue(site: Site, key: str, person: Person) -> Issue | None:
     except Unknown:
         return None
     return issue if site.may_see(person, issue) else None
+
+
+def visible_project(site: Site, key: str, person: Person) -> Project | None:
+    """Return the project with this key; None if there is none that the person may browse."""
+    project = site.projects.get(key)
+    return project if project is not None and person.handle in site.browsers[key] else None
 
 
 def panel_status(issue: Issue, *, app: str, module: str) -> Json | None:

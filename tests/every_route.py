@@ -23,6 +23,9 @@ PEOPLE = {"outsider": "outsider", "user": "developer", "project admin": "lead", 
 ROLES = ("stranger", *PEOPLE, "app")
 QUERIES = {
     "/connect/issue": {"issueId": "10001", "issueKey": "SEC-1", "projectId": "10000"},
+    "/connect/project": {"projectId": "10000", "projectKey": "SEC"},
+    "/fragments/project": {"projectId": "10000", "projectKey": "SEC"},
+    "/fragments/download": {"projectId": "10000", "format": "json"},
     "/connect/webhooks": {"issueId": "10001"},
     "/connect/security/containers/search": {"workspaceId": "pledge", "searchQuery": "SEC"},
     "/fragments/issue": {"issueId": "10001", "issueKey": "SEC-1"},
@@ -35,6 +38,8 @@ PARTS = {
     "<token>": "made-up-token",
 }
 """What stands for the variable parts of a path; there is no such recipient and no such link."""
+FRAMED = frozenset({"/connect/issue", "/connect/project", "/connect/site", "/connect/admin"})
+"""Pages that Jira frames: the address is signed for the person who looks."""
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -76,7 +81,7 @@ def admitted():
     for mount in MOUNTS:
         if mount.host == "metrics":
             yield mount, "Connect", "scraper"
-        is_of_app = is_granted(mount.permission, frozenset({Role.APP})) and mount.rule != "/connect/issue"
+        is_of_app = is_granted(mount.permission, frozenset({Role.APP})) and mount.rule not in FRAMED
         for host in SITES:
             if mount.host in {"any", host.lower()}:
                 yield mount, host, "app" if is_of_app else "Jira admin"
@@ -147,7 +152,7 @@ def _connect(stack, mount, role, *, method, target):
     kind = "context"
     if mount.gate is signed_install and role == "app":
         kind = "install"
-    elif role == "app" or mount.rule == "/connect/issue":
+    elif role == "app" or mount.rule in FRAMED:
         kind = "request"
     token = stack.token(SITES["Connect"], kind=kind, method=method, path=target, **account)
     return {"Authorization": f"JWT {token}"}

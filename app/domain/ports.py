@@ -30,6 +30,7 @@ from app.domain.rows import (
     BoundsRows,
     ClockRows,
     IssueRows,
+    OverviewRows,
     Registry,
     TenantRows,
 )
@@ -111,6 +112,10 @@ class UnitOfWork(Protocol):
     @property
     def clocks(self) -> ClockRows:
         """Lists of what is derived; only after `enter`."""
+
+    @property
+    def overviews(self) -> OverviewRows:
+        """What is derived, counted; only after `enter`."""
 
     @property
     def recipients(self) -> RecipientRows:
@@ -339,6 +344,16 @@ class JiraSites(Protocol):
 
     def may_browse_of(self, site: SiteAccess, account: AccountId, issues: Collection[IssueId]) -> frozenset[IssueId]:
         """Those of at most a thousand issues that Jira lets that person see, within 2 s; raises `JiraUnavailable`."""
+
+    def may_browse_among(
+        self,
+        site: SiteAccess,
+        account: AccountId,
+        *,
+        projects: Collection[ProjectId],
+        issues: Collection[IssueId],
+    ) -> tuple[frozenset[ProjectId], frozenset[IssueId]]:
+        """Those of at most a thousand of each that Jira lets them browse, within 2 s; raises `JiraUnavailable`."""
 
     def may_administer_jira(self, site: SiteAccess, account: AccountId) -> bool:
         """Whether that person has the global permission ADMINISTER, within 2 s; raises `JiraUnavailable`."""

@@ -6,10 +6,11 @@ from typing import Protocol
 from uuid import UUID
 
 from app.domain.clocks.model import Event
-from app.domain.identifiers import ClientKey, CloudId, InstallationId, IssueId, TenantId
+from app.domain.identifiers import ClientKey, CloudId, InstallationId, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeContact, ForgeRegistered, Install, Registered, Tenant
 from app.domain.secrets import KeyProof, Purpose, Sealed, SecretPlace, WrappedKey
 from app.domain.tracking.derived import ClockFilter, Differences, IssueBounds, IssueFacts, Position, StoredClock
+from app.domain.tracking.figures import Figures, Sight
 from app.domain.tracking.model import IssueRecord, PendingRead
 
 
@@ -257,3 +258,16 @@ class ClockRows(Protocol):
 
     def page(self, wanted: ClockFilter, *, position: Position, limit: int, now: datetime) -> tuple[StoredClock, ...]:
         """The next cycles of tracked issues that are so at `now`: first what has not ended, each by its bound."""
+
+
+class OverviewRows(Protocol):
+    """Stored bounds, counted."""
+
+    def projects(self, *, limit: int) -> tuple[ProjectId, ...]:
+        """The projects that have clocks."""
+
+    def restricted(self, projects: frozenset[ProjectId], *, limit: int) -> tuple[IssueId, ...]:
+        """Tracked issues there that have a security level, or of which that is not known; the newest first."""
+
+    def figures(self, sight: Sight, *, most: int, ended_since: datetime, now: datetime) -> Figures:
+        """The numbers of what that person may know."""

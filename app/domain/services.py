@@ -29,6 +29,7 @@ from app.domain.privacy.handing_over import HandingOver
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
 from app.domain.privacy.reporting import Reporting
+from app.domain.promises.board import PromiseBoards
 from app.domain.publishing.operations import Publishing
 from app.domain.quota.queries import QuotaStanding
 from app.domain.tracking.listing import ClockLists
@@ -37,6 +38,7 @@ from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
 from app.domain.tracking.recording import Recording
 from app.domain.tracking.settings import FollowingSettings
+from app.domain.tracking.sight import Overviews
 from app.domain.tracking.synchronizing import Synchronizing
 
 
@@ -54,6 +56,7 @@ class Services:
     reporting: Reporting
     report_status: ReportStatus
     erasing: Erasing
+    overviews: Overviews
     forge: ForgeAdmission
     forge_upkeep: ForgeUpkeep
     moving: Moving
@@ -62,6 +65,7 @@ class Services:
     roles: SiteRoles
     views: IssueViews
     recording: Recording
+    promises: PromiseBoards
     publishing: Publishing
     recipients: Recipients
     calendars: Calendars

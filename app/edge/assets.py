@@ -11,8 +11,10 @@ class Assets:
 
     tokens_css: str
     pledge_css: str
+    pages_css: str
     htmx_js: str
     panel_js: str
+    address_js: str
 
 
 def assets_at(prefix: str, folder: Path) -> Assets:
@@ -25,6 +27,8 @@ def assets_at(prefix: str, folder: Path) -> Assets:
     return Assets(
         tokens_css=address("tokens.css"),
         pledge_css=address("pledge.css"),
+        pages_css=address("pages.css"),
         htmx_js=address("htmx.min.js"),
         panel_js=address("panel.js"),
+        address_js=address("address.js"),
     )

@@ -16,7 +16,7 @@ from app.edge.spreadsheets import csv_of
 VISIBLE = "browsable"
 """What is in a list: issues that Jira lets the caller browse, security levels included; of others nothing is told."""
 _LIMIT, _LARGEST_LIMIT = 50, 100
-_COLUMNS = (
+COLUMNS = (
     "issue_id", "issue_key", "project_id", "promise", "cycle", "state", "severity", "started_at", "due_at", "due_date",
     "due_before", "stopped_at", "paused_seconds", "cancelled_reason", "cancelled_by",
 )  # fmt: skip
@@ -27,7 +27,7 @@ def as_json() -> Response:
     page = _page()
     return jsonify(
         {
-            "items": [_item(each) for each in page.clocks],
+            "items": [item_of(each) for each in page.clocks],
             "next_cursor": _cursor(page),
             "visible": VISIBLE,
             "as_of": instant_text(now()),
@@ -38,7 +38,7 @@ def as_json() -> Response:
 def as_csv() -> Response:
     """`GET /api/v1/clocks.csv`: the same page; `Link` (RFC 8288) leads to the next."""
     page = _page()
-    response = Response(csv_of(_COLUMNS, map(_row, page.clocks)), mimetype="text/csv")
+    response = Response(csv_of(COLUMNS, map(row_of, page.clocks)), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="clocks.csv"'
     cursor = _cursor(page)
     if cursor is not None:
@@ -57,7 +57,8 @@ def _cursor(page: ClockPage) -> str | None:
     return None if page.next is None else cursors.cursor_of(page.next)
 
 
-def _item(listed: ListedClock) -> dict[str, Any]:
+def item_of(listed: ListedClock) -> dict[str, Any]:
+    """One clock as the API shows it."""
     clock, bounds = listed.clock, listed.clock.bounds
     return {
         "issue": {"id": str(clock.issue), "key": clock.key},
@@ -79,7 +80,7 @@ def _item(listed: ListedClock) -> dict[str, Any]:
     }
 
 
-def _row(listed: ListedClock) -> list[object]:
+def row_of(listed: ListedClock) -> list[object]:
     """Without the time that is left, which is negative after a breach, and would not be a number any more."""
     clock, bounds = listed.clock, listed.clock.bounds
     dates = (bounds.started_at, bounds.due_at, bounds.due_date, bounds.due_before, bounds.stopped_at)

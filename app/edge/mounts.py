@@ -46,7 +46,7 @@ from app.edge.gates import (
     signed_request,
 )
 from app.edge.limits import DECISIONS, EVENTS, EXPORTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
-from app.edge.panels import issue
+from app.edge.panels import admin, downloads, issue, project, site
 from app.edge.problems import NotFound, NotMounted
 
 if TYPE_CHECKING:
@@ -105,12 +105,19 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("POST", "/connect/disabled", signed_request, LIFECYCLE, connect_lifecycle.disabled, May.INSTALL, "connect"),
     Mount("POST", "/connect/webhooks", signed_request, EVENTS, connect_webhooks.issue_changed, May.REPORT, "connect"),
     Mount("GET", "/connect/issue", signed_request, PAGES, issue.page, May.OPEN_PAGE, "connect"),
+    Mount("GET", "/connect/project", signed_request, PAGES, project.page, May.OPEN_PAGE, "connect"),
+    Mount("GET", "/connect/site", signed_request, PAGES, site.page, May.OPEN_PAGE, "connect"),
+    Mount("GET", "/connect/admin", signed_request, PAGES, admin.page, May.OPEN_PAGE, "connect"),
     Mount("POST", f"{_TAB}/workspaces", signed_request, PAGES, security_tab.workspaces, May.LIST_CONTAINERS, "connect"),
     Mount("POST", f"{_TAB}/containers", signed_request, PAGES, security_tab.containers, May.LIST_CONTAINERS, "connect"),
     Mount(
         "GET", f"{_TAB}/containers/search", signed_request, PAGES, security_tab.search, May.LIST_CONTAINERS, "connect"
     ),
     Mount("GET", "/fragments/issue", our_pages, READS, issue.fragment, May.VIEW_ISSUE_CLOCKS),
+    Mount("GET", "/fragments/project", our_pages, READS, project.fragment, May.LIST_CLOCKS),
+    Mount("GET", "/fragments/site", our_pages, READS, site.fragment, May.LIST_CLOCKS),
+    Mount("GET", "/fragments/download", our_pages, READS, downloads.fragment, May.LIST_CLOCKS),
+    Mount("GET", "/fragments/admin", our_pages, READS, admin.fragment, May.VIEW_SETTINGS),
     Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, READS, api.issue_clocks, May.VIEW_ISSUE_CLOCKS),
     Mount("GET", "/api/v1/issues/<id_or_key>/events", our_pages, READS, decisions.events, May.VIEW_ISSUE_CLOCKS),
     Mount("POST", "/api/v1/issues/<id_or_key>/events", our_pages, DECISIONS, decisions.record, May.RECORD_DECISION),

@@ -10,6 +10,7 @@ from app.domain.identifiers import IssueId, ProjectId
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _ISSUE_KEY = re.compile(r"[A-Z][A-Z0-9_]{0,254}-[1-9][0-9]{0,17}")
+_PROJECT_KEY = re.compile(r"[A-Z][A-Z0-9_]{0,254}")
 _TEXT = re.compile(r"[^\x00-\x1f\x7f]{0,255}")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
 _DELIVERY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -27,6 +28,16 @@ def issue_id() -> IssueId:
 def issue_key() -> str:
     """`issueKey` of the query; raises `Malformed`."""
     return _matching(_ISSUE_KEY, single("issueKey"))
+
+
+def required_project_id() -> ProjectId:
+    """`projectId` of the query; raises `Malformed`, also where it is missing."""
+    return ProjectId(int(_matching(_NUMBER, single("projectId"))))
+
+
+def project_key() -> str:
+    """`projectKey` of the query, to be shown; raises `Malformed`."""
+    return _matching(_PROJECT_KEY, single("projectKey"))
 
 
 def project_id() -> ProjectId | None:

@@ -106,6 +106,28 @@ class RestJira:
             seen = _ids(granted, "BROWSE_PROJECTS", of="issues")
             return frozenset(issue for issue in issues if int(issue) in seen)
 
+    def may_browse_among(
+        self,
+        site: SiteAccess,
+        account: AccountId,
+        *,
+        projects: Collection[ProjectId],
+        issues: Collection[IssueId],
+    ) -> tuple[frozenset[ProjectId], frozenset[IssueId]]:
+        """Those of these projects and issues that Jira lets that person browse: one question."""
+        block = {
+            "permissions": ["BROWSE_PROJECTS"],
+            "projects": [int(project) for project in projects],
+            "issues": [int(issue) for issue in issues],
+        }
+        with self._granted(site, account, projectPermissions=[block]) as granted:
+            of_projects = _ids(granted, "BROWSE_PROJECTS", of="projects")
+            of_issues = _ids(granted, "BROWSE_PROJECTS", of="issues")
+            return (
+                frozenset(project for project in projects if int(project) in of_projects),
+                frozenset(issue for issue in issues if int(issue) in of_issues),
+            )
+
     def may_administer_jira(self, site: SiteAccess, account: AccountId) -> bool:
         """Whether that person administers the site; a project permission in the answer does not say so."""
         with self._granted(site, account, globalPermissions=["ADMINISTER"]) as granted:

@@ -10,7 +10,9 @@ from typing import Any
 from app.domain.identifiers import IssueId
 from app.domain.tracking.model import AUTO, Change, FieldChoice, IssueSnapshot, Status
 
-FIELDS = ("issuetype", "labels", "priority", "status", "resolution", "resolutiondate", "created", "project")
+FIELDS = (
+    "issuetype", "labels", "priority", "status", "resolution", "resolutiondate", "created", "project", "security",
+)  # fmt: skip
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_YEAR = 2999
@@ -81,6 +83,7 @@ def snapshot_of(
         changes=tuple(sorted(changes, key=lambda change: (change.at, change.id))),
         status=_status(fields["status"]),
         reported_field=reported_field,
+        is_restricted=fields.get("security") is not None,
         reported_at=_date_or_instant(fields.get(reported_field or "")),
     )
 

@@ -17,9 +17,10 @@ from app.domain.identifiers import IssueId, TenantId
 from app.domain.tracking.derived import ClockFilter, Place, Position, StoredClock
 from app.store.tables import BOUND, ENDED
 
+_OF_KEY = "issue_id IN (SELECT issue_id FROM app.issues WHERE tenant_id = %(tenant)s::bigint AND issue_key = %(key)s)"
 _VALUES = tuple(name for name in Bounds.__dataclass_fields__ if name != "cycle")
-_ORDER = f"{ENDED}, {BOUND}, issue_id, promise, cycle"
-_AFTER = f"({_ORDER}) > (%(ended)s::boolean, %(bound)s::timestamptz, %(issue)s::bigint, %(promise)s, %(cycle)s::int)"
+ORDER = f"{ENDED}, {BOUND}, issue_id, promise, cycle"
+_AFTER = f"({ORDER}) > (%(ended)s::boolean, %(bound)s::timestamptz, %(issue)s::bigint, %(promise)s, %(cycle)s::int)"
 
 _NO_BOUND = "due_at IS NULL AND due_before IS NULL"
 # Said so that it is not simplified to what no index has.
@@ -30,7 +31,7 @@ _LATE_NOW, _IN_TIME_NOW = _LATE.format("%(now)s"), _IN_TIME.format("%(now)s")
 _BEGUN = f"started_at IS NOT NULL AND (started_at <= %(now)s OR {_LATE_NOW})"
 # The comparison with the whole bound says nothing new: it is what the index is searched by. No overrun comes before it.
 _RUNNING = f"{_OPEN} AND started_at <= %(now)s AND paused_since IS NULL AND {BOUND} >= %(now)s AND {_IN_TIME_NOW}"
-_IN_STATE: dict[State, str] = {
+IN_STATE: dict[State, str] = {
     State.CANCELLED: f"{ENDED} IS TRUE AND outcome = 'cancelled'",
     State.NO_DEADLINE: f"outcome IS DISTINCT FROM 'cancelled' AND {_NO_BOUND} AND severity = 'none'",
     State.MET: f"""{_STOPPED} AND ({_IN_TIME.format("stopped_at")}
@@ -60,6 +61,12 @@ class SqlClockList:
             "tenant": self._tenant,
             "project": wanted.project,
             "due_before": wanted.due_before,
+            "projects": None if wanted.projects is None else sorted(wanted.projects),
+            "severity": None if wanted.severity == "unset" else wanted.severity,
+            "due_after": wanted.due_after,
+            "due_until": wanted.due_until,
+            "ended_since": wanted.ended_since,
+            "key": wanted.key,
             "limit": limit,
             "now": now,
             "skip": position.skip,
@@ -78,15 +85,22 @@ def statement(wanted: ClockFilter, position: Position) -> str:
     conditions = [
         "tenant_id = %(tenant)s::bigint",
         *(["project_id = %(project)s::bigint"] if wanted.project is not None else []),
-        *([_IN_STATE[wanted.state]] if wanted.state is not None else []),
+        *([_OF_KEY] if wanted.key is not None else []),
+        *(["project_id = ANY(%(projects)s::bigint[])"] if wanted.projects is not None else []),
+        *(["severity IS NULL"] if wanted.severity == "unset" else []),
+        *(["severity = %(severity)s"] if wanted.severity not in (None, "unset") else []),
+        *([f"{BOUND} > %(due_after)s"] if wanted.due_after is not None else []),
+        *([f"{BOUND} <= %(due_until)s"] if wanted.due_until is not None else []),
+        *(["stopped_at >= %(ended_since)s"] if wanted.ended_since is not None else []),
+        *([IN_STATE[wanted.state]] if wanted.state is not None else []),
         *([_OPEN] if wanted.open_only else []),
         *([f"{BOUND} < %(due_before)s"] if wanted.due_before is not None else []),
         *([_AFTER] if position.after is not None else []),
     ]
     return f"""SELECT issue_id, issue_key, page.project_id, promise, cycle, {", ".join(_VALUES)} FROM (
-        SELECT * FROM app.clock_bounds WHERE {" AND ".join(conditions)} ORDER BY {_ORDER} LIMIT %(limit)s
+        SELECT * FROM app.clock_bounds WHERE {" AND ".join(conditions)} ORDER BY {ORDER} LIMIT %(limit)s
         OFFSET %(skip)s) page
-        JOIN app.issues USING (tenant_id, issue_id) WHERE tenant_id = %(tenant)s::bigint ORDER BY {_ORDER}"""
+        JOIN app.issues USING (tenant_id, issue_id) WHERE tenant_id = %(tenant)s::bigint ORDER BY {ORDER}"""
 
 
 def _place(place: Place) -> dict[str, object]:

@@ -209,6 +209,7 @@ def issue_columns(record: IssueRecord) -> dict[str, Any]:
         "read_at": record.read_at,
         "configuration": record.configuration,
         "missing": list(record.missing) or None,
+        "restricted": record.is_restricted,
     }
 
 
@@ -243,6 +244,7 @@ def record_of(row: Row[*tuple[Any, ...]]) -> IssueRecord:
         read_asked_at=row.asked_at,
         configuration=row.configuration,
         missing=tuple(row.missing or ()),
+        is_restricted=row.restricted,
     )
 
 

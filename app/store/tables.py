@@ -234,6 +234,13 @@ class IssueRow(Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
         Index("ix_issues_key", "tenant_id", "issue_key"),
+        Index(
+            "ix_issues_restricted",
+            "tenant_id",
+            "project_id",
+            "issue_id",
+            postgresql_where="tracking = 'tracked' AND restricted IS NOT FALSE",
+        ),
         CheckConstraint("tracking IN ('tracked', 'not_tracked')", name="tracking"),
         {
             "schema": "app",
@@ -254,6 +261,7 @@ class IssueRow(Base):
     read_at: Mapped[datetime] = mapped_column(UTC)
     configuration: Mapped[int] = mapped_column(server_default="0")
     missing: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
+    restricted: Mapped[bool | None]
 
 
 class ClockEventRow(Base):
@@ -297,6 +305,14 @@ class ClockBoundsRow(Base):
         ForeignKeyConstraint(["tenant_id", "issue_id"], ["app.issues.tenant_id", "app.issues.issue_id"]),
         Index("ix_clock_bounds_due", "tenant_id", "due_at", postgresql_where="stopped_at IS NULL"),
         Index("ix_clock_bounds_list", "tenant_id", *_LIST_ORDER),
+        Index("ix_clock_bounds_ended", "tenant_id", "stopped_at", postgresql_where="stopped_at IS NOT NULL"),
+        Index(
+            "ix_clock_bounds_ended_of_project",
+            "tenant_id",
+            "project_id",
+            "stopped_at",
+            postgresql_where="stopped_at IS NOT NULL",
+        ),
         Index("ix_clock_bounds_list_of_project", "tenant_id", "project_id", *_LIST_ORDER),
         {"schema": "app", "info": plain("promise", "policy", "severity", "outcome", "calendar_sha256")},
     )

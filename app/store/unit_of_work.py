@@ -13,6 +13,7 @@ from app.store.anchor_tree import SqlAnchorTree
 from app.store.audit_log import SqlAuditLog
 from app.store.bulk_bounds import SqlBulkBounds
 from app.store.clock_list import SqlClockList
+from app.store.clock_overview import SqlOverviews
 from app.store.departures import SqlDepartures
 from app.store.exports import SqlExportLinks, SqlExports
 from app.store.following import SqlFollowing
@@ -120,6 +121,11 @@ class SqlUnitOfWork:
     def clocks(self) -> SqlClockList:
         """Lists of what is derived."""
         return SqlClockList(self._connection, self._entered())
+
+    @property
+    def overviews(self) -> SqlOverviews:
+        """What is derived, counted."""
+        return SqlOverviews(self._connection, self._entered())
 
     @property
     def recipients(self) -> SqlRecipients:

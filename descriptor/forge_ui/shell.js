@@ -50,7 +50,7 @@ document.addEventListener("htmx:config:request", (event) => {
 // The frame is sandboxed without pop-ups: the host opens links for us.
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href]");
-  if (!link || event.defaultPrevented || link.origin === location.origin) return;
+  if (!link || event.defaultPrevented || link.download || link.origin === location.origin) return;
   event.preventDefault();
   router.open(link.href);
 });
@@ -66,13 +66,37 @@ function readAs(context) {
   }
 }
 
+// What each module of the manifest shows: the place, and what of its context names the object.
+const FRAGMENTS = {
+  "pledge-issue": ({ issue }) => ["/fragments/issue", { issueId: issue.id, issueKey: issue.key }],
+  "pledge-project": ({ project }) => ["/fragments/project", { projectId: project.id, projectKey: project.key }],
+  "pledge-site": () => ["/fragments/site", {}],
+  "pledge-admin": () => ["/fragments/admin", {}],
+};
+
+// Full pages alone have a history in the address of the host; without one the page still works.
+async function followHistory() {
+  const history = await view.createHistory();
+  const first = history.location?.search ?? "";
+  window.followAddress(
+    {
+      push: (state) => history.push(`?${state}`),
+      listen: (told) => history.listen((where) => told(where.search ?? "")),
+    },
+    first,
+  );
+  return first;
+}
+
 async function start() {
   const panel = document.getElementById("panel");
   try {
     const context = await view.getContext();
     readAs(context);
-    const { id, key } = context.extension.issue;
-    panel.setAttribute("hx-get", `/fragments/issue?${new URLSearchParams({ issueId: id, issueKey: key })}`);
+    const [path, query] = FRAGMENTS[context.moduleKey](context.extension);
+    const first = path === "/fragments/issue" ? "" : await followHistory().catch(() => "");
+    const asked = [new URLSearchParams(query), window.keptOf(first)].map(String).filter(Boolean);
+    panel.setAttribute("hx-get", `${path}?${asked.join("&")}`);
     window.htmx.process(panel);
   } catch {
     document.dispatchEvent(new CustomEvent("htmx:error")); // panel.js shows it, with a button that refreshes

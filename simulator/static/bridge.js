@@ -33,10 +33,23 @@
     },
   };
 
+  const listeners = [];
+  const placeOf = (state) => ({ pathname: "/", search: state ? `?${state}` : "", hash: "", key: state, state: null });
+  own.createHistory = async () => ({
+    action: "POP",
+    location: placeOf(await call("getState")),
+    listen: (listener) => listeners.push(listener),
+    push: (path) => call("pushState", { state: path.replace(/^[^?]*[?]/, "") }),
+  });
+
   window.addEventListener("message", (event) => {
     if (event.source !== window.parent || event.origin !== host) return;
     const message = event.data;
     if (!message || message.channel !== channel) return;
+    if (message.popped !== undefined) {
+      listeners.forEach((listener) => listener(placeOf(message.popped), "POP"));
+      return;
+    }
     if (message.theme) {
       if (themed) wear(message.theme);
       return;

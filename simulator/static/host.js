@@ -8,6 +8,7 @@
   const options = document.currentScript.dataset.options || "";
   const waiting = new Map();
   const root = document.documentElement;
+  const popped = [];
   let last = 0;
   let themed = false;
   let sent = "";
@@ -43,6 +44,10 @@
       if (themed) wear(message.theme);
       return;
     }
+    if (message.popped !== undefined) {
+      popped.forEach((callback) => callback({ newURL: message.popped }));
+      return;
+    }
     const open = waiting.get(message.id);
     if (!open) return;
     waiting.delete(message.id);
@@ -72,6 +77,11 @@
       getContext: (callback) => answered(call("getContext"), callback),
     },
     resize: (width, height) => tell("resize", height === undefined ? { height: content().scrollHeight } : { width, height }),
+    history: {
+      getState: (_type, callback) => answered(call("getState"), callback),
+      pushState: (state) => tell("pushState", { state }),
+      popState: (callback) => popped.push(callback),
+    },
     sizeToParent: () => tell("sizeToParent"),
     theming: {
       initializeTheming: () => {

@@ -25,7 +25,17 @@
     }
   };
 
+  // what an app keeps in the address of its page
+  const MARK = "#!";
+  const kept = () => (location.hash.startsWith(MARK) ? decodeURIComponent(location.hash.slice(MARK.length)) : "");
+
+  window.addEventListener("popstate", () => {
+    frames().forEach((one) => one.contentWindow.postMessage({ channel: one.dataset.channel, popped: kept() }, one.dataset.origin));
+  });
+
   const shared = {
+    getState: kept,
+    pushState: (_frame, args) => { history.pushState(null, "", MARK + encodeURIComponent(String(args.state))); },
     theme: () => root.dataset.colorMode,
     resize: (frame, args) => {
       const height = Math.min(Math.max(parseInt(args.height, 10) || 0, 20), 5000);

@@ -22,6 +22,9 @@ def declared():
     for panel in DOCUMENT["modules"]["jiraIssueContexts"]:
         yield "GET", panel["target"]["url"].partition("?")[0], signed_request
         yield "GET", panel["icon"]["url"], open_to_all
+    for kind in ("jiraProjectPages", "generalPages", "adminPages"):
+        for page in DOCUMENT["modules"][kind]:
+            yield "GET", page["url"].partition("?")[0], signed_request
     provider = DOCUMENT["modules"]["jiraSecurityInfoProvider"]
     for name, action in provider["actions"].items():
         method = "GET" if name.startswith("search") else "POST"

@@ -19,10 +19,16 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FACTS = {
     "/connect/issue": "8.1",
     "/fragments/issue": "8.1",
+    "/connect/project": ">SEC-1<",
+    "/fragments/project": ">SEC-1<",
+    "/fragments/download": "base64,eyJpdGVtcyI6IFt7",
+    "/connect/admin": "<dt>Policy</dt>",
+    "/fragments/admin": "<dt>Policy</dt>",
     "/api/v1/clocks": '"SEC-1"',
     "/api/v1/clocks.csv": ",SEC-1,",
 }
-"""Of the issue that every call is about, its score or its key: who reads that has seen the issue."""
+"""Of the issue that every call is about, its score or its key: who reads that has seen the issue. Of a file that is not
+empty how its JSON begins, which is `{"items": [{`."""
 HEAD = """\
 Who gets in where: for each method and route the permission that it needs and, for each host, the answer to each role.
 Every role has what it can get hold of there: the project admin administers SEC and is no Jira admin, the Jira admin

@@ -28,6 +28,13 @@ from psycopg import sql
 ISSUE = "10001"
 ROUTES = {
     "panel": ("GET", f"/connect/issue?issueId={ISSUE}&issueKey=SEC-1&projectId=10000"),
+    "project page": ("GET", "/connect/project?projectId=10000&projectKey=SEC"),
+    "site page": ("GET", "/connect/site"),
+    "admin page": ("GET", "/connect/admin"),
+    "project": ("GET", "/fragments/project?projectId=10000&projectKey=SEC"),
+    "site": ("GET", "/fragments/site"),
+    "download": ("GET", "/fragments/download?projectId=10000&format=csv"),
+    "admin": ("GET", "/fragments/admin"),
     "webhook": ("POST", "/connect/webhooks?issueId=99999"),
     "enabled": ("POST", "/connect/enabled"),
     "disabled": ("POST", "/connect/disabled"),
@@ -57,8 +64,10 @@ ROUTES = {
     "uninstalled": ("POST", "/connect/uninstalled"),
 }
 CONTEXT = {"clocks", "facts", "decide", "fragment", "me", "settings", "following", "following-changed", "list", "sheet"}
+CONTEXT |= {"project", "site", "admin", "download"}
 CONTEXT |= {"recipients", "recipient added", "recipient removed", "calendar made", "calendar ended"}
 CONTEXT |= {"exports", "ask-export", "requests", "file-request"}
+FRAMED = {"panel", "project page", "site page", "admin page"}
 INSTALL = {"installed", "uninstalled"}
 HONEST = {"panel": 200, "clocks": 200, "fragment": 200, "webhook": 204, "installed": 204}
 UNTRACKED = {"issue": {"fields": {"issuetype": {"name": "Task"}, "labels": []}}}
@@ -253,7 +262,7 @@ class Arena:
         own_method, own_target = ROUTES[kind]
         method, target = method or own_method, target or own_target
         token = self.token(kind, target=target, method=method) if token is None else token
-        if kind == "panel":
+        if kind in FRAMED:
             return self.request(method, f"{target}{'&' if '?' in target else '?'}jwt={token}", *headers)
         lines = (f"Authorization: JWT {token}", *headers)
         if method == "GET":

@@ -12,6 +12,7 @@ from descriptor import modules
 from descriptor.connect import check, render
 
 ROOT = Path(__file__).parents[2]
+PAGES = ("jiraProjectPages", "generalPages", "adminPages")
 
 
 @pytest.fixture
@@ -79,6 +80,15 @@ def test_the_panel_names_the_issue_with_context_variables(document):
     assert panel["target"]["url"] == "/connect/issue?issueId={issue.id}&issueKey={issue.key}&projectId={project.id}"
 
 
+def test_each_page_is_where_jira_looks_for_it_and_that_of_a_project_names_it(document):
+    urls = {kind: [page["url"] for page in document["modules"][kind]] for kind in PAGES}
+    assert urls == {
+        "jiraProjectPages": ["/connect/project?projectId={project.id}&projectKey={project.key}"],
+        "generalPages": ["/connect/site"],
+        "adminPages": ["/connect/admin"],
+    }
+
+
 def test_every_webhook_names_the_issue_in_the_signed_query(document):
     webhooks = document["modules"]["webhooks"]
     assert [hook["event"] for hook in webhooks] == [
@@ -118,7 +128,7 @@ def test_any_key_that_atlassian_allows_gives_a_valid_descriptor(key):
 
 def test_no_two_modules_share_a_key_and_each_key_fits_both_hosts():
     keys = [modules.ISSUE_CONTEXT.key, *(event.key for event in modules.ISSUE_EVENTS)]
-    keys += [modules.ISSUE_PROPERTY.key, modules.SECURITY_PROVIDER.key]
+    keys += [modules.ISSUE_PROPERTY.key, modules.SECURITY_PROVIDER.key, *(page.key for page in modules.PAGES)]
     assert len(set(keys)) == len(keys)
     assert all(re.fullmatch(r"[a-zA-Z0-9-]{1,100}", key) for key in keys)
 
@@ -126,6 +136,7 @@ def test_no_two_modules_share_a_key_and_each_key_fits_both_hosts():
 def test_every_parameter_of_a_url_arrives_once(document):
     urls = [hook["url"] for hook in document["modules"]["webhooks"]]
     urls.append(document["modules"]["jiraIssueContexts"][0]["target"]["url"])
+    urls.append(document["modules"]["jiraProjectPages"][0]["url"])
     for url in urls:
         names = [name for name, _ in parse_qsl(urlsplit(url).query)]
         assert names
@@ -141,5 +152,6 @@ def test_the_readme_lists_every_module_with_its_url(document):
     rows = [(hook["key"], hook["url"]) for hook in document["modules"]["webhooks"]]
     panel = document["modules"]["jiraIssueContexts"][0]
     rows.append((panel["key"], panel["target"]["url"]))
+    rows += [(page["key"], page["url"]) for kind in PAGES for page in document["modules"][kind]]
     assert all(f"| `{key}` | `{url}` |" in readme for key, url in rows)
     assert all(f"`{path}`" in readme for path in document["lifecycle"].values())

@@ -15,7 +15,7 @@ SOURCES = tuple(
     source
     for value in vars(modules).values()
     for source in (value if isinstance(value, tuple) else (value,))
-    if isinstance(source, (modules.IssueContext, modules.IssueEvent, modules.EntityProperty))
+    if isinstance(source, (modules.IssueContext, modules.Page, modules.IssueEvent, modules.EntityProperty))
 )
 
 
@@ -117,7 +117,7 @@ def test_the_routes_for_forge_itself_are_the_contract_s():
         "/forge/lifecycle": {"ep-lifecycle", "ep-uninstall", "pledge-lifecycle", "pledge-uninstall"},
         "/forge/cron": {"ep-cron", "pledge-hourly"},
     }
-    assert {"pledge-issue"} == UI_MODULE_KEYS
+    assert {"pledge-issue", "pledge-project", "pledge-site", "pledge-admin"} == UI_MODULE_KEYS
 
 
 def test_every_event_that_may_be_named_is_named(manifest):
@@ -135,7 +135,8 @@ def test_the_readme_lists_every_module_with_its_endpoint_and_every_package_with_
         assert f"| `{name}` | {version} |" in readme
 
 
-def test_the_shell_asks_for_a_fragment_that_is_mounted():
+def test_the_shell_asks_each_module_s_own_fragment_which_is_mounted():
     shell = (ROOT / "descriptor" / "forge_ui" / "shell.js").read_text(encoding="utf-8")
-    (path,) = re.findall(r"`(/fragments/[a-z]+)\?", shell)
-    assert ("GET", path) in {(mount.method, mount.rule) for mount in MOUNTS}
+    asked = dict(re.findall(r'"(pledge-[a-z]+)": .*"/fragments/([a-z]+)"', shell))
+    assert asked == {key: key.removeprefix("pledge-") for key in UI_MODULE_KEYS}
+    assert {("GET", f"/fragments/{name}") for name in asked.values()} <= {(row.method, row.rule) for row in MOUNTS}

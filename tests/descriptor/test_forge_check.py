@@ -78,7 +78,7 @@ MISTAKES = {
     ),
     "a page that the gate refuses": (
         lambda document: document["modules"]["jira:issueContext"][0].update(key="pledge-issues"),
-        "pages are pledge-issues, but the gate admits pledge-issue",
+        "pages are pledge-admin, pledge-issues, pledge-project, pledge-site, but the gate admits pledge-admin",
     ),
     "a residency hook": (
         add_module("migration:dataResidency", key="move", remote="pledge-backend", path="/forge/move"),

@@ -19,6 +19,8 @@ BUNDLE = {
     "icon.svg",
     "index.html",
     "panel.js",
+    "address.js",
+    "pages.css",
     "pledge.css",
     "shell.js",
     "tokens.css",
@@ -95,7 +97,7 @@ def test_the_page_has_no_inline_script_or_style(page):
 def test_every_address_in_the_page_is_relative_and_there(page, bundle):
     named = [attributes.get("src") or attributes.get("href") for _, attributes in page.tags]
     files = {name for name in named if name and name != "data:,"}
-    assert files == {"panel.js", "htmx.min.js", "shell.js", "pledge.css", "tokens.css"}
+    assert files == {"panel.js", "htmx.min.js", "address.js", "shell.js", "pages.css", "pledge.css", "tokens.css"}
     assert all((bundle / name).is_file() for name in files)
 
 
@@ -104,7 +106,9 @@ def test_the_style_sheets_fetch_nothing(bundle):
         assert not re.search(r"url\(|@import", sheet.read_text(encoding="utf-8")), sheet.name
 
 
-@pytest.mark.parametrize("name", ["htmx.min.js", "panel.js", "pledge.css", "tokens.css", "icon.svg"])
+@pytest.mark.parametrize(
+    "name", ["htmx.min.js", "panel.js", "address.js", "pages.css", "pledge.css", "tokens.css", "icon.svg"]
+)
 def test_what_both_hosts_share_is_the_same_bytes(bundle, name):
     assert (bundle / name).read_bytes() == (STATIC / name).read_bytes()
 

@@ -20,6 +20,7 @@ PLACE = "/cdn/1f2e3d/"
 CONTEXT = {
     "locale": "de-DE",
     "timezone": "America/New_York",
+    "moduleKey": "pledge-issue",
     "extension": {"type": "jira:issueContext", "issue": {"id": "10042", "key": "SEC-12"}},
 }
 BRIDGE = """(setup) => {

@@ -10,6 +10,8 @@ from app.edge.mounts import MOUNTS
 from tests.edge.conftest import SECRET
 
 PAGE = "/connect/issue?issueId=10001&issueKey=SEC-1&projectId=1"
+PROJECT = "projectId=10000&projectKey=SEC"
+PAGES = ("200 page", "200 project page", "200 site page", "200 admin page")
 CLOCKS = "/api/v1/issues/10001/clocks"
 EVENTS = "/api/v1/issues/10001/events"
 FOLLOWING = "/api/v1/settings/following"
@@ -25,6 +27,24 @@ CASES = {
     "200 security.txt": (200, "GET", "/.well-known/security.txt", {}),
     "200 page": (200, "GET", PAGE, {"kind": "request"}),
     "200 fragment": (200, "GET", "/fragments/issue?issueId=10001&issueKey=SEC-1", {"kind": "context"}),
+    "200 project page": (200, "GET", f"/connect/project?{PROJECT}", {"kind": "request"}),
+    "200 site page": (200, "GET", "/connect/site", {"kind": "request"}),
+    "200 admin page": (200, "GET", "/connect/admin", {"kind": "request"}),
+    "200 project": (200, "GET", f"/fragments/project?{PROJECT}", {"kind": "context"}),
+    "200 site": (200, "GET", "/fragments/site?section=promises", {"kind": "context"}),
+    "200 download": (200, "GET", "/fragments/download?projectId=10000&format=csv", {"kind": "context"}),
+    "400 download": (400, "GET", "/fragments/download?projectId=10000&format=exe", {"kind": "context"}),
+    "401 download": (401, "GET", "/fragments/download?format=csv", {"kind": "request"}),
+    "200 admin": (200, "GET", "/fragments/admin", {"kind": "context"}),
+    "400 project page": (400, "GET", "/connect/project?projectId=SEC&projectKey=SEC", {"kind": "request"}),
+    "400 project": (400, "GET", "/fragments/project?projectId=10000", {"kind": "context"}),
+    "400 site": (400, "GET", "/fragments/site?section=nowhere", {"kind": "context"}),
+    "401 project page": (401, "GET", f"/connect/project?{PROJECT}", {}),
+    "401 site page": (401, "GET", "/connect/site", {"kind": "context"}),
+    "401 admin page": (401, "GET", "/connect/admin", {}),
+    "401 project": (401, "GET", f"/fragments/project?{PROJECT}", {"kind": "request"}),
+    "401 site": (401, "GET", "/fragments/site", {}),
+    "401 admin": (401, "GET", "/fragments/admin", {"kind": "request"}),
     "200 static": (200, "GET", "/static/pledge.css", {}),
     "200 head": (200, "HEAD", "/healthz", {}),
     "204 installed": (204, "POST", "/connect/installed", {"kind": "install", "body": True}),
@@ -177,10 +197,10 @@ def test_nothing_but_our_own_files_is_kept_by_anybody(answers, name):
 
 
 @each_case
-def test_only_the_page_may_be_framed_and_only_by_the_hosts_of_its_tenant(web, answers, name):
+def test_only_a_page_may_be_framed_and_only_by_the_hosts_of_its_tenant(web, answers, name):
     policy = answers[name].headers["Content-Security-Policy"]
     (ancestors,) = re.findall(r"frame-ancestors ([^;]+)", policy)
-    assert ancestors == (web.site_url if name == "200 page" else "'none'")
+    assert ancestors == (web.site_url if name in PAGES else "'none'")
     assert "X-Frame-Options" not in answers[name].headers
 
 

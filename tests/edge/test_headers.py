@@ -17,7 +17,7 @@ from app.edge.mounts import MOUNTS
 from tests import every_route
 from tests.edge.header_lint import flaws
 
-PAGE, FILE = "/connect/issue", "/static/<path:name>"
+FILE = "/static/<path:name>"
 HUGE = "a" * 9_000
 OWN_REFUSALS = {
     "no request line": b"nonsense\r\n\r\n",
@@ -60,7 +60,7 @@ def without_database(make_stack, make_database):
 
 def faults_of(stack, mount, answer):
     """What is wrong with that answer of that route."""
-    framed = mount.rule == PAGE and answer.status_code == 200
+    framed = mount.rule in every_route.FRAMED and answer.status_code == 200
     ancestors = [stack.simulator.site(every_route.SITES["Connect"]).url] if framed else []
     return flaws(answer.status_code, answer.headers, ancestors=ancestors, is_file=mount.rule == FILE)
 

@@ -10,6 +10,7 @@ from app.edge.limits import CLASSES, UnknownLimit, rates
 from app.edge.mounts import MOUNTS
 from app.store.windows import LocalWindows
 from tests.edge.conftest import ACCOUNT
+from tests.every_route import FRAMED
 
 PAGE = "/connect/issue?issueId=10001&issueKey=SEC-1&projectId=1"
 CLOCKS = "/api/v1/issues/x/clocks"
@@ -56,7 +57,7 @@ def test_only_what_is_open_to_all_is_limited_by_network_and_nothing_else_is():
 
 
 def test_where_people_call_each_person_is_limited():
-    people = {"/connect/issue"} | {mount.rule for mount in MOUNTS if mount.gate.__qualname__.startswith("by_scheme")}
+    people = FRAMED | {mount.rule for mount in MOUNTS if mount.gate.__qualname__.startswith("by_scheme")}
     # What somebody types into the search of Jira's Security tab, Jira asks us in their name.
     people |= {f"/connect/security/{each}" for each in ("workspaces", "containers", "containers/search")}
     assert by_scheme(x=open_to_all).__qualname__.startswith("by_scheme")

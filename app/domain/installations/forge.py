@@ -257,6 +257,7 @@ class ForgeAdmission:
             environment=registered.environment.lower(),
             region=self.rules.region,
             licence_active=invocation.license_active,
+            site_url=invocation.site_url,
         )
 
 

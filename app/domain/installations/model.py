@@ -160,6 +160,8 @@ class Caller:
     """None = the token does not say; absent is not inactive."""
     person_token: Secret | None = None
     """The person's own access to Jira, where it came along (Forge); used for this request and never stored."""
+    site_url: str | None = None
+    """Where people reach the site, as the token says; None where it does not."""
 
     @property
     def is_lapsed(self) -> bool:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from app.domain.clocks.engine import bounds_of
-from app.domain.clocks.model import Bounds, Event, State
+from app.domain.clocks.model import Bounds, Event, Severity, State
 from app.domain.identifiers import IssueId, ProjectId
 from app.domain.promises.shelf import InForce
 
@@ -65,6 +65,15 @@ class ClockFilter:
     """An instant that lies after the bound; clocks without a bound are not meant."""
     open_only: bool = False
     """Only what has not ended."""
+    projects: frozenset[ProjectId] | None = None
+    severity: Severity | Literal["unset"] | None = None
+    due_after: datetime | None = None
+    due_until: datetime | None = None
+    """An instant that is not before the bound."""
+    ended_since: datetime | None = None
+    """When it ended, at the earliest; what has not ended is not meant."""
+    key: str | None = None
+    """Of its issue."""
 
 
 class Place(NamedTuple):

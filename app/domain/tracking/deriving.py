@@ -53,6 +53,7 @@ def derive(
         read_at=now,
         events=_news(known, facts),
         configuration=reading.configuration,
+        is_restricted=snapshot.is_restricted,
         missing=missing_of(snapshot, reading.rule),
     )
     superseded = _superseded(known, facts, reading) if is_tracked else ()
@@ -87,6 +88,16 @@ def _superseded(known: IssueRecord | None, facts: tuple[Event, ...], reading: Re
 
 
 def _is_changed(known: IssueRecord, record: IssueRecord) -> bool:
-    kept = (known.key, known.project, known.tracking, known.severity, known.hidden_since, known.missing)
-    read = (record.key, record.project, record.tracking, record.severity, record.hidden_since, record.missing)
-    return kept != read or not set(record.events) <= set(known.events)
+    return _facts(known) != _facts(record) or not set(record.events) <= set(known.events)
+
+
+def _facts(record: IssueRecord) -> tuple[object, ...]:
+    return (
+        record.key,
+        record.project,
+        record.tracking,
+        record.severity,
+        record.hidden_since,
+        record.missing,
+        record.is_restricted,
+    )

@@ -1,6 +1,6 @@
 """Lists of clocks, for people and operators: found by stored bounds, shown as they are at one instant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +17,8 @@ READ_AT_ONCE = 100
 """Clocks; of their issues Jira is asked in one question."""
 READS = 5
 """For one page, so that a person who may see next to nothing costs no more than anybody else."""
+_SPARE = 4
+"""How many are looked at for each that is shown, of a list that is not read to its end."""
 _MOMENT = timedelta(microseconds=1)
 
 
@@ -73,6 +75,27 @@ class ClockLists:
             if len(rows) < READ_AT_ONCE:
                 return ClockPage(tuple(found), None)
         return ClockPage(tuple(found), position)
+
+    def board(
+        self, who: Caller, columns: Mapping[str, ClockFilter], *, each: int, now: datetime
+    ) -> Mapping[str, tuple[ListedClock, ...]]:
+        """The first clocks of several lists, at most `each` of a list; raises `JiraUnavailable`.
+
+        Jira is asked once. Of a list of which the first are hidden from this person, fewer come.
+        """
+        with self.database.begin(who.tenant) as uow:
+            rows = {
+                name: uow.clocks.page(wanted, position=Position(), limit=each * _SPARE, now=now)
+                for name, wanted in columns.items()
+            }
+        seen = self.access.visible(
+            Permission.VIEW_ISSUE_CLOCKS,
+            (who.tenant, who.account or AccountId("")),
+            {row.issue for of in rows.values() for row in of},
+            now=now,
+            person_token=who.person_token,
+        )
+        return {name: tuple(_listed(row, now) for row in of if row.issue in seen)[:each] for name, of in rows.items()}
 
     def due(self, tenant: TenantId, *, within: timedelta, now: datetime) -> Iterator[ListedClock]:
         """Every clock of that tenant that has not ended and has no more than that left, by its bound.

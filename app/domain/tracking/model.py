@@ -82,6 +82,8 @@ class IssueSnapshot:
     """Id of the custom field that says when the issue was reported, where one was chosen."""
     reported_at: datetime | None = None
     """What it says; None where it says nothing that is an instant or a date."""
+    is_restricted: bool = False
+    """Whether it has a security level; which one is not kept."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class IssueRecord:
     """Since when a newer read is waiting; None = this is the newest we were told of."""
     configuration: int = 0
     """Version of the tenant's configuration under which the events were read."""
+    is_restricted: bool | None = None
+    """Whether it has a security level, so that not all who browse its project see it; None = not known yet."""
     missing: tuple[str, ...] = ()
     """Why no severity can be read, one sentence for each place that was looked at."""
 

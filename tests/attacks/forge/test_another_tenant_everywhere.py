@@ -38,12 +38,19 @@ ROWS = {
     "POST /connect/disabled": Row(connect="disabled"),
     "POST /connect/webhooks": Row(connect="webhook", targets=("/connect/webhooks?issueId={id}",)),
     "GET /connect/issue": Row(connect="panel", targets=("/connect/issue?issueId={id}&issueKey={key}&projectId=10000",)),
+    "GET /connect/project": Row(connect="project page"),
+    "GET /connect/site": Row(connect="site page"),
+    "GET /connect/admin": Row(connect="admin page"),
     "POST /connect/security/workspaces": Row(connect="workspaces"),
     "POST /connect/security/containers": Row(connect="containers"),
     "GET /connect/security/containers/search": Row(connect="search"),
     "GET /fragments/issue": Row(
         connect="fragment", forge="ui", targets=("/fragments/issue?issueId={id}&issueKey={key}",)
     ),
+    "GET /fragments/project": Row(connect="project", forge="ui"),
+    "GET /fragments/site": Row(connect="site", forge="ui"),
+    "GET /fragments/download": Row(connect="download", forge="ui"),
+    "GET /fragments/admin": Row(connect="admin", forge="ui"),
     "GET /api/v1/issues/<id_or_key>/clocks": Row(
         connect="clocks", forge="ui", targets=("/api/v1/issues/{id}/clocks", "/api/v1/issues/{key}/clocks")
     ),

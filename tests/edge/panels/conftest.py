@@ -168,8 +168,10 @@ class Templates:
         assets = Assets(
             tokens_css=_fingerprinted("tokens.css"),
             pledge_css=_fingerprinted("pledge.css"),
+            pages_css=_fingerprinted("pages.css"),
             htmx_js=_fingerprinted("htmx.min.js"),
             panel_js=_fingerprinted("panel.js"),
+            address_js=_fingerprinted("address.js"),
         )
         shell = PageShell(title="Security deadline", host_script_url=self.host_script_url, assets=assets)
         if name in REFUSALS:

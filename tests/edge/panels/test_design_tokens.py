@@ -1,7 +1,7 @@
 """Design tokens: tokens.css is made from the vector and nothing else, and every pair of colours can be read.
 
 `python tests/edge/panels/test_design_tokens.py` writes `app/edge/static/tokens.css` anew, with the tokens
-that `pledge.css` uses.
+that our sheets use.
 """
 
 import json
@@ -57,9 +57,22 @@ PAIRS = [
     ("--ds-chart-warning-bold", "--ds-surface", 3),
     ("--ds-chart-danger-bold", "--ds-surface", 3),
     ("--ds-chart-success-bold", "--ds-surface", 3),
+    ("--ds-chart-red-bolder", "--ds-surface", 3),
+    ("--ds-chart-orange-bold", "--ds-surface", 3),
+    ("--ds-chart-yellow-bold", "--ds-surface", 3),
+    ("--ds-chart-blue-bold", "--ds-surface", 3),
+    ("--ds-chart-gray-bold", "--ds-surface", 3),
+    ("--ds-text", "--ds-surface-sunken", 4.5),
+    ("--ds-text-subtle", "--ds-surface-sunken", 4.5),
+    ("--ds-text-warning-bolder", "--ds-background-warning", 4.5),
     ("--ds-border-focused", "--ds-surface", 3),
     ("--ds-border-input", "--ds-surface", 3),
 ]
+
+
+def sheets():
+    """Our own style sheets, one after the other."""
+    return "".join((STATIC / name).read_text(encoding="utf-8") for name in ("pledge.css", "pages.css"))
 
 
 def read_tokens():
@@ -111,12 +124,12 @@ def contrast(tokens, theme, foreground, background):
 
 
 def test_the_token_sheet_is_what_the_vector_makes_it():
-    used = used_tokens((STATIC / "pledge.css").read_text(encoding="utf-8"))
+    used = used_tokens(sheets())
     assert (STATIC / "tokens.css").read_text(encoding="utf-8") == render(read_tokens(), used)
 
 
 def test_every_fallback_in_the_sheet_is_the_light_value_of_its_token():
-    css = (STATIC / "pledge.css").read_text(encoding="utf-8")
+    css = sheets()
     pairs = re.findall(r"var\((--ds-[a-z0-9-]+), ([^)]+)\)", css)
     tokens = read_tokens()
     assert len(pairs) == css.count("var(")
@@ -127,11 +140,10 @@ def test_every_fallback_in_the_sheet_is_the_light_value_of_its_token():
 @pytest.mark.parametrize(("foreground", "background", "least"), PAIRS)
 def test_every_pair_of_colours_can_be_read(theme, foreground, background, least):
     tokens = read_tokens()
-    used = used_tokens((STATIC / "pledge.css").read_text(encoding="utf-8"))
+    used = used_tokens(sheets())
     assert {foreground, background} <= set(used)
     assert contrast(tokens, theme, foreground, background) >= least
 
 
 if __name__ == "__main__":
-    sheet = (STATIC / "pledge.css").read_text(encoding="utf-8")
-    (STATIC / "tokens.css").write_text(render(read_tokens(), used_tokens(sheet)), encoding="utf-8")
+    (STATIC / "tokens.css").write_text(render(read_tokens(), used_tokens(sheets())), encoding="utf-8")

@@ -1,0 +1,128 @@
+"""The site page: what is promised here, and how it stands in the projects that the reader may browse."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from flask import Response, render_template
+
+from app.domain.clocks.model import State
+from app.domain.promises.coverage import Backing, Covered
+from app.domain.tracking.figures import Figures, Sight
+from app.domain.tracking.listing import ListedClock
+from app.edge.caller import caller, now, services
+from app.edge.panels import lists, shell, tables
+from app.edge.panels.filters import ListFilter
+from app.edge.panels.site_models import Breach, PromiseRow
+from app.edge.panels.view_models import WhyStep
+
+TITLE = "Security deadlines"
+PURPOSE = "What is promised on this site, and how it stands in the projects that you may browse."
+SECTIONS = {"promises": "Promises", "clocks": "Clocks", "upcoming": "Next 30 days", "breaches": "Recent breaches"}
+RECENT = timedelta(days=30)
+BREACHES = 10
+"""Of what is overdue, and of what was met too late."""
+_BACKED = {Backing.CLOCK: "runs", Backing.CONTROL: "checked", Backing.STATEMENT: "published", Backing.NOTHING: "open"}
+
+
+def page() -> Response:
+    """`GET /connect/site`."""
+    return shell.page(TITLE, _promises, url=_url("promises"))
+
+
+def fragment() -> Response:
+    """`GET /fragments/site?section=`, and what `tables` and `filters` take."""
+    section = shell.section_of(SECTIONS)
+    if section in ("clocks", "upcoming"):
+        asked = tables.of_request()
+        if section == "upcoming":
+            asked = replace(asked, wanted=ListFilter(within=RECENT.days))
+        return shell.fragment(lambda: _clocks(section, asked), url=_url(section))
+    make: Callable[[], str] = {"promises": _promises, "breaches": _breaches}[section]
+    return shell.fragment(make, url=_url(section))
+
+
+def _url(section: str) -> str:
+    return shell.fragment_url("site", {"section": section})
+
+
+def _promises() -> str:
+    board = services().promises.of(caller().tenant)
+    sight, figures = services().overviews.of(caller(), project=None, now=now())
+    rows = tuple(_row(each, figures) for each in board.promises)
+    backed = sum(row.state != "open" for row in rows)
+    return _rendered(
+        "site_promises.html", "promises", sight, figures=figures, policy=board.policy, rows=rows, backed=backed
+    )
+
+
+def _clocks(section: str, asked: tables.Asked) -> str:
+    sight, figures = services().overviews.of(caller(), project=None, now=now())
+    site = shell.site_url()
+    table = tables.table_of(asked, sight, path="site", around={"section": section}, display_url=site)
+    return _rendered("site_clocks.html", section, sight, figures=figures, table=table)
+
+
+def _breaches() -> str:
+    sight, figures = services().overviews.of(caller(), project=None, now=now())
+    any_of = ListFilter().clocks(sight.projects, now=now())
+    wanted = {
+        "overdue": replace(any_of, state=State.BREACHED, due_after=now() - RECENT),
+        "late": replace(any_of, state=State.MET_LATE, ended_since=now() - RECENT),
+    }
+    found = services().lists.board(caller(), wanted, each=BREACHES, now=now())
+    site = shell.site_url()
+    breaches = {name: tuple(_breach(each, site) for each in clocks) for name, clocks in found.items()}
+    return _rendered("site_breaches.html", "breaches", sight, figures=figures, **breaches)
+
+
+def _breach(listed: ListedClock, site: str) -> Breach:
+    """With its reasons; the list has found it for this person."""
+    clock = listed.clock
+    view = services().views.view(caller().tenant, clock.issue, now=now())
+    why = next(
+        (
+            each.why
+            for each in view.clocks
+            if (each.rule.promise, each.bounds.cycle) == (clock.promise, clock.bounds.cycle)
+        ),
+        (),
+    )
+    return Breach(
+        row=lists.row_of(listed, display_url=site),
+        why=tuple(
+            WhyStep(clause=step.clause, rule=step.rule, source=step.source, at=step.at, text=step.text)
+            for step in why
+            if step.at != now()
+        ),
+    )
+
+
+def _rendered(template: str, section: str, sight: Sight, *, figures: Figures, **content: object) -> str:
+    table = content.get("table")
+    url = table.url if isinstance(table, tables.Table) else _url(section)
+    links = shell.sections("site", SECTIONS, current=section)
+    announcement = f"{SECTIONS[section]}. {figures.count(State.BREACHED)} overdue"
+    return render_template(
+        template,
+        page=shell.frame(TITLE, PURPOSE, url=url, links=links, announcement=announcement),
+        sight=sight,
+        is_partial=figures.is_partial,
+        has_clocks=bool(figures.states),
+        **content,
+    )
+
+
+def _row(covered: Covered, figures: Figures) -> PromiseRow:
+    promise = covered.promise
+    counts = figures.by_promise().get(promise.id, {})
+    return PromiseRow(
+        id=promise.id,
+        text=promise.text,
+        clause=promise.clause,
+        policy=promise.policy,
+        deadline=promise.deadline,
+        state=_BACKED[covered.backing],
+        by=covered.by,
+        counts=tuple((state, counts[state]) for state in State if counts.get(state)),
+    )

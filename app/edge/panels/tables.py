@@ -1,0 +1,130 @@
+"""A list of clocks as a table: filtered, page by page, with the columns that its reader picked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import request
+
+from app.domain.clocks.model import Severity, State
+from app.domain.tracking.derived import Position
+from app.domain.tracking.figures import Sight
+from app.edge import cursors
+from app.edge.caller import caller, now, services
+from app.edge.panels import filters, lists, shell, wording
+from app.edge.panels.filters import ListFilter
+from app.edge.panels.lists import ClockRow
+from app.edge.parameters import Malformed
+
+ROWS = 50
+COLUMNS = {
+    "severity": "Severity",
+    "state": "State",
+    "due": "Due",
+    "promise": "Promise",
+    "started": "Started",
+    "paused": "Paused",
+}
+FORMATS = {"csv": "CSV", "json": "JSON", "ics": "iCalendar"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a reader wants to see."""
+
+    wanted: ListFilter
+    columns: tuple[str, ...]
+    position: Position
+
+    @property
+    def query(self) -> Mapping[str, object]:
+        """As parameters of an address, but for the page."""
+        picked = None if self.columns == tuple(COLUMNS) else ",".join(self.columns)
+        return {**self.wanted.query, "columns": picked}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One that can be picked."""
+
+    value: str
+    text: str
+    is_picked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What the template of a table sees. `around`: what its form hands on besides its own fields."""
+
+    url: str
+    around: Mapping[str, object]
+    form_url: str
+    clear_url: str
+    wanted: ListFilter
+    rows: tuple[ClockRow, ...]
+    columns: tuple[Choice, ...]
+    states: tuple[Choice, ...]
+    severities: tuple[Choice, ...]
+    first_url: str | None
+    next_url: str | None
+    exports: tuple[tuple[str, str], ...]
+    """Name of the form, and where it is."""
+
+    def has(self, column: str) -> bool:
+        """Whether that column was picked."""
+        return any(each.is_picked for each in self.columns if each.value == column)
+
+
+def of_request() -> Asked:
+    """What the query asks for; raises `Malformed`."""
+    return Asked(wanted=filters.of_request(), columns=_columns(), position=cursors.position())
+
+
+def table_of(asked: Asked, sight: Sight, *, path: str, around: Mapping[str, object], display_url: str) -> Table:
+    """That page of the list; raises `JiraUnavailable`. `path`: of the fragment that it is in."""
+    clocks = asked.wanted.clocks(sight.projects, now=now())
+    found = services().lists.page(caller(), clocks, position=asked.position, limit=ROWS, now=now())
+
+    def url(**more: object) -> str:
+        return shell.fragment_url(path, {**around, **asked.query, **more})
+
+    is_first = asked.position == Position()
+    return Table(
+        url=url(cursor=None if is_first else cursors.cursor_of(asked.position)),
+        around=around,
+        form_url=shell.fragment_url(path),
+        clear_url=shell.fragment_url(path, around),
+        wanted=asked.wanted,
+        rows=tuple(lists.row_of(each, display_url=display_url) for each in found.clocks),
+        columns=tuple(Choice(value=name, text=text, is_picked=name in asked.columns) for name, text in COLUMNS.items()),
+        states=_states(asked.wanted),
+        severities=_severities(asked.wanted),
+        first_url=None if is_first else url(),
+        next_url=None if found.next is None else url(cursor=cursors.cursor_of(found.next)),
+        exports=tuple(
+            (text, shell.fragment_url("download", {**around, "section": None, **asked.wanted.query, "format": name}))
+            for name, text in FORMATS.items()
+        ),
+    )
+
+
+def _columns() -> tuple[str, ...]:
+    """`columns` of the query, as a form sends it or joined by commas; all of them where it names none."""
+    said = [name for part in request.args.getlist("columns") for name in part.split(",") if name]
+    if not set(said) <= COLUMNS.keys():
+        raise Malformed
+    return tuple(name for name in COLUMNS if name in said) or tuple(COLUMNS)
+
+
+def _states(wanted: ListFilter) -> tuple[Choice, ...]:
+    texts = {filters.OPEN: "Open"} | {state.value: wording.STATE_LOZENGES[state].text for state in State}
+    return _choices("Any state", texts, picked=wanted.state)
+
+
+def _severities(wanted: ListFilter) -> tuple[Choice, ...]:
+    texts = {level.value: wording.severity_lozenge(level).text for level in Severity}
+    return _choices("Any severity", texts | {filters.UNSET: "Not set"}, picked=wanted.severity)
+
+
+def _choices(otherwise: str, texts: Mapping[str, str], *, picked: str | None) -> tuple[Choice, ...]:
+    rest = (Choice(value=value, text=text, is_picked=value == picked) for value, text in texts.items())
+    return (Choice(value="", text=otherwise, is_picked=picked is None), *rest)

@@ -1,0 +1,182 @@
+"""The pages of a project, of the site and of its administration, in the frames of both hosts.
+
+One running product and one browser for all: a site has Pledge as a Connect app and as a Forge app at once.
+"""
+
+import re
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from descriptor import forge, forge_package
+from tests.browser.test_issue_panel import CONTRAST, READABLE_RATIO
+from tests.descriptor.conftest import APP_ID, CELLS, STATIC, TOOLS, packages  # noqa: F401  `packages` is a fixture
+
+SCREENS = Path(__file__).parents[2] / "build" / "screens"
+SITE = "genchi"
+PAGES = {
+    "project-board": ("/projects/SEC", None),
+    "project-heat": ("/projects/SEC", "#section-heat"),
+    "project-burn-down": ("/projects/SEC", "#section-burn-down"),
+    "project-table": ("/projects/SEC", "#section-table"),
+    "site-promises": ("/apps", None),
+    "site-clocks": ("/apps", "#section-clocks"),
+    "site-upcoming": ("/apps", "#section-upcoming"),
+    "site-breaches": ("/apps", "#section-breaches"),
+    "admin": ("/admin/apps", None),
+}
+HOSTS = ("connect", "forge")
+TEXTS = "#panel :is(h2, h3, p, a, th, td, span, label, li, dt, dd, summary, .lozenge)"
+WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def audit(frame):
+    """What a machine finds wrong with the page in that frame; where a checker of accessibility is plugged in."""
+    return [found for found in frame.evaluate(CONTRAST, TEXTS) if found[0] < READABLE_RATIO]
+
+
+@pytest.fixture(scope="module")
+def both(make_stack, packages, tmp_path_factory):  # noqa: F811  the fixture of that name
+    """One running product that a site has through both hosts, with issues that have been read."""
+    folder = tmp_path_factory.mktemp("forge")
+    document = forge.render(app_id=APP_ID, cells=CELLS, migration=None)
+    forge_package.write(folder, document=document, static=STATIC, tools=TOOLS)
+    with make_stack() as running:
+        running.simulator.world.forge_ui = folder / forge.RESOURCE_PATH
+        running.install(SITE)
+        assert running.forge("install", SITE)["accepted"]
+        for issue in ("10001", "10003", "10007", "10008", "10018"):
+            running.tracked(issue, site=SITE)
+        yield running
+
+
+class PageTab:
+    """A page of the simulated Jira with ours in its frame."""
+
+    def __init__(self, page):
+        self.page = page
+
+    @property
+    def inside(self):
+        return self.page.frame_locator("iframe")
+
+    @property
+    def panel(self):
+        return self.inside.locator("#panel")
+
+    @property
+    def frame(self):
+        return self.page.wait_for_selector("iframe").content_frame()
+
+    def go(self, selector):
+        """Follow a link of ours, and wait for what it leads to."""
+        here = self.panel.get_attribute("hx-get")
+        self.inside.locator(selector).click()
+        expect(self.panel).not_to_have_attribute("hx-get", here)
+
+    def shoot(self, name):
+        """A picture of the whole page, for people to look at."""
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        height = self.frame.evaluate("document.getElementById('content').getBoundingClientRect().height")
+        self.page.wait_for_function(
+            "least => document.querySelector('iframe').getBoundingClientRect().height >= least - 1", arg=height
+        )
+        self.page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
+
+
+@pytest.fixture
+def opened(browser, both):
+    """Opens a page; at the end no console error, and no request to a host that has no business here."""
+
+    @contextmanager
+    def open_(path, host, *, account="admin", theme="light", width=1280):
+        site_url, complaints = both.simulator.site(SITE).url, []
+        world = both.simulator.world
+        ours = tuple(f"{url}/" for url in (site_url, both.simulator.control_url, world.forge_ui_url, both.url))
+        options = {"viewport": {"width": width, "height": 900}, "locale": "en-GB", "timezone_id": "Europe/Berlin"}
+        with browser.new_context(reduced_motion="reduce", **options) as context:
+            page = context.new_page()
+            page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+            context.on("weberror", lambda failure: complaints.append(str(failure.error)))
+            context.on(
+                "request",
+                lambda sent: None if sent.url.startswith((*ours, "data:")) else complaints.append(sent.url),
+            )
+            page.goto(f"{site_url}{path}?as={account}&theme={theme}&host={host}")
+            tab = PageTab(page)
+            expect(tab.inside.locator("#panel .title")).to_be_visible()
+            yield tab
+        assert complaints == []
+
+    return open_
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_can_be_read_in_light_and_dark_and_nothing_scrolls_sideways(opened, name, host, width):
+    path, section = PAGES[name]
+    with opened(path, host, width=width) as tab:
+        if section:
+            tab.go(section)
+        for theme in ("light", "dark"):
+            if theme == "dark":
+                tab.page.get_by_role("button", name="Light / dark").click()
+                expect(tab.inside.locator("html")).to_have_attribute("data-color-mode", "dark")
+            assert audit(tab.frame) == []
+            tab.shoot(f"{name}-{host}-{width}-{theme}")
+        assert (tab.frame.evaluate(WIDE), tab.page.evaluate(WIDE)) == (0, 0)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_each_number_leads_to_exactly_that_list(opened, host):
+    with opened("/projects/SEC", host) as tab:
+        for tile in ("open", "at-risk", "overdue", "met"):
+            number = int(tab.inside.locator(f"#tile-{tile} .metric").inner_text())
+            tab.go(f"#tile-{tile}")
+            assert tab.inside.locator("table.clocks tbody tr").count() == number > 0
+            assert tab.frame.evaluate("document.activeElement.id") == f"tile-{tile}"
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_filter_is_set_by_keyboard_and_its_file_has_the_same_rows(opened, host):
+    with opened("/projects/SEC", host) as tab:
+        tab.go("#section-table")
+        tab.inside.locator("#filter-state").select_option("breached")
+        tab.inside.locator("#filter-go").press("Enter")
+        expect(tab.panel).to_contain_text("Clear filters")
+        rows = tab.inside.locator("table.clocks tbody tr")
+        tab.inside.locator("#export-1").click()
+        link = tab.inside.locator("#download a")
+        expect(link).to_have_text("Save clocks.csv")
+        with tab.page.expect_download() as saved:
+            link.click()
+        lines = Path(saved.value.path()).read_text().splitlines()
+        assert len(lines) == 1 + rows.count() > 1
+        assert all(",breached," in line for line in lines[1:])
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_what_is_shown_is_in_the_address_and_the_way_back_works(opened, host):
+    with opened("/projects/SEC", host) as tab:
+        tab.go("#tile-overdue")
+        expect(tab.panel).to_contain_text("Clear filters")
+        tab.page.wait_for_url("**/projects/SEC*state%3Dbreached*")
+        tab.page.reload()
+        expect(tab.inside.locator("#filter-state")).to_have_value("breached")
+        tab.page.go_back()
+        expect(tab.inside.locator("#section-board")).to_have_attribute("aria-current", "page")
+        tab.page.evaluate("location.hash = '#!section%3Dtable%26projectId%3D10001%26state%3Dmet'")
+        expect(tab.inside.locator("#filter-state")).to_have_value("met")
+        expect(tab.panel).to_contain_text("of SEC")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_somebody_who_is_no_administrator_sees_no_fact_of_the_administration(opened, both, host):
+    with opened("/apps", host, account="developer") as tab:
+        expect(tab.panel).to_contain_text("promises of the policy")
+    answer = both.get("/fragments/admin", account="developer")
+    assert "for administrators" in answer.text
+    assert not re.search("Policy|Region", answer.text)

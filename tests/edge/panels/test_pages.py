@@ -1,0 +1,232 @@
+"""The pages of project and site, as both hosts get them: what they tell, to whom, and what bad input comes to."""
+
+import base64
+import json
+import re
+from html import unescape
+from urllib.parse import quote
+
+import pytest
+import requests
+
+from tests.edge.panels.test_issue_panel import Page
+
+SEC = "projectId=10000&projectKey=SEC"
+OPS = "projectId=10001&projectKey=OPS"
+PROJECT = f"/fragments/project?{SEC}"
+SITE = "/fragments/site?section="
+SECTIONS = {
+    **{f"project {name}": f"{PROJECT}&section={name}" for name in ("board", "heat", "burn-down", "table")},
+    **{f"site {name}": SITE + name for name in ("promises", "clocks", "upcoming", "breaches")},
+}
+RESTRICTED = "SEC-11"
+"""Has a security level: admin and developer may see it, developer2 may not."""
+HOSTILE = {
+    "script": "\"><script>alert(1)</script><img src=x onerror='alert(2)'>{{ 7 * 7 }}",
+    "right to left": "\u202egnorw ti ekam\u202c \u0645\u0631\u062d\u0628\u0627",
+    "zero width": "a\u200b\u200d\ufeffb",
+    "300 characters": "W" * 300,
+    "emoji": "\U0001f9d1\U0001f3fd\u200d\U0001f680" * 20,
+}
+BAD = {
+    "an unknown state": f"{PROJECT}&section=table&state=bogus",
+    "an unknown severity": f"{PROJECT}&section=table&severity=HIGH",
+    "an unknown section": f"{PROJECT}&section=secrets",
+    "an unknown section of the site": f"{SITE}secrets",
+    "an unknown column": f"{PROJECT}&section=table&columns=state,password",
+    "an unknown form of file": f"/fragments/download?{SEC}&format=exe",
+    "no form of file": f"/fragments/download?{SEC}",
+    "a filter that stands twice": f"{PROJECT}&section=table&state=met&state=open",
+    "a day of another spelling": f"{PROJECT}&section=table&due=31-12-2026",
+    "a day that is none": f"{PROJECT}&section=table&due=2026-02-30",
+    "a day after the end of days": f"{PROJECT}&section=table&due=9999-12-31",
+    "a day with something after it": f"{PROJECT}&section=table&ended_since=2026-01-01T00:00:00Z",
+    "no day at all": f"{SITE}clocks&within=0",
+    "days without end": f"{SITE}clocks&within=99999999999999999999",
+    "days in other digits": f"{SITE}clocks&within=" + quote("²"),
+    "a search of 10,000 characters": f"{PROJECT}&section=table&key=" + "A" * 10_000,
+    "a search of 5,000 characters": f"{PROJECT}&section=table&key=" + "A" * 5_000,
+    "a search with a NUL": f"{PROJECT}&section=table&key=SEC-1%00",
+    "a cursor of nobody's making": f"{PROJECT}&section=table&cursor=x",
+    "a cursor that is JSON": f"{PROJECT}&section=table&cursor="
+    + base64.urlsafe_b64encode(b'["a"]').decode().rstrip("="),
+    "a cursor from before the beginning": f"{PROJECT}&section=table&cursor="
+    + base64.urlsafe_b64encode(b"[-1]").decode().rstrip("="),
+    "a cursor from beyond the end": f"{PROJECT}&section=table&cursor="
+    + base64.urlsafe_b64encode(b"[99999999999999]").decode().rstrip("="),
+    "a project by its key": "/fragments/project?projectId=SEC&projectKey=SEC",
+    "a project id beyond all numbers": f"/fragments/project?projectId={'9' * 30}&projectKey=SEC",
+    "a key of a project that is markup": "/fragments/project?projectId=10000&projectKey=" + quote("<b>"),
+    "two projects": f"{PROJECT}&projectId=10001",
+}
+
+
+@pytest.fixture(scope="module")
+def served(stack):
+    """One product on two sites, with what both know of their issues."""
+    for site in ("genchi", "kencha"):
+        stack.install(site)
+    for issue in ("10001", "10003", "10007", "10011"):
+        stack.tracked(issue, account="admin")
+    stack.eventually(lambda: "SEC-11" in stack.get(f"{PROJECT}&section=table", account="admin").text)
+    return stack
+
+
+def text_of(answer):
+    assert answer.status_code == 200, answer.text
+    return Page(answer.text).text
+
+
+def tile(answer, key):
+    return re.search(rf'id="tile-{key}".*?class="metric">([^<]+)<', answer.text)[1]
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_fragment_has_one_root_is_well_nested_and_light(served, name):
+    answer = served.get(SECTIONS[name], account="admin")
+    page = Page(answer.text)
+    assert (page.roots, page.broken) == (1, [])
+    assert len(answer.content) < 100_000
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    assert "style" not in {attribute for _, attributes in page.elements for attribute in attributes}
+    assert not [tag for tag, _ in page.elements if tag in ("script", "style")]
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_both_hosts_get_the_same_fragment(served, name):
+    served.forge("install", "genible")
+    served.eventually(
+        lambda: served.invoke("/api/v1/issues/10001/clocks", site="genible").json()["tracking"] == "tracked"
+    )
+    answer = served.invoke(SECTIONS[name], account="admin", site="genible", issue="10001")
+    page = Page(answer.json()["html"])
+    assert (page.roots, page.broken) == (1, [])
+    titles = re.findall(r'class="title">([^<]+)<', served.get(SECTIONS[name], account="admin").text)
+    assert re.findall(r'class="title">([^<]+)<', answer.json()["html"]) == titles
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_refused_cleanly(served, name):
+    answer = served.get(BAD[name])
+    assert answer.status_code == 400
+    if "10,000" not in name:  # the server itself refuses a line of that length
+        assert answer.json()["code"] == "parameter_malformed"
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "query", [SEC.replace("10000", "4711"), OPS.replace("10001", "999999999999999999"), "projectId=0"]
+)
+def test_a_project_of_nowhere_or_of_another_tenant_is_denied_without_a_number(served, query):
+    answer = served.get(f"/fragments/project?{query}")
+    if query == "projectId=0":
+        assert answer.status_code == 400
+        return
+    assert "You cannot see this project" in text_of(answer)
+    assert "tile-" not in answer.text
+
+
+def test_who_may_not_browse_a_project_reads_no_number_of_it_anywhere(served):
+    for name, path in SECTIONS.items():
+        answer = served.get(path, account="outsider")
+        assert "/browse/SEC-" not in answer.text, name
+    assert "You cannot see this project" in text_of(served.get(PROJECT, account="outsider"))
+    both, one = (text_of(served.get(SITE + "promises", account=who)) for who in ("developer", "outsider"))
+    assert "1 overdue" in both
+    assert "overdue" not in one
+    file = served.get(f"/fragments/download?{SEC}&format=json", account="outsider")
+    assert "(0 clocks)" in text_of(file)
+
+
+def test_an_issue_with_a_security_level_counts_only_for_whom_jira_confirms_it(served):
+    """And the page says that such are not counted, whether there is one or not."""
+    seen, unseen = (served.get(f"{PROJECT}&section=table&state=open", account=who) for who in ("admin", "developer2"))
+    assert int(tile(seen, "open")) == int(tile(unseen, "open")) + 1
+    assert RESTRICTED in seen.text
+    assert RESTRICTED not in unseen.text
+    for answer in (seen, unseen):
+        assert "counts only where Jira says that you may see it" in text_of(answer)
+        assert answer.text.count('<tr><th scope="row">') == int(tile(answer, "open"))
+
+
+def test_a_level_that_is_taken_off_or_put_on_is_followed(served):
+    """By the numbers of somebody who has seen no list, so that Jira has not just said that he may see the issue."""
+    url = f"{served.simulator.control_url}/sites/genchi/issues/SEC-5"
+
+    def is_open():
+        return int(tile(served.get(f"{PROJECT}&section=heat", account="lead"), "open"))
+
+    before = is_open()
+    requests.patch(url, json={"security": "Security team"}, timeout=10).raise_for_status()
+    served.eventually(lambda: is_open() == before - 1)
+    requests.patch(url, json={"security": None}, timeout=10).raise_for_status()
+    served.eventually(lambda: is_open() == before)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_words_of_a_site_stay_words(served, name):
+    said = HOSTILE[name]
+    served.database.execute("UPDATE app.clock_bounds SET cancelled_reason = %s WHERE outcome = 'cancelled'", said)
+    for path in (f"{PROJECT}&section=table", SITE + "clocks"):
+        answer = served.get(path, account="admin")
+        page = Page(answer.text)
+        assert (page.roots, page.broken) == (1, [])
+        assert " ".join(said.split()) in page.text
+        assert "bdi" in {tag for tag, _ in page.elements}
+        assert not {"script", "img"} & {tag for tag, _ in page.elements}
+
+
+def test_issues_lead_to_the_site_and_not_to_its_api(served):
+    """Forge says in each call from a page where the site is; until then only the address of its API is known."""
+    answer = served.invoke(f"{PROJECT}&section=table", account="admin", site="genible", issue="10001")
+    assert f"{served.simulator.site('genible').url}/browse/SEC-3" in answer.json()["html"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_searches_find_nothing_and_are_shown_as_they_are(served, name):
+    said = HOSTILE[name][:255]
+    answer = served.get(f"{PROJECT}&section=table&key={quote(said)}", account="admin")
+    page = Page(answer.text)
+    assert (page.roots, page.broken) == (1, [])
+    assert "No clocks match" in page.text
+    [typed] = [attributes["value"] for tag, attributes in page.elements if attributes.get("id") == "filter-key"]
+    assert typed == said.strip().upper()
+    assert "script" not in {tag for tag, _ in page.elements}
+
+
+def test_a_number_is_the_issue_of_this_project_that_has_it(served):
+    answer = served.get(f"{PROJECT}&section=table&key=3", account="admin")
+    assert re.findall(r'/browse/(SEC-\d+)"', answer.text) == ["SEC-3"]
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "ics"])
+def test_a_file_is_exactly_what_the_list_shows(served, form):
+    shown = served.get(f"{PROJECT}&section=table&state=open", account="admin")
+    keys = re.findall(r'/browse/(SEC-\d+)"', shown.text)
+    answer = served.get(f"/fragments/download?{SEC}&state=open&format={form}", account="admin")
+    [href] = re.findall(r'href="(data:[^"]+)"', answer.text)
+    content = base64.b64decode(unescape(href).partition(",")[2]).decode()
+    if form == "json":
+        found = [item["issue"]["key"] for item in json.loads(content)["items"]]
+    elif form == "csv":
+        found = [line.split(",")[1] for line in content.splitlines()[1:]]
+    else:
+        found = re.findall(r"SUMMARY:(SEC-\d+):", content)
+        undated = {"SEC-15", "SEC-18"}  # no deadline, and not rated yet
+        keys = [key for key in keys if key not in undated]
+    assert found == keys
+
+
+def test_columns_stay_picked(served):
+    first = served.get(f"{PROJECT}&section=table&columns=state&columns=due", account="admin")
+    assert re.findall(r'<th scope="col">([^<]+)<', first.text) == ["Issue", "State", "Due"]
+    assert "columns=state%2Cdue" in first.text
+
+
+def test_a_jira_that_does_not_answer_leaves_a_page_without_a_fact(served):
+    served.control("/control", site="kencha", storm={"status": 503, "count": 50})
+    answer = served.get(PROJECT, site="kencha", account="developer2")
+    assert "Cannot confirm what you may see" in text_of(answer)
+    assert "tile-" not in answer.text
+    served.control("/control", reset=True)
