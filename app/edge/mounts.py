@@ -43,7 +43,7 @@ from app.edge.gates import (
     signed_request,
 )
 from app.edge.limits import DECISIONS, EVENTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
-from app.edge.panels import issue
+from app.edge.panels import issue, issue_decisions
 from app.edge.problems import NotFound, NotMounted
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ MOUNTS: tuple[Mount, ...] = (
         "GET", f"{_TAB}/containers/search", signed_request, PAGES, security_tab.search, May.LIST_CONTAINERS, "connect"
     ),
     Mount("GET", "/fragments/issue", our_pages, READS, issue.fragment, May.VIEW_ISSUE_CLOCKS),
+    Mount("GET", "/fragments/issue/decisions", our_pages, READS, issue_decisions.forms, May.VIEW_ISSUE_CLOCKS),
+    Mount("POST", "/fragments/issue/decisions", our_pages, DECISIONS, issue_decisions.decided, May.RECORD_DECISION),
     Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, READS, api.issue_clocks, May.VIEW_ISSUE_CLOCKS),
     Mount("GET", "/api/v1/issues/<id_or_key>/events", our_pages, READS, decisions.events, May.VIEW_ISSUE_CLOCKS),
     Mount("POST", "/api/v1/issues/<id_or_key>/events", our_pages, DECISIONS, decisions.record, May.RECORD_DECISION),
