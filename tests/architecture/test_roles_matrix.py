@@ -19,6 +19,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FACTS = {
     "/connect/issue": "8.1",
     "/fragments/issue": "8.1",
+    "/fragments/issue/decisions": "10001",
     "/api/v1/clocks": '"SEC-1"',
     "/api/v1/clocks.csv": ",SEC-1,",
 }

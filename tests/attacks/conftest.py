@@ -49,11 +49,21 @@ ROUTES = {
     "containers": ("POST", "/connect/security/containers"),
     "search": ("GET", "/connect/security/containers/search?workspaceId=pledge&searchQuery="),
     "fragment": ("GET", f"/fragments/issue?issueId={ISSUE}&issueKey=SEC-1"),
+    "forms": ("GET", f"/fragments/issue/decisions?issueId={ISSUE}&issueKey=SEC-1"),
+    "form sent": ("POST", f"/fragments/issue/decisions?issueId={ISSUE}&issueKey=SEC-1"),
     "installed": ("POST", "/connect/installed"),
     "uninstalled": ("POST", "/connect/uninstalled"),
 }
 CONTEXT = {"clocks", "facts", "decide", "fragment", "me", "settings", "following", "following-changed", "list", "sheet"}
-CONTEXT |= {"recipients", "recipient added", "recipient removed", "calendar made", "calendar ended"}
+CONTEXT |= {
+    "forms",
+    "form sent",
+    "recipients",
+    "recipient added",
+    "recipient removed",
+    "calendar made",
+    "calendar ended",
+}
 INSTALL = {"installed", "uninstalled"}
 HONEST = {"panel": 200, "clocks": 200, "fragment": 200, "webhook": 204, "installed": 204}
 UNTRACKED = {"issue": {"fields": {"issuetype": {"name": "Task"}, "labels": []}}}

@@ -19,7 +19,7 @@ TRIAGE = "triage"
 
 @dataclass(frozen=True, kw_only=True)
 class Possible:
-    """What can be decided; `pause_reasons`: those that a rule allows, `*` for any."""
+    """What can be decided; `pause_reasons`: those that the policy allows, `*` for any."""
 
     kinds: frozenset[str] = frozenset()
     pause_reasons: tuple[str, ...] = ()
@@ -35,21 +35,20 @@ def possible(record: IssueRecord, force: InForce, *, now: datetime) -> Possible:
     if record.tracking is not Tracking.TRACKED or departure_of(facts) is not None:
         return Possible()
     clocks = [(rule, standing(rule, facts, calendars=force.calendars)) for rule in force.issue_clocks]
-    reasons = {reason: None for rule, stands in clocks if _may_pause(stands, now) for reason in rule.choices.pauses}
     return Possible(
-        kinds=frozenset(_kinds(clocks, can_pause=bool(reasons))),
-        pause_reasons=tuple(reasons),
+        kinds=frozenset(_kinds(clocks, now)),
+        pause_reasons=tuple(dict.fromkeys(reason for rule, _ in clocks for reason in rule.choices.pauses)),
         severity=next((stands.severity for _, stands in clocks), None),
         is_triaged=any(fact.kind is EventKind.TRIAGED for fact in facts),
         sources=frozenset(fact.source for fact in facts),
     )
 
 
-def _kinds(clocks: list[tuple[Rule, Standing]], *, can_pause: bool) -> set[str]:
+def _kinds(clocks: list[tuple[Rule, Standing]], now: datetime) -> set[str]:
     kinds: set[str] = set()
     if any(stands.is_open for _, stands in clocks):
         kinds |= {TRIAGE, EventKind.EXTENSION_REQUESTED, EventKind.FIXED}
-    if can_pause:
+    if any(rule.choices.pauses and _may_pause(stands, now) for rule, stands in clocks):
         kinds.add(EventKind.PAUSED)
     if any(stands.pauses for _, stands in clocks):
         kinds.add(EventKind.RESUMED)

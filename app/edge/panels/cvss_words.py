@@ -113,8 +113,6 @@ class MetricLine:
     metric: str
     value: str
     meaning: str
-    code: str
-    """As it stands in the vector: `AV:N`."""
 
 
 def explained(vector: str | None) -> tuple[MetricLine, ...]:
@@ -122,15 +120,17 @@ def explained(vector: str | None) -> tuple[MetricLine, ...]:
 
     Temporal and environmental metrics are left out: the base score is what counts.
     """
-    parts = (vector or "").split("/")
-    if not parts[0].startswith("CVSS:3"):
-        return ()
-    given = set(parts[1:])
     return tuple(
-        MetricLine(metric.name, value.name, value.meaning, f"{letters}:{letter}")
-        for (letters, letter), (metric, value) in _WORDS.items()
-        if f"{letters}:{letter}" in given
+        MetricLine(metric.name, value.name, value.meaning)
+        for metric, value in (_WORDS[pair] for pair in letters_of(vector).items())
     )
+
+
+def letters_of(vector: str | None) -> dict[str, str]:
+    """The letter of each base metric that a vector of CVSS 3 names, in the order of the specification."""
+    version, *parts = (vector or "").split("/")
+    given = set(parts) if version.startswith("CVSS:3") else set()
+    return {metric: letter for metric, letter in _WORDS if f"{metric}:{letter}" in given}
 
 
 def vector_of(chosen: Mapping[str, str]) -> str | None:

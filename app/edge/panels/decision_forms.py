@@ -10,7 +10,7 @@ from app.domain.clocks.model import Bounds, EventKind
 from app.domain.clocks.wording import bound_text
 from app.domain.tracking.possible import TRIAGE, Possible
 from app.edge.panels import wording
-from app.edge.panels.cvss_words import METRICS
+from app.edge.panels.cvss_words import METRICS, letters_of
 from app.edge.panels.wording import Lozenge
 
 ANY_REASON: Final = "*"
@@ -155,13 +155,21 @@ _TITLES: Final[Mapping[str, tuple[str, str, tuple[Field, ...]]]] = MappingProxyT
 )
 
 
-def form_of(kind: str, *, now_is: Possible, decision_id: str) -> DecisionForm:
-    """The empty form of that kind; raises `KeyError` for a kind that has none."""
+def form_of(kind: str, *, now_is: Possible, decision_id: str, vector: str | None) -> DecisionForm:
+    """The form of that kind, empty but for the vector that is known; raises `KeyError` for a kind that has none."""
     title, does, fields = _TITLES[kind]
+    if kind == TRIAGE:
+        known = letters_of(vector)
+        fields = tuple(replace(each, value=known.get(each.name, "")) for each in fields)
     if kind == EventKind.PAUSED and ANY_REASON not in now_is.pause_reasons:
         options = tuple(Option(value=reason, text=reason) for reason in now_is.pause_reasons)
         fields = tuple(replace(each, options=options) if each.name == "reason" else each for each in fields)
     return DecisionForm(kind=kind, id=decision_id, title=title, does=does, fields=fields)
+
+
+def field_names(kind: str) -> frozenset[str]:
+    """What the form of that kind asks for."""
+    return frozenset(field.name for field in _TITLES[kind][2])
 
 
 def kinds_of(possible: Collection[str]) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def _shown(view: IssueClocks, *, who: Caller, key: str, url: str, at: datetime) 
         standing="tracked" if is_tracked else "not_tracked",
         issue_key=record.key,
         fragment_url=url,
-        severity=_severity(record),
+        severity=severity_line(record),
         clocks=tuple(map(clock_view, current)),
         earlier=tuple(map(clock_view, earlier)),
         history=history_of(record.events, reader=who.account) if is_tracked else (),
@@ -130,7 +130,8 @@ def _urgency(clock: ClockReading) -> tuple[bool, bool, int]:
     return clock.bounds.stopped_at is not None, left is None, left or 0
 
 
-def _severity(record: IssueRecord) -> SeverityLine | None:
+def severity_line(record: IssueRecord) -> SeverityLine | None:
+    """How severe the issue is and who says so: whoever said it last, in Jira or by a decision here."""
     reading = record.severity
     said = [fact for fact in sorted(record.events, key=Event.order) if fact.kind is EventKind.SEVERITY_SET]
     source = None if reading is None else reading.source
@@ -157,6 +158,7 @@ def _clock(clock: ClockReading, *, facts: Collection[Event], reader: str | None,
     name = partial(without_ids, facts=facts, reader=reader)
     pauses = [fact for fact in sorted(facts, key=Event.order) if fact.kind is EventKind.PAUSED]
     pause = pauses[-1] if pauses and bounds.paused_since is not None else None
+    who = bounds.cancelled_by if pause is None else pause.actor
     return ClockView(
         promise=clock.rule.promise,
         cycle=bounds.cycle,
@@ -169,7 +171,7 @@ def _clock(clock: ClockReading, *, facts: Collection[Event], reader: str | None,
         paused_seconds=bounds.paused_seconds,
         stopped_at=bounds.stopped_at,
         reason=bounds.cancelled_reason if pause is None else pause.reason,
-        actor=name(bounds.cancelled_by if pause is None else pause.actor),
+        actor=name(who if who != "jira" else None),
         paused_since=bounds.paused_since,
         zone=clock.rule.terms[0].zone,
         why=tuple(

@@ -30,13 +30,14 @@ from app.edge.panels.decision_forms import (
     DecisionForm,
     DecisionsView,
     Standing,
+    field_names,
     form_of,
     kinds_of,
     moved_words,
     refusal_words,
 )
 from app.edge.panels.history import without_ids
-from app.edge.panels.issue import fragment_url
+from app.edge.panels.issue import fragment_url, severity_line
 from app.edge.problems import NotFound, report, trace_id
 
 RECORD = "record"
@@ -80,7 +81,7 @@ def decided() -> Response:
     moves = tuple(map(_move, recorded.moved))
     if is_final:
         return _answer(replace(_without_forms(record, "recorded"), moves=moves, score=_score(given)))
-    form = _form(given["kind"], now_is).filled(given)
+    form = _form(given["kind"], record, now_is).filled(given)
     return _answer(replace(_without_forms(record, "review"), forms=(form,), moves=moves, score=_score(given)))
 
 
@@ -112,7 +113,7 @@ def _read(given: Mapping[str, str], now_is: Possible) -> tuple[Decision, ...]:
         if vector is None:
             raise DecisionMalformed("every one of the eight metrics needs a value")
         return triage(vector, given, now_is=now_is)
-    named = {"id", *(field.name for field in _form(kind, now_is).fields)}
+    named = {"id", *field_names(kind)}
     return (read_decision({"kind": kind} | {name: value for name, value in given.items() if name in named}),)
 
 
@@ -125,13 +126,15 @@ def _record(who: Caller, record: IssueRecord, decisions: tuple[Decision, ...], *
 def _forms(record: IssueRecord, now_is: Possible, given: Mapping[str, str] | None = None) -> DecisionsView:
     """The forms, the one that was sent as it was filled in."""
     sent: Mapping[str, str] = {} if given is None else given
-    empty = [_form(kind, now_is) for kind in kinds_of(now_is.kinds | {sent.get("kind", "")})]
+    empty = [_form(kind, record, now_is) for kind in kinds_of(now_is.kinds | {sent.get("kind", "")})]
     made = tuple(form.filled(sent) if form.kind == sent.get("kind") else form for form in empty)
     return replace(_without_forms(record, "forms"), forms=made)
 
 
-def _form(kind: str, now_is: Possible) -> DecisionForm:
-    return form_of(kind, now_is=now_is, decision_id=uuid4().hex)
+def _form(kind: str, record: IssueRecord, now_is: Possible) -> DecisionForm:
+    line = severity_line(record)
+    vector = None if line is None else line.vector
+    return form_of(kind, now_is=now_is, decision_id=uuid4().hex, vector=vector)
 
 
 def _without_forms(record: IssueRecord, standing: Standing) -> DecisionsView:

@@ -44,6 +44,15 @@ ROWS = {
     "GET /fragments/issue": Row(
         connect="fragment", forge="ui", targets=("/fragments/issue?issueId={id}&issueKey={key}",)
     ),
+    "GET /fragments/issue/decisions": Row(
+        connect="forms", forge="ui", targets=("/fragments/issue/decisions?issueId={id}&issueKey={key}",)
+    ),
+    "POST /fragments/issue/decisions": Row(
+        connect="form sent",
+        forge="ui",
+        targets=("/fragments/issue/decisions?issueId={id}&issueKey={key}",),
+        method="POST",
+    ),
     "GET /api/v1/issues/<id_or_key>/clocks": Row(
         connect="clocks", forge="ui", targets=("/api/v1/issues/{id}/clocks", "/api/v1/issues/{key}/clocks")
     ),

@@ -15,7 +15,7 @@ LANDMARK = {
         "CVSS 8.1",
         "v3.1",
         "Due Sun 20 Dec 2026, 09:00 UTC",
-        "10:00 CET as the policy counts (Berlin)",
+        "10:00 CET, as the policy counts",
         "Network: reachable over the internet",
     ],
     "second_cycle": [
@@ -44,7 +44,7 @@ LANDMARK = {
     "awaiting_triage": [
         "Severity not set · awaiting triage",
         "Set a CVSS score or a priority",
-        "Customfield_10050 is empty",
+        "customfield_10050 is empty",
         "priority 'Blocker'",
     ],
     "no_deadline": ["None · no deadline", "CVSS 0.0"],
