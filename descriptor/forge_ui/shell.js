@@ -21,7 +21,7 @@ function questionOf(url, { method, body }) {
   return body ? { ...question, headers: { "Content-Type": "application/json" }, body: fieldsOf(body) } : question;
 }
 
-// Whatever is not a fragment becomes a refusal, also an answer of Forge itself that has no status.
+// Whatever holds no fragment becomes a refusal, also an answer of Forge itself that has no status.
 function responseOf(answer) {
   const { status, body } = answer ?? {};
   if (status >= 200 && status < 600 && typeof body?.html === "string") {

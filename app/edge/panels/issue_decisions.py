@@ -38,7 +38,7 @@ from app.edge.panels.decision_forms import (
 )
 from app.edge.panels.history import without_ids
 from app.edge.panels.issue import fragment_url, severity_line
-from app.edge.problems import NotFound, report, trace_id
+from app.edge.problems import NotFound, answer, report, trace_id
 
 RECORD = "record"
 """As `step` of a form: not only tried."""
@@ -60,24 +60,23 @@ def forms() -> Response:
 def decided() -> Response:
     """`POST /fragments/issue/decisions`: what a form would do or, with `step=record`, that it was done.
 
-    A refusal is the form again, with why it does not stand, under the status of the refusal.
+    A refusal is a problem document, as everywhere, in which `html` is the form again with why it does not stand.
     """
     who, record = _in_sight()
     given = read_form()
     try:
         now_is = _possible(who, record)
     except NotPermitted as refusal:
-        return _answer(_without_forms(record, "not_permitted"), status=report(refusal).status)
+        return _refusal(refusal, _without_forms(record, "not_permitted"))
     except JiraUnavailable as failure:
-        return _answer(_without_forms(record, "unconfirmed"), status=report(failure).status)
+        return _refusal(failure, _without_forms(record, "unconfirmed"))
     try:
         decisions = _read(given, now_is)
         is_final = given.get("step") == RECORD
         recorded = _record(who, record, decisions, dry_run=not is_final)
     except DecisionFault as fault:
         words = refusal_words(without_ids(str(fault), record.events, reader=who.account) or "")
-        view = replace(_forms(record, now_is, given), refusal=words)
-        return _answer(view, status=report(fault).status)
+        return _refusal(fault, replace(_forms(record, now_is, given), refusal=words))
     moves = tuple(map(_move, recorded.moved))
     if is_final:
         return _answer(replace(_without_forms(record, "recorded"), moves=moves, score=_score(given)))
@@ -162,10 +161,15 @@ def _move(moved: Moved) -> ClockMove:
     )
 
 
-def _answer(view: DecisionsView, *, status: int = 200) -> Response:
-    """A fragment, under that status; the header says that it is ours also where the status is of a refusal."""
+def _answer(view: DecisionsView) -> Response:
     html = render_template("issue_decisions.html", view=view)
-    answer = jsonify(html=html) if is_forge() else Response(html, mimetype="text/html")
-    answer.status_code = status
-    answer.headers["X-Pledge-Fragment"] = "decisions"
-    return answer
+    return jsonify(html=html) if is_forge() else Response(html, mimetype="text/html")
+
+
+def _refusal(error: Exception, view: DecisionsView) -> Response:
+    """The problem document, with what our page shows in place of the forms."""
+    response = answer(error, html=render_template("issue_decisions.html", view=view))
+    if is_forge():
+        # through Forge a document of another type does not arrive: its browser is told of a broken answer instead
+        response.mimetype = "application/json"
+    return response

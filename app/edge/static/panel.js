@@ -21,10 +21,20 @@ async function send(url, request) {
   return fetch(url, request);
 }
 
+// A refusal can bring what is to be shown in its place; nothing else under its status is ever put on the page, for a
+// proxy answers in HTML too.
+async function shown(response) {
+  if (response.ok || !response.headers.get("content-type")?.startsWith("application/problem+json")) return response;
+  const { html } = await response.clone().json().catch(() => ({}));
+  if (typeof html !== "string") return response;
+  const headers = { "Content-Type": "text/html; charset=utf-8", "X-Pledge-Fragment": "refusal" };
+  return new Response(html, { status: response.status, headers });
+}
+
 // One more try with a newer token: the first may have expired while the machine slept.
 async function sendTwiceIfRefused(url, request) {
   const response = await send(url, request);
-  return response.status === 401 ? send(url, request) : response;
+  return shown(response.status === 401 ? await send(url, request) : response);
 }
 
 function refresh() {
@@ -106,11 +116,10 @@ document.addEventListener("htmx:config:request", (event) => {
   ctx.fetch = sendTwiceIfRefused;
 });
 
-// A proxy can answer in HTML too: under the status of a refusal only what says that it is ours is put on the page.
 document.addEventListener("htmx:before:response", (event) => {
   const { request, response: { raw: response } } = event.detail.ctx;
   const isHtml = response.headers.get("content-type")?.startsWith("text/html");
-  if (isHtml && (response.ok || response.headers.has("x-pledge-fragment"))) return;
+  if (isHtml && (response.ok || response.headers.has("X-Pledge-Fragment"))) return;
   event.preventDefault();
   showFailure(response, request.method === "POST");
 });
