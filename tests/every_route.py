@@ -29,6 +29,7 @@ QUERIES = {
     "/connect/webhooks": {"issueId": "10001"},
     "/connect/security/containers/search": {"workspaceId": "pledge", "searchQuery": "SEC"},
     "/fragments/issue": {"issueId": "10001", "issueKey": "SEC-1"},
+    "/fragments/issue/decisions": {"issueId": "10001", "issueKey": "SEC-1"},
     "/api/v1/me": {"projectId": "10000"},
 }
 PARTS = {
@@ -173,6 +174,9 @@ def _body(stack, mount):
         return json.dumps(payload | {"sharedSecret": site.installation.secret}).encode()
     if mount.rule.endswith("/<id_or_key>/events"):
         return json.dumps({"id": uuid4().hex, "kind": "extension_requested"}).encode()
+    if mount.rule == "/fragments/issue/decisions":
+        form = {"id": uuid4().hex, "kind": "extension_requested", "reason": "made up", "step": "record"}
+        return json.dumps({name: [value] for name, value in form.items()}).encode()
     if mount.rule == "/api/v1/recipients":
         return json.dumps({"label": "Team", "address": "team@example.com"}).encode()
     if mount.rule == "/api/v1/privacy/requests":

@@ -46,7 +46,7 @@ from app.edge.gates import (
     signed_request,
 )
 from app.edge.limits import DECISIONS, EVENTS, EXPORTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
-from app.edge.panels import admin, downloads, issue, project, site
+from app.edge.panels import admin, downloads, issue, issue_decisions, project, site
 from app.edge.problems import NotFound, NotMounted
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("GET", "/fragments/site", our_pages, READS, site.fragment, May.LIST_CLOCKS),
     Mount("GET", "/fragments/download", our_pages, READS, downloads.fragment, May.LIST_CLOCKS),
     Mount("GET", "/fragments/admin", our_pages, READS, admin.fragment, May.VIEW_SETTINGS),
+    Mount("GET", "/fragments/issue/decisions", our_pages, READS, issue_decisions.forms, May.VIEW_ISSUE_CLOCKS),
+    Mount("POST", "/fragments/issue/decisions", our_pages, DECISIONS, issue_decisions.decided, May.RECORD_DECISION),
     Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, READS, api.issue_clocks, May.VIEW_ISSUE_CLOCKS),
     Mount("GET", "/api/v1/issues/<id_or_key>/events", our_pages, READS, decisions.events, May.VIEW_ISSUE_CLOCKS),
     Mount("POST", "/api/v1/issues/<id_or_key>/events", our_pages, DECISIONS, decisions.record, May.RECORD_DECISION),

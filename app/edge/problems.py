@@ -159,8 +159,8 @@ def contained(make: Callable[[], str], otherwise: Callable[[], str]) -> str:
         return otherwise()
 
 
-def answer(error: Exception) -> Response:
-    """The problem document of that error."""
+def answer(error: Exception, **more: str) -> Response:
+    """The problem document of that error; `more`: members of it that a page of ours reads besides."""
     problem = report(error)
     document: dict[str, Any] = {
         "type": f"urn:pledge:problem:{problem.code}",
@@ -168,6 +168,7 @@ def answer(error: Exception) -> Response:
         "status": problem.status,
         "code": problem.code,
         "trace_id": trace_id(),
+        **more,
     }
     if isinstance(error, DecisionFault):
         # Written for whoever handed the decision in; of no other error the text leaves this process.

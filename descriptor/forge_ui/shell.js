@@ -21,11 +21,12 @@ function questionOf(url, { method, body }) {
   return body ? { ...question, headers: { "Content-Type": "application/json" }, body: fieldsOf(body) } : question;
 }
 
-// Whatever is not a fragment becomes a refusal, also an answer of Forge itself that has no status.
+// Whatever holds no fragment becomes a refusal, also an answer of Forge itself that has no status.
 function responseOf(answer) {
   const { status, body } = answer ?? {};
-  if (status >= 200 && status < 300 && typeof body?.html === "string") {
-    return new Response(body.html, { status, headers: { "Content-Type": "text/html; charset=utf-8" } });
+  if (status >= 200 && status < 600 && typeof body?.html === "string") {
+    const headers = { "Content-Type": "text/html; charset=utf-8", "X-Pledge-Fragment": "forge" };
+    return new Response(body.html, { status, headers });
   }
   const refusal = status >= 400 && status < 600 ? status : BAD_GATEWAY;
   return new Response(JSON.stringify(body ?? {}), { status: refusal, headers: { "Content-Type": "application/json" } });

@@ -60,6 +60,8 @@ ROUTES = {
     "requests": ("GET", "/api/v1/privacy/requests"),
     "file-request": ("POST", "/api/v1/privacy/requests"),
     "fragment": ("GET", f"/fragments/issue?issueId={ISSUE}&issueKey=SEC-1"),
+    "forms": ("GET", f"/fragments/issue/decisions?issueId={ISSUE}&issueKey=SEC-1"),
+    "form sent": ("POST", f"/fragments/issue/decisions?issueId={ISSUE}&issueKey=SEC-1"),
     "installed": ("POST", "/connect/installed"),
     "uninstalled": ("POST", "/connect/uninstalled"),
 }
@@ -68,6 +70,15 @@ CONTEXT |= {"project", "site", "admin", "download"}
 CONTEXT |= {"recipients", "recipient added", "recipient removed", "calendar made", "calendar ended"}
 CONTEXT |= {"exports", "ask-export", "requests", "file-request"}
 FRAMED = {"panel", "project page", "site page", "admin page"}
+CONTEXT |= {
+    "forms",
+    "form sent",
+    "recipients",
+    "recipient added",
+    "recipient removed",
+    "calendar made",
+    "calendar ended",
+}
 INSTALL = {"installed", "uninstalled"}
 HONEST = {"panel": 200, "clocks": 200, "fragment": 200, "webhook": 204, "installed": 204}
 UNTRACKED = {"issue": {"fields": {"issuetype": {"name": "Task"}, "labels": []}}}

@@ -14,6 +14,7 @@ PROJECT = "projectId=10000&projectKey=SEC"
 PAGES = ("200 page", "200 project page", "200 site page", "200 admin page")
 CLOCKS = "/api/v1/issues/10001/clocks"
 EVENTS = "/api/v1/issues/10001/events"
+FORMS = "/fragments/issue/decisions?issueId=10001&issueKey=SEC-1"
 FOLLOWING = "/api/v1/settings/following"
 HOOK = "/connect/webhooks?issueId=10001"
 JSON = "application/json"
@@ -61,6 +62,11 @@ CASES = {
     "401 decision": (401, "POST", EVENTS, {"kind": "request"}),
     "404 decision": (404, "POST", "/api/v1/issues/SEC-999/events", {"kind": "context"}),
     "503 decision": (503, "POST", EVENTS, {"kind": "context"}),
+    "400 forms": (400, "GET", FORMS.replace("10001", "x"), {"kind": "context"}),
+    "401 forms": (401, "GET", FORMS, {"kind": "request"}),
+    "401 form sent": (401, "POST", FORMS, {"kind": "request"}),
+    "503 forms": (503, "GET", FORMS, {"kind": "context"}),
+    "503 form sent": (503, "POST", FORMS, {"kind": "context"}),
     "401 page": (401, "GET", PAGE, {}),
     "401 clocks": (401, "GET", CLOCKS, {"kind": "request"}),
     "401 fragment": (401, "GET", "/fragments/issue", {}),

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, timedelta
+from html import unescape
 
 import pytest
 import requests
@@ -265,3 +266,74 @@ def test_a_file_is_recorded_as_a_whole_or_not_at_all(desk, tmp_path):
     query = "SELECT detail FROM app.audit_entries WHERE action = 'clocks.imported'"
     [(detail,)] = sec_1.stack.database.rows(query)
     assert (detail["facts"], detail["issues"]) == (3, 2)
+
+
+CRITICAL = {"AV": "N", "AC": "L", "PR": "N", "UI": "N", "S": "U", "C": "H", "I": "H", "A": "H"}
+HOSTILE = "<script>alert(1)</script>\u202e\u200b\U0001f525 {{ 7 * 7 }}"
+
+
+def sent(desk, account="lead", **fields):
+    """A form of the panel, as the browser sends it; without fields, the forms are asked for."""
+    token = desk.site.token(kind="context", account=account)
+    url = f"{desk.stack.url}/fragments/issue/decisions?issueId={desk.issue}&issueKey={desk.key}"
+    headers = {"Authorization": f"JWT {token}"}
+    return requests.request("POST" if fields else "GET", url, data=fields or None, headers=headers, timeout=30)
+
+
+def test_the_panel_offers_forms_to_those_who_may_decide_and_tells_others_who_may(desk):
+    sec_14 = desk("10014")
+    offered = sent(sec_14)
+    assert (offered.status_code, offered.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert [kind for kind in ("triage", "paused", "resumed", "fixed") if f'id="decide-{kind}"' in offered.text] == [
+        "triage", "paused", "fixed",
+    ]  # fmt: skip
+    only_reads = sent(sec_14, account="developer")
+    assert (only_reads.status_code, "<form" in only_reads.text) == (200, False)
+    assert "those who administer the project or Jira" in only_reads.text
+    assert sent(sec_14, account="outsider").status_code == 404
+
+
+def test_a_triage_is_scored_and_shown_before_it_is_recorded_and_then_recorded_as_one(desk):
+    sec_14 = desk("10014")
+    form = {"kind": "triage", "id": "t1", "reason": "no account is needed"} | CRITICAL
+    review = sent(sec_14, **form)
+    assert (review.status_code, "CVSS 9.8, critical" in review.text, "would be" in review.text) == (200, True, True)
+    assert sec_14.audited() == []
+    for _ in range(2):
+        done = sent(sec_14, **form, step="record")
+        assert (done.status_code, "CVSS 9.8, critical" in done.text, "data-recorded" in done.text) == (200, True, True)
+    [(actor, detail)] = sec_14.audited()
+    assert (actor, detail["kinds"]) == ("person", "severity_set triaged")
+    assert [fact["evidence"] for fact in sec_14.facts().json()["events"] if fact["source"].startswith("form:t1")] == [
+        "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+    ] * 2
+
+
+def test_a_form_that_does_not_stand_comes_back_with_what_was_written_and_why(desk):
+    sec_15 = desk("10003")
+    hostile = {"reason": HOSTILE, "id": "x"}
+    tries = [
+        (400, {"kind": "met", "id": "x"}, "there is no such form"),
+        (400, {"kind": "ams", "id": "x", "ticket": "AMS-1"}, "there is no such form"),
+        (400, {"kind": "triage", "id": "x"} | CRITICAL | {"AV": "X"}, "very one of the eight metrics needs a value"),
+        (400, {"kind": "reopened", "id": "x"}, "eason: is missing"),
+        (400, {"kind": "extension_requested", "id": "x", "reason": "m" * 10_000}, "1 to 1000 characters"),
+        (400, {"kind": "fixed", "id": "../x"}, "d: is not 1 to 100 letters"),
+        (409, {"kind": "paused", "id": "x", "reason": VENDOR}, "a breach is not paused away"),
+        (409, {"kind": "resumed", "id": "x"}, "is not paused at that instant"),
+        (409, {"kind": "paused"} | hostile, "no reason for which security-bug-fix may pause"),
+    ]
+    for status, form, said in tries:
+        answer = sent(sec_15, **form, step="record")
+        problem = answer.json()
+        assert (answer.status_code, problem["status"]) == (status, status)
+        assert said in unescape(problem["html"]), form
+        assert "<script>" not in problem["html"]
+        assert "Nothing was recorded" in problem["html"]
+    kept = sent(sec_15, kind="extension_requested", evidence=HOSTILE, id="x")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in kept.text
+    refused = sent(sec_15, account="developer", kind="fixed", id="x", step="record")
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_permitted")
+    assert "those who administer the project or Jira" in refused.json()["html"]
+    assert sent(sec_15, kind="fixed", id="x" * 20_000).status_code == 413
+    assert sec_15.audited() == []

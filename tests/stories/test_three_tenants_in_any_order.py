@@ -49,6 +49,7 @@ LOOKS = (
     "/fragments/site",
     "/fragments/download?projectId=10000&format=json",
     "/fragments/admin",
+    "/fragments/issue/decisions?issueId={id}&issueKey={key}",
     "/api/v1/issues/{id}/clocks",
     "/api/v1/issues/{key}/clocks",
     "/api/v1/issues/{id}/events",
@@ -91,6 +92,8 @@ DRIVEN_BY = {
     "GET /fragments/site": "person_looks",
     "GET /fragments/download": "person_looks",
     "GET /fragments/admin": "person_looks",
+    "GET /fragments/issue/decisions": "person_looks",
+    "POST /fragments/issue/decisions": "person_sends_a_form",
     "GET /api/v1/issues/<id_or_key>/clocks": "person_looks",
     "GET /api/v1/issues/<id_or_key>/events": "person_looks",
     "POST /api/v1/issues/<id_or_key>/events": "person_decides",
@@ -317,6 +320,16 @@ class InAnyOrder(RuleBasedStateMachine):
         """About an issue of the own site, or about what exists on another one only by luck."""
         body = {"id": uuid4().hex, "kind": kind, "reason": VECTORS[site]}
         target = f"/api/v1/issues/{self.three.issues[other].id}/events"
+        self.three.acts(
+            site, lambda: self.connect(site, target, method="POST", person=person, kind="context", body=body)
+        )
+
+    @rule(site=site, other=other, person=person, step=st.sampled_from(["try", "record"]))
+    def person_sends_a_form(self, site, other, person, step):
+        """About an issue of the own site, or about what exists on another one only by luck."""
+        body = {"id": [uuid4().hex], "kind": ["extension_requested"], "reason": [VECTORS[site]], "step": [step]}
+        issue = self.three.issues[other]
+        target = f"/fragments/issue/decisions?issueId={issue.id}&issueKey={issue.key}"
         self.three.acts(
             site, lambda: self.connect(site, target, method="POST", person=person, kind="context", body=body)
         )

@@ -140,21 +140,21 @@ class Recording:
         self,
         tenant: TenantId,
         issue: IssueId | str,
-        decision: Decision,
-        *,
+        *decisions: Decision,
         author: Author,
         now: datetime,
         dry_run: bool = False,
     ) -> Recorded:
-        """Record one decision, unless it is known already; with `dry_run` only say what it would change.
+        """Record what is not known already, all or nothing; with `dry_run` only say what it would change.
 
         Raises `DecisionRefused`, `DecisionReused`, `DecisionMalformed`, `VaultCannotAnswer`.
         """
         with self.database.begin(tenant) as uow:
             uow.issues.hold_decisions()
             subject = self._subject(uow, issue)
-            is_new = subject.take(decision, author, now=now)
-            if not is_new or dry_run:
+            for decision in decisions:
+                subject.take(decision, author, now=now)
+            if not subject.news or dry_run:
                 return subject.outcome(subject.facts)
             facts = self._store(uow, subject, now=now)
             event = _decided_event(author, subject)

@@ -1,22 +1,26 @@
 """The issue panel: a page shell that is sent at once, and the fragment that follows when Jira has confirmed access."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from urllib.parse import urlencode
 
 from flask import Response, jsonify, render_template, stream_with_context
 
 from app.domain.access.decisions import NotConfirmed
 from app.domain.access.roles import Permission
+from app.domain.clocks.model import Event, EventKind
 from app.domain.identifiers import IssueId
 from app.domain.installations.model import Caller
 from app.domain.ports import DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
-from app.domain.tracking.model import SeverityReading, Tracking
+from app.domain.tracking.model import IssueRecord, Tracking
 from app.domain.tracking.queries import ClockReading, IssueClocks
+from app.domain.tracking.severity import read_severity
 from app.edge import parameters
 from app.edge.caller import caller, config, is_forge, now, services
+from app.edge.panels.history import history_of, is_decision, without_ids
 from app.edge.panels.view_models import ClockView, IssuePanel, PageShell, PolicyLine, SeverityLine, WhyStep
 from app.edge.problems import contained, report, trace_id
 from app.edge.shields import allow_frames
@@ -41,7 +45,7 @@ def page() -> Response:
     def pieces() -> Iterator[str]:
         yield before
         yield contained(
-            lambda: _html(_panel(who, issue, key, at=at)), lambda: _html(_unconfirmed(key, _fragment_url(issue, key)))
+            lambda: _html(_panel(who, issue, key, at=at)), lambda: _html(_unconfirmed(key, fragment_url(issue, key)))
         )
         yield after
 
@@ -56,7 +60,7 @@ def fragment() -> Response:
 
 def _panel(who: Caller, issue: IssueId, key: str, *, at: datetime) -> IssuePanel:
     """What this person may see."""
-    url = _fragment_url(issue, key)
+    url = fragment_url(issue, key)
     try:
         if who.account is None:
             raise NotConfirmed
@@ -71,51 +75,90 @@ def _panel(who: Caller, issue: IssueId, key: str, *, at: datetime) -> IssuePanel
     except (JiraUnavailable, DatabaseUnavailable, VaultCannotAnswer) as failure:
         report(failure)
         return _unconfirmed(key, url)
-    return replace(_shown(view, key=key, url=url, at=at), read_only=who.is_lapsed)
+    return replace(_shown(view, who=who, key=key, url=url, at=at), read_only=who.is_lapsed)
 
 
-def _fragment_url(issue: IssueId, key: str) -> str:
-    return f"{config().base_path}/fragments/issue?{urlencode({'issueId': issue, 'issueKey': key})}"
+def fragment_url(issue: IssueId, key: str, *, of: str = "") -> str:
+    """Where the panel of that issue is, or a part of it."""
+    return f"{config().base_path}/fragments/issue{of}?{urlencode({'issueId': issue, 'issueKey': key})}"
 
 
 def _unconfirmed(key: str, url: str) -> IssuePanel:
     return IssuePanel(standing="unconfirmed", issue_key=key, fragment_url=url, trace_id=trace_id())
 
 
-def _shown(view: IssueClocks, *, key: str, url: str, at: datetime) -> IssuePanel:
+def _shown(view: IssueClocks, *, who: Caller, key: str, url: str, at: datetime) -> IssuePanel:
     record = view.record
     if record is None:
         return IssuePanel(standing="unknown", issue_key=key, fragment_url=url)
     asked_at = record.read_asked_at
     policy = view.policy
+    is_tracked = record.tracking is Tracking.TRACKED
+    current, earlier = _by_urgency(view.clocks)
+    clock_view = partial(_clock, facts=record.events, reader=who.account, at=at)
     return IssuePanel(
-        standing="tracked" if record.tracking is Tracking.TRACKED else "not_tracked",
+        standing="tracked" if is_tracked else "not_tracked",
         issue_key=record.key,
         fragment_url=url,
-        severity=_severity(record.severity),
-        clocks=tuple(_clock(clock, at=at) for clock in view.clocks),
+        severity=severity_line(record),
+        clocks=tuple(map(clock_view, current)),
+        earlier=tuple(map(clock_view, earlier)),
+        history=history_of(record.events, reader=who.account) if is_tracked else (),
+        missing=record.missing,
         policy=PolicyLine(name=policy.name, version=policy.version, sha256=policy.sha256),
+        decide_url=fragment_url(record.issue, record.key, of="/decisions")
+        if is_tracked and not who.is_lapsed
+        else None,
         as_of=record.read_at,
         stale=asked_at is not None and at - asked_at > _STALE_AFTER,
         gone=record.hidden_since is not None,
     )
 
 
-def _severity(severity: SeverityReading | None) -> SeverityLine | None:
-    if severity is None:
+def _by_urgency(clocks: Iterable[ClockReading]) -> tuple[list[ClockReading], list[ClockReading]]:
+    """The newest cycle of each promise, what still runs first and of it what is due first; and the cycles before."""
+    current: dict[str, ClockReading] = {}
+    earlier = []
+    for clock in clocks:
+        if current.setdefault(clock.rule.promise, clock) is not clock:
+            earlier.append(clock)
+    return sorted(current.values(), key=_urgency), earlier
+
+
+def _urgency(clock: ClockReading) -> tuple[bool, bool, int]:
+    left = clock.remaining_seconds
+    return clock.bounds.stopped_at is not None, left is None, left or 0
+
+
+def severity_line(record: IssueRecord) -> SeverityLine | None:
+    """How severe the issue is and who says so: whoever said it last, in Jira or by a decision here."""
+    reading = record.severity
+    said = [fact for fact in sorted(record.events, key=Event.order) if fact.kind is EventKind.SEVERITY_SET]
+    source = None if reading is None else reading.source
+    level = None if reading is None else reading.level
+    if said and is_decision(said[-1]):
+        # whoever decided may have left the vector as evidence
+        reading = read_severity(vector=said[-1].evidence, score=None, priority=None)
+        source, level = "decision", said[-1].severity
+    if level is None:
         return None
-    version = severity.vector.partition("/")[0].removeprefix("CVSS:") if severity.vector else None
+    vector = None if reading is None else reading.vector
+    score = None if reading is None else reading.score
     return SeverityLine(
-        level=severity.level,
-        cvss=None if severity.score is None else float(severity.score),
-        version=version,
-        vector=severity.vector,
-        source=severity.source,
+        level=level,
+        cvss=None if score is None else float(score),
+        version=vector.partition("/")[0].removeprefix("CVSS:") if vector else None,
+        vector=vector,
+        source=source,
     )
 
 
-def _clock(clock: ClockReading, *, at: datetime) -> ClockView:
+def _clock(clock: ClockReading, *, facts: Collection[Event], reader: str | None, at: datetime) -> ClockView:
     bounds = clock.bounds
+    name = partial(without_ids, facts=facts, reader=reader)
+    pauses = [fact for fact in sorted(facts, key=Event.order) if fact.kind is EventKind.PAUSED]
+    pause = pauses[-1] if pauses and bounds.paused_since is not None else None
+    who = bounds.cancelled_by if pause is None else pause.actor
     return ClockView(
         promise=clock.rule.promise,
         cycle=bounds.cycle,
@@ -127,10 +170,12 @@ def _clock(clock: ClockReading, *, at: datetime) -> ClockView:
         remaining_seconds=clock.remaining_seconds,
         paused_seconds=bounds.paused_seconds,
         stopped_at=bounds.stopped_at,
-        reason=bounds.cancelled_reason,
-        actor=bounds.cancelled_by,
+        reason=bounds.cancelled_reason if pause is None else pause.reason,
+        actor=name(who if who != "jira" else None),
+        paused_since=bounds.paused_since,
+        zone=clock.rule.terms[0].zone,
         why=tuple(
-            WhyStep(clause=step.clause, rule=step.rule, source=step.source, at=step.at, text=step.text)
+            WhyStep(clause=step.clause, rule=step.rule, source=step.source, at=step.at, text=name(step.text) or "")
             for step in clock.why
             if step.at != at  # the step that is no fact but this very instant: the headline says it already
         ),

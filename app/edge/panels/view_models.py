@@ -9,13 +9,20 @@ from typing import Literal
 
 from app.domain.clocks.model import Severity, State
 from app.edge.assets import Assets
-from app.edge.panels import wording
-from app.edge.panels.wording import Lozenge, RefusalText
+from app.edge.panels import cvss_words, wording
+from app.edge.panels.cvss_words import MetricLine
+from app.edge.panels.history import HistoryCycle
+from app.edge.panels.wording import Advice, Lozenge, RefusalText
 
 Standing = Literal["tracked", "not_tracked", "unknown", "unconfirmed", "refused"]
 """`unconfirmed`: Jira could not be asked whether this user may see the issue. `refused`: Jira said no."""
 
 _ENDED = frozenset({State.MET, State.MET_LATE, State.CANCELLED})
+_SEVERITY_SOURCES = {
+    "field": "from the CVSS field in Jira",
+    "priority": "from the priority in Jira",
+    "decision": "decided here",
+}
 _SOON_SECONDS = 2 * 24 * 60 * 60  # from here on the due text changes by the hour or the minute
 
 
@@ -25,7 +32,10 @@ class LeakingPanel(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class SeverityLine:
-    """How severe, and who says so. `level` None: not set. `source`: `field` (a CVSS field) or `priority`."""
+    """How severe, and who says so. `level` None: not set.
+
+    `source`: `field` (a CVSS field), `priority`, or `decision` (decided here, and newer than what Jira says).
+    """
 
     level: Severity | None
     cvss: float | None = None
@@ -47,7 +57,12 @@ class SeverityLine:
     @property
     def source_text(self) -> str | None:
         """Where the level was taken from, in words."""
-        return {"field": "from the CVSS field in Jira", "priority": "from the priority in Jira"}.get(self.source or "")
+        return _SEVERITY_SOURCES.get(self.source or "")
+
+    @property
+    def metrics(self) -> tuple[MetricLine, ...]:
+        """The vector in words; empty where there is none."""
+        return cvss_words.explained(self.vector)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +108,13 @@ class ClockView:
     due_before: datetime | None = None
     remaining_seconds: int | None = None
     paused_seconds: int = 0
+    paused_since: datetime | None = None
     stopped_at: datetime | None = None
     reason: str | None = None
     actor: str | None = None
     why: tuple[WhyStep, ...] = ()
+    zone: str = "UTC"
+    """In which the policy counts."""
 
     @property
     def title(self) -> str:
@@ -141,6 +159,22 @@ class ClockView:
         return "Was due" if self.is_ended or self.state is State.BREACHED else "Due"
 
     @property
+    def policy_time(self) -> str | None:
+        """The due instant in the zone of the policy; a date says itself where it ends."""
+        due = None if self.due_date else self.due_at or self.due_before
+        return None if due is None else wording.zoned_words(due, self.zone)
+
+    @property
+    def policy_place(self) -> str:
+        """The zone of the policy, for people."""
+        return wording.place_of(self.zone)
+
+    @property
+    def advice(self) -> Advice | None:
+        """What the state means for whoever reads it."""
+        return wording.ADVICE.get(self.state)
+
+    @property
     def is_ended(self) -> bool:
         """Whether time no longer changes this clock."""
         return self.state in _ENDED
@@ -159,7 +193,9 @@ class PolicyLine:
 class IssuePanel:
     """The issue panel: one fragment, `issue_panel.html`.
 
-    `fragment_url`: where a fresh one is. `as_of`: when Jira was last read; `stale`: later tries failed.
+    `fragment_url`: where a fresh one is. `clocks`: the newest cycle of each, the most urgent first; `earlier`: the
+    cycles before. `missing`: why Jira says no severity. `decide_url`: where the forms are, for whoever may have them.
+    `as_of`: when Jira was last read; `stale`: later tries failed.
     `gone`: Jira answers 404 or 403 to the app; the clocks are kept. `read_only`: the licence has lapsed.
     `trace_id`: of a failure on the way.
     Raises `LeakingPanel` when facts are given for a reader who is not cleared to see them.
@@ -170,7 +206,11 @@ class IssuePanel:
     fragment_url: str
     severity: SeverityLine | None = None
     clocks: tuple[ClockView, ...] = ()
+    earlier: tuple[ClockView, ...] = ()
+    history: tuple[HistoryCycle, ...] = ()
+    missing: tuple[str, ...] = ()
     policy: PolicyLine | None = None
+    decide_url: str | None = None
     as_of: datetime | None = None
     stale: bool = False
     gone: bool = False
@@ -178,7 +218,10 @@ class IssuePanel:
     trace_id: str | None = None
 
     def __post_init__(self) -> None:
-        facts = (self.severity, self.clocks, self.policy, self.as_of, self.stale, self.gone)
+        facts = (
+            *(self.severity, self.clocks, self.earlier, self.history, self.missing, self.policy, self.decide_url),
+            *(self.as_of, self.stale, self.gone),
+        )
         if self.standing in ("unconfirmed", "refused", "unknown") and any(facts):
             raise LeakingPanel(f"a panel that is {self.standing} carries facts about the issue")
 
@@ -186,6 +229,11 @@ class IssuePanel:
     def severity_lozenge(self) -> Lozenge:
         """Of the issue, set or not."""
         return self.severity.lozenge if self.severity else wording.SEVERITY_UNSET
+
+    @property
+    def advice(self) -> Advice | None:
+        """What the state of the most urgent clock means."""
+        return self.clocks[0].advice if self.clocks else None
 
     @property
     def announcement(self) -> str:

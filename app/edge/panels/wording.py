@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 from app.domain.clocks.model import Severity, State
 
@@ -106,6 +107,31 @@ def title_of(promise: str) -> str:
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What a state means for whoever reads it, above the clock."""
+
+    title: str
+    text: str
+    appearance: Appearance
+
+
+ADVICE: Final = MappingProxyType(
+    {
+        State.AT_RISK: Advice(
+            "Little time is left",
+            "If the fix may come later, ask for an extension now: the date moves once one is granted, not before.",
+            "warning",
+        ),
+        State.BREACHED: Advice(
+            "The date has passed",
+            "The clock counts on until the fix. A breach is neither paused nor closed away.",
+            "danger",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
 class RefusalText:
     """Why a whole page is not there, and what the reader can do."""
 
@@ -184,14 +210,28 @@ def _instant_of(part: str) -> datetime | None:
 
 
 _JIRA_SOURCE: Final = re.compile(r"jira:changelog:(\d+)")
+_DECISION: Final = re.compile(r"(?:form|command|csv):(.+)")
 
 
 def source_words(source: str) -> str:
     """Where a fact was read: `jira:changelog:10023` in words; another source as it is."""
     if source == "jira:created":
         return "the issue in Jira"
-    entry = _JIRA_SOURCE.fullmatch(source)
+    entry, decision = _JIRA_SOURCE.fullmatch(source), _DECISION.fullmatch(source)
+    if decision is not None:
+        return f"decision {decision[1]}"
     return source if entry is None else f"entry {entry[1]} of the issue's history in Jira"
+
+
+def zoned_words(at: datetime, zone: str) -> str:
+    """An instant in a zone of the tz database: `Sun 20 Dec 2026, 10:00 CET`."""
+    local = at.astimezone(ZoneInfo(zone))
+    return f"{date_words(local)}, {local:%H:%M %Z}"
+
+
+def place_of(zone: str) -> str:
+    """A zone for people: `Europe/Berlin` becomes `Berlin`."""
+    return zone.rpartition("/")[2].replace("_", " ")
 
 
 def date_words(day: date) -> str:

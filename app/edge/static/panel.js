@@ -21,41 +21,67 @@ async function send(url, request) {
   return fetch(url, request);
 }
 
+// A refusal can bring what is to be shown in its place; nothing else under its status is ever put on the page, for a
+// proxy answers in HTML too.
+async function shown(response) {
+  if (response.ok || !response.headers.get("content-type")?.startsWith("application/problem+json")) return response;
+  const { html } = await response.clone().json().catch(() => ({}));
+  if (typeof html !== "string") return response;
+  const headers = { "Content-Type": "text/html; charset=utf-8", "X-Pledge-Fragment": "refusal" };
+  return new Response(html, { status: response.status, headers });
+}
+
 // One more try with a newer token: the first may have expired while the machine slept.
 async function sendTwiceIfRefused(url, request) {
   const response = await send(url, request);
-  return response.status === 401 ? send(url, request) : response;
+  return shown(response.status === 401 ? await send(url, request) : response);
 }
 
 function refresh() {
   window.htmx?.trigger("#panel", "refresh");
 }
 
-function showNotice(traceId) {
+// What was read stays true until it is read again; of what was sent nobody knows whether it arrived.
+function showNotice({ title, trace_id: traceId } = {}, isSending = false) {
+  const notice = document.getElementById("refresh-failed");
+  for (const part of notice.querySelectorAll("[data-of]")) part.hidden = (part.dataset.of === "sending") !== isSending;
+  const reason = document.getElementById("refresh-failed-reason");
+  reason.hidden = !title;
+  reason.textContent = title ?? "";
   const trace = document.getElementById("refresh-failed-trace");
   trace.hidden = !traceId;
   trace.querySelector("code").textContent = traceId ?? "";
-  document.getElementById("refresh-failed").hidden = false;
+  notice.hidden = false;
 }
 
-async function showFailure(response) {
-  // whoever may no longer see the issue must not keep an old copy of it on the screen
-  if ([401, 403, 404].includes(response.status)) document.getElementById("panel").replaceChildren();
-  const problem = await response.json().catch(() => ({}));
-  showNotice(problem.trace_id);
+async function showFailure(response, isSending) {
+  // Whoever may no longer see the issue must not keep an old copy of it on the screen. Other refusals (a lapsed licence,
+  // a role that is missing, too many requests) take nothing away that could be seen before.
+  if ([401, 404].includes(response.status)) document.getElementById("panel").replaceChildren();
+  showNotice(await response.json().catch(() => ({})), isSending);
+}
+
+// set by a host that knows the reader's own; without them, the browser's
+function inZone(timeZone, more) {
+  const { locale } = document.documentElement.dataset;
+  return new Intl.DateTimeFormat(locale, {
+    timeZone: timeZone ?? document.documentElement.dataset.timeZone,
+    weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", ...more,
+  });
 }
 
 function showLocalTimes() {
-  // set by a host that knows the reader's own; without them, the browser's
-  const { locale, timeZone } = document.documentElement.dataset;
-  const zoned = new Intl.DateTimeFormat(locale, {
-    timeZone,
-    weekday: "short", day: "numeric", month: "short", year: "numeric",
-    hour: "2-digit", minute: "2-digit", timeZoneName: "short",
-  });
+  const own = inZone(undefined, { timeZoneName: "short" });
   for (const time of document.querySelectorAll("time[data-instant]")) {
-    time.textContent = zoned.format(new Date(time.dateTime));
+    const text = own.format(new Date(time.dateTime));
+    if (time.textContent === text) continue; // else this change would be seen, and told again, for ever
+    time.textContent = text;
     time.title = time.dateTime;
+  }
+  // the policy's time is said only where it is another than the reader's
+  for (const line of document.querySelectorAll("[data-zone]")) {
+    const at = new Date(line.dataset.at);
+    line.hidden = inZone().format(at) === inZone(line.dataset.zone).format(at);
   }
 }
 
@@ -91,21 +117,31 @@ document.addEventListener("htmx:config:request", (event) => {
 });
 
 document.addEventListener("htmx:before:response", (event) => {
-  const response = event.detail.ctx.response.raw;
-  const isFragment = response.ok && response.headers.get("content-type")?.startsWith("text/html");
-  if (!isFragment) {
-    event.preventDefault();
-    showFailure(response);
-  }
+  const { request, response: { raw: response } } = event.detail.ctx;
+  const isHtml = response.headers.get("content-type")?.startsWith("text/html");
+  if (isHtml && (response.ok || response.headers.has("X-Pledge-Fragment"))) return;
+  event.preventDefault();
+  showFailure(response, request.method === "POST");
 });
 
-document.addEventListener("htmx:error", () => showNotice());
+document.addEventListener("htmx:error", (event) => showNotice({}, event.detail?.ctx?.request?.method === "POST"));
 
-document.addEventListener("htmx:after:swap", () => {
+document.addEventListener("htmx:after:swap", (event) => {
   document.getElementById("refresh-failed").hidden = true;
-  showLocalTimes();
   announce();
+  if (event.target.id !== "decisions") return;
+  event.target.querySelector("[data-focus]")?.focus();
+  if (event.target.querySelector("[data-recorded]")) refresh();
 });
+
+// The forms are asked for when somebody wants to decide: until then nobody has to ask Jira who may.
+document.addEventListener("toggle", (event) => {
+  const waiting = event.target.id === "decide" && event.target.open && document.querySelector("#decisions [data-empty]");
+  if (waiting) window.htmx.trigger("#decisions", "refresh");
+}, true);
+
+// before the next paint, whoever put the times there: so nothing moves when they are rewritten
+new MutationObserver(showLocalTimes).observe(document, { subtree: true, childList: true, characterData: true });
 
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-refresh]")) refresh();
@@ -116,7 +152,6 @@ document.addEventListener("visibilitychange", () => {
 });
 
 document.addEventListener("DOMContentLoaded", () => {
-  showLocalTimes();
   announce();
   reportHeight();
 });

@@ -51,6 +51,15 @@ ROWS = {
     "GET /fragments/site": Row(connect="site", forge="ui"),
     "GET /fragments/download": Row(connect="download", forge="ui"),
     "GET /fragments/admin": Row(connect="admin", forge="ui"),
+    "GET /fragments/issue/decisions": Row(
+        connect="forms", forge="ui", targets=("/fragments/issue/decisions?issueId={id}&issueKey={key}",)
+    ),
+    "POST /fragments/issue/decisions": Row(
+        connect="form sent",
+        forge="ui",
+        targets=("/fragments/issue/decisions?issueId={id}&issueKey={key}",),
+        method="POST",
+    ),
     "GET /api/v1/issues/<id_or_key>/clocks": Row(
         connect="clocks", forge="ui", targets=("/api/v1/issues/{id}/clocks", "/api/v1/issues/{key}/clocks")
     ),

@@ -10,8 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.domain.clocks.model import Severity, State
+from app.domain.clocks.model import Event, EventKind, Severity, State
 from app.edge.panels import wording
+from app.edge.panels.history import history_of
 from app.edge.panels.view_models import (
     Assets,
     ClockView,
@@ -76,17 +77,55 @@ def panel(standing="tracked", *clocks, level=Severity.HIGH, **fields):
     return IssuePanel(standing=standing, **where | facts | fields)
 
 
+ME, COLLEAGUE = "made-up-account-of-the-reader", "made-up-account-of-a-colleague"
+
+
+def fact(kind, days, source, **said):
+    return Event(kind=kind, at=START + timedelta(days=days), source=source, **said)
+
+
+FACTS = (
+    fact(EventKind.REPORTED, 0, "jira:created"),
+    fact(EventKind.SEVERITY_SET, 0, "jira:changelog:10001", severity=Severity.MEDIUM),
+    fact(EventKind.PAUSED, 2, "form:a1", actor=ME, reason="waiting for the vendor", clause="4.2"),
+    fact(EventKind.RESUMED, 5, "form:a2", actor=COLLEAGUE),
+    fact(EventKind.FIXED, 9, "jira:changelog:10007"),
+    fact(EventKind.REOPENED, 10, "jira:changelog:10009"),
+    fact(EventKind.EXTENSION_REQUESTED, 11, "command:ext-1", actor="the operator", reason="the fix needs a release"),
+    fact(
+        EventKind.EXTENDED,
+        12,
+        "ams:AMS-7:r1",
+        until=date(2027, 1, 4),
+        reason="granted",
+        role="atlassian",
+        evidence="AMS-7",
+    ),
+)
+MORE = {
+    "history": history_of(FACTS, reader=ME),
+    "decide_url": "/fragments/issue/decisions?issueId=10042&issueKey=SEC-12",
+}
 NO_BOUND = {"due_at": None, "remaining_seconds": None, "why": ()}
 ENDED = {"stopped_at": START + timedelta(days=22)}
 
 SAMPLES = {
-    "running": panel("tracked", clock(State.RUNNING)),
+    "running": panel("tracked", clock(State.RUNNING, zone="Europe/Berlin")),
+    "second_cycle": panel(
+        "tracked", clock(State.RUNNING, cycle=2), earlier=(clock(State.MET, left_days=6, **ENDED),), **MORE
+    ),
     "at_risk": panel("tracked", clock(State.AT_RISK, left_days=1.9)),
     "breached": panel("tracked", clock(State.BREACHED, left_days=-2.2)),
     "breached_long_ago": panel("tracked", clock(State.BREACHED, left_days=-300), level=Severity.CRITICAL),
     "paused": panel(
         "tracked",
-        clock(State.PAUSED, left_days=12.5, paused_seconds=3 * DAY, reason="waiting for the upstream fix"),
+        clock(
+            State.PAUSED,
+            left_days=12.5,
+            paused_seconds=3 * DAY,
+            reason="waiting for the upstream fix",
+            paused_since=START + timedelta(days=9),
+        ),
         level=Severity.MEDIUM,
     ),
     "met": panel("tracked", clock(State.MET, left_days=6, **ENDED), level=Severity.LOW),
@@ -95,7 +134,12 @@ SAMPLES = {
         "tracked",
         clock(State.CANCELLED, remaining_seconds=None, reason="Duplicate", actor="Ana", **ENDED),
     ),
-    "awaiting_triage": panel("tracked", clock(State.AWAITING_TRIAGE, **NO_BOUND), severity=SeverityLine(level=None)),
+    "awaiting_triage": panel(
+        "tracked",
+        clock(State.AWAITING_TRIAGE, **NO_BOUND),
+        severity=SeverityLine(level=None),
+        missing=("customfield_10050 is empty", "no level is given for the priority 'Blocker'"),
+    ),
     "no_deadline": panel(
         "tracked",
         clock(State.NO_DEADLINE, **NO_BOUND),
@@ -137,6 +181,9 @@ SAMPLES = {
         ),
         issue_key=HOSTILE,
         fragment_url='/fragments/issue?issueId="><script>',
+        decide_url='/fragments/issue/decisions?issueId="><script>',
+        missing=(HOSTILE,),
+        history=history_of((fact(EventKind.CANCELLED, 1, HOSTILE, actor=HOSTILE, reason=HOSTILE),), reader=ME),
         policy=PolicyLine(name=HOSTILE, version=1, sha256=HOSTILE),
         severity=SeverityLine(level=Severity.HIGH, cvss=1.0, version=HOSTILE, vector=HOSTILE, source=HOSTILE),
         trace_id=HOSTILE,

@@ -9,17 +9,51 @@ import pytest
 STATIC = Path(__file__).parents[3] / "app" / "edge" / "static"
 VOID = {"meta", "link", "br", "img", "input"}
 LANDMARK = {
-    "running": ["High · due in 27 d", "On track", "CVSS 8.1", "v3.1", "Due Sun 20 Dec 2026, 09:00 UTC"],
-    "at_risk": ["High · due in 45 h", "At risk"],
-    "breached": ["High · 2 d 4 h overdue", "Overdue", "Was due Sun", "107 % of the time used"],
+    "running": [
+        "High · due in 27 d",
+        "On track",
+        "CVSS 8.1",
+        "v3.1",
+        "Due Sun 20 Dec 2026, 09:00 UTC",
+        "10:00 CET, as the policy counts",
+        "Network: reachable over the internet",
+    ],
+    "second_cycle": [
+        "Cycle 2",
+        "Severity set to medium",
+        "Paused by you",
+        "waiting for the vendor; 4.2",
+        "Runs again by somebody else",
+        "From decision a1",
+        "Extension requested by the operator",
+        "Extended to Mon 4 Jan 2027",
+        "Met Mon 14 Dec 2026",
+    ],
+    "at_risk": ["High · due in 45 h", "At risk", "Little time is left"],
+    "breached": ["High · 2 d 4 h overdue", "Overdue", "Was due Sun", "The date has passed", "107 % of the time used"],
     "breached_long_ago": ["Critical · 300 d overdue", "1171 % of the time used"],
-    "paused": ["Medium · paused with 12 d 12 h left", "waiting for the upstream fix", "Stood still for 3 d"],
+    "paused": [
+        "Medium · paused with 12 d 12 h left",
+        "waiting for the upstream fix",
+        "Stood still for 3 d",
+        "Paused since Tue 1 Dec",
+    ],
     "met": ["Low · met 6 d before due", "Met Mon 14 Dec 2026, 09:00 UTC"],
     "met_late": ["High · met 2 d late", "Met late"],
     "cancelled": ["High · cancelled", "Cancelled by Ana: Duplicate", "Ended Mon 14 Dec 2026"],
-    "awaiting_triage": ["Severity not set · awaiting triage", "Set a CVSS score or a priority"],
+    "awaiting_triage": [
+        "Severity not set · awaiting triage",
+        "Set a CVSS score or a priority",
+        "customfield_10050 is empty",
+        "priority 'Blocker'",
+    ],
     "no_deadline": ["None · no deadline", "CVSS 0.0"],
-    "two_clocks": ["Triage update, cycle 2", "Due in 100 min", "Due by the end of Fri 4 Dec", "priority in Jira"],
+    "two_clocks": [
+        "Triage update, cycle 2",
+        "Due in 100 min",
+        "Due by the end of Fri 4 Dec 2026 in UTC",
+        "priority in Jira",
+    ],
     "no_clock": ["No promise of the policy sets a date"],
     "stale": ["Data from an earlier time", "Sun 22 Nov 2026, 11:00 UTC", "due in 27 d"],
     "read_only": ["Licence lapsed: read only", "are still followed", "High · due in 27 d"],
@@ -29,7 +63,7 @@ LANDMARK = {
     "unconfirmed": ["Cannot confirm your access", "0af7651916cd43dd8448eb211c80319c"],
     "refused": ["You cannot see this", "permission to browse its project"],
     "hostile": ["<script>alert(1)</script>", "{{ 7 * 7 }}", "javascript:alert(3)"],
-}  # fmt: skip
+}
 
 
 class Page(HTMLParser):

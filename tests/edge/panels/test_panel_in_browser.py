@@ -63,7 +63,7 @@ def test_every_page_fits_320_pixels_and_is_drawn_in_its_mode(tab, page_name, mod
     ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(31, 31, 33)"}[mode]
     SCREENS.mkdir(parents=True, exist_ok=True)
-    for why in page.locator("summary").all():
+    for why in page.locator("summary:not(#decide summary)").all():
         why.click()
     page.screenshot(path=SCREENS / f"panel-{page_name}-{mode}.png", full_page=True)
 
@@ -83,7 +83,7 @@ def test_the_host_is_told_a_height_that_shows_everything(tab):
     page = tab("running")
     page.wait_for_function("window.heights.length > 0")
     before = page.evaluate("parseInt(window.heights.at(-1))")
-    page.locator("summary").click()
+    page.locator("#why-1-summary").click()
     page.wait_for_function("before => parseInt(window.heights.at(-1)) > before", arg=before)
     assert page.evaluate("parseInt(window.heights.at(-1)) >= document.getElementById('content').scrollHeight")
 
@@ -113,10 +113,10 @@ def test_the_signed_address_of_the_page_is_never_sent_along(tab, site):
 def test_why_stays_open_and_focused_when_the_panel_is_refreshed(tab, site):
     site.will_answer(site.fragment("at_risk"))
     page = tab("running")
-    page.locator("summary").click()
+    page.locator("#why-1-summary").click()
     refresh(page)
     page.wait_for_selector("text=due in 45 h")
-    assert page.locator("details").evaluate("details => details.open")
+    assert page.locator("#why-1").evaluate("details => details.open")
     assert page.evaluate("document.activeElement.id") == "why-1-summary"
 
 
@@ -152,10 +152,49 @@ def test_a_failed_refresh_keeps_what_is_shown_and_says_so_with_the_trace_id(tab,
     page.wait_for_selector("#refresh-failed", state="hidden")
 
 
-@pytest.mark.parametrize("status", [403, 404])
-def test_who_may_no_longer_see_the_issue_keeps_no_copy_on_the_screen(tab, site, status):
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_refusal_that_is_not_about_seeing_takes_nothing_away(tab, site, status):
     site.will_answer(problem(status))
     page = tab("running", fails=1)
+    refresh(page)
+    page.wait_for_selector("text=This panel could not be refreshed")
+    assert "due in 27 d" in page.locator("#panel").inner_text()
+    assert page.locator("#refresh-failed-reason").inner_text() == "<b>no</b>"
+
+
+def test_a_page_of_a_proxy_is_never_put_on_the_page(tab, site):
+    site.will_answer((403, "text/html", "<p>surprise</p>"))
+    page = tab("running", fails=1)
+    refresh(page)
+    page.wait_for_selector("text=This panel could not be refreshed")
+    assert page.locator("text=surprise").count() == 0
+
+
+def test_times_are_the_readers_before_anything_is_painted(tab, site):
+    painted = """() => new Promise((done) => {
+        const seen = [];
+        document.addEventListener("htmx:after:swap", () => requestAnimationFrame(() => {
+            seen.push(...[...document.querySelectorAll("time[data-instant]")].map((time) => time.textContent));
+            done(seen);
+        }), {once: true});
+        htmx.trigger("#panel", "refresh");
+    })"""
+    site.will_answer(site.fragment("met"))
+    seen = tab("running").evaluate(painted)
+    assert seen
+    assert not [text for text in seen if "UTC" in text]
+
+
+def test_the_time_of_the_policy_is_said_only_where_it_is_another_than_the_readers(tab):
+    policy = "text=Sun 20 Dec 2026, 10:00 CET, as the policy counts"
+    assert tab("running", timezone_id="America/New_York").locator(policy).is_visible()
+    assert tab("running", timezone_id="Europe/Rome").locator(policy).is_hidden()
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_who_may_no_longer_see_the_issue_keeps_no_copy_on_the_screen(tab, site, status):
+    site.will_answer(problem(status))
+    page = tab("running", fails={401: 2, 404: 1}[status])  # after a 401 once more, with a newer token
     refresh(page)
     page.wait_for_selector("text=This panel could not be refreshed")
     assert "due in" not in page.locator("#panel").inner_text()

@@ -1,0 +1,118 @@
+"""The facts about an issue as its panel tells them: by cycle, newest first; people are `you` or `somebody else`.
+
+The account id of who decided is personal data. It stands in the fact and nowhere on the page: the reader is told
+whether it was he, and by which id the decision is found.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from app.domain.clocks.engine import facts_of
+from app.domain.clocks.model import Event, EventKind
+from app.domain.clocks.wording import due_named
+from app.domain.tracking.decision import Via
+from app.edge.panels import wording
+
+_FORM: Final = f"{Via.FORM}:"
+_DECIDED: Final = tuple(f"{via}:" for via in Via)
+
+_SAID: Final[Mapping[EventKind, str]] = MappingProxyType(
+    {
+        EventKind.REPORTED: "Reported",
+        EventKind.TRIAGED: "Triaged",
+        EventKind.PAUSED: "Paused",
+        EventKind.RESUMED: "Runs again",
+        EventKind.EXTENSION_REQUESTED: "Extension requested",
+        EventKind.EXTENDED: "Extended",
+        EventKind.EXTENSION_REFUSED: "Extension refused",
+        EventKind.FIXED: "Fixed",
+        EventKind.REOPENED: "Reopened",
+        EventKind.CANCELLED: "Ended without a fix",
+        EventKind.UNTRACKED: "Left tracking",
+        EventKind.TRACKED: "Tracked again",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryLine:
+    """One fact. `who`, `note`: None where nothing is known, or was said."""
+
+    at: datetime
+    text: str
+    who: str | None
+    note: str | None
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryCycle:
+    """What happened in one cycle, newest first."""
+
+    number: int
+    lines: tuple[HistoryLine, ...]
+
+
+def is_decision(fact: Event) -> bool:
+    """Whether somebody decided it here; else it was read in Jira or in a ticket elsewhere."""
+    return fact.source.startswith(_DECIDED)
+
+
+def without_ids(text: str | None, facts: Iterable[Event], *, reader: str | None) -> str | None:
+    """The text with the account ids of those who decided by a form replaced by words."""
+    for actor in {fact.actor for fact in facts if fact.source.startswith(_FORM) and fact.actor}:
+        text = None if text is None else text.replace(actor, _person(actor, reader))
+    return text
+
+
+def history_of(events: Iterable[Event], *, reader: str | None) -> tuple[HistoryCycle, ...]:
+    """Every fact by cycle, the newest first. `reader`: the account id of whoever looks."""
+    facts = facts_of(events)
+    cycles: list[list[HistoryLine]] = [[]]
+    for fact in facts:
+        if fact.kind is EventKind.REOPENED:
+            cycles.append([])
+        cycles[-1].append(_line(fact, reader))
+    numbered = [
+        HistoryCycle(number=number, lines=tuple(reversed(lines))) for number, lines in enumerate(cycles, start=1)
+    ]
+    return tuple(reversed(numbered))
+
+
+def _line(fact: Event, reader: str | None) -> HistoryLine:
+    return HistoryLine(
+        at=fact.at,
+        text=_text(fact),
+        who=_who(fact, reader),
+        note="; ".join(filter(None, (fact.reason, fact.clause, fact.evidence))) or None,
+        source=wording.source_words(fact.source),
+    )
+
+
+def _text(fact: Event) -> str:
+    if fact.kind is EventKind.SEVERITY_SET:
+        return f"Severity set to {wording.severity_lozenge(fact.severity).text.lower()}"
+    if fact.kind is EventKind.EXTERNAL_BOUND:
+        return f"{fact.ticket} names {due_named(fact)}"
+    if fact.kind is EventKind.EXTENDED:
+        return f"Extended {_extent(fact)}"
+    return _SAID.get(fact.kind, wording.title_of(fact.kind))
+
+
+def _extent(fact: Event) -> str:
+    if fact.until is not None:
+        return f"to {wording.date_words(fact.until)}"
+    return f"by {wording.duration_text(0 if fact.added is None else int(fact.added.total_seconds()))}"
+
+
+def _who(fact: Event, reader: str | None) -> str | None:
+    if fact.actor is None or fact.actor == "jira":
+        return None
+    return _person(fact.actor, reader) if fact.source.startswith(_FORM) else fact.actor
+
+
+def _person(actor: str, reader: str | None) -> str:
+    return "you" if actor == reader else "somebody else"
