@@ -3,11 +3,20 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from app.domain.notices.addresses import is_mail_address
 
 _DSN = re.compile(r"https?://[0-9A-Za-z]{1,64}@[0-9A-Za-z.:-]{1,253}(?:/[0-9A-Za-z_-]{1,64})*/[0-9]{1,20}")
+
+
+PREFIX = "PLEDGE_"
+_Value = TypeVar("_Value")
+
+
+class SettingsRefused(ValueError):
+    """The environment does not make a safe configuration; the text names the setting and the remedy."""
 
 
 def words(value: str) -> tuple[str, ...]:
@@ -163,3 +172,21 @@ def anchor(value: str) -> Path:
     if not value.startswith("file:") or value == "file:":
         raise ValueError(f"is {value!r}; give file: and a path, such as file:/srv/anchor/pledge.jsonl")
     return Path(value.removeprefix("file:"))
+
+
+_REMEDIES = {
+    "BASE_URL": "set it to the public https URL of this app",
+    "MAIL_FROM": "set it to the address that mail comes from, such as pledge@example.com",
+    "KEYRING_FILE": "set it to a file made by `pledge keys init`",
+    "AUDIT_SIGNING_KEY_FILE": "set it to a file made by `pledge audit init`",
+    "BACKUP_KEY_FILE": "set it to a file made by `pledge keys backup`",
+    "ERASURE_LEDGER": "set it to file: and a path that is neither on the database's disk nor in its backups",
+    "AUDIT_ANCHOR": "set it to file: and a path that the database's administrator cannot write to",
+}
+
+
+def required(name: str, value: _Value | None) -> _Value:
+    """The value of a setting that this process cannot do without; raises `SettingsRefused`."""
+    if value is None:
+        raise SettingsRefused(f"{PREFIX}{name} is not set; {_REMEDIES[name]}")
+    return value

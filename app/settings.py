@@ -6,10 +6,12 @@ A refusal says which setting, why, and how to mend it. Secrets come by file, nev
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from app.setting_values import (
+    PREFIX,
+    SettingsRefused,
     anchor,
     app_ari,
     base_url,
@@ -25,23 +27,18 @@ from app.setting_values import (
     points,
     redis_url,
     regions,
+    required,
     smtp_url,
     switch,
     urls,
     words,
 )
 
-PREFIX = "PLEDGE_"
 DEVELOPMENT_FOLDER = Path(".pledge")
-_Value = TypeVar("_Value")
 FORGE_JWKS = "https://forge.cdn.prod.atlassian-dev.net/.well-known/jwks.json"
 INSTALL_KEYS = "https://asap-distribution.us-west-2.prod.atl-asap.net,https://connect-install-keys.atlassian.com"
 HOST_SCRIPT = "https://connect-cdn.atl-paas.net/all.js"
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-class SettingsRefused(ValueError):
-    """The environment does not make a safe configuration; the text names the setting and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +127,7 @@ SETTINGS: tuple[Setting, ...] = (
         "where checkpoints are anchored, `file:/path`: out of reach of the database's administrator; for the worker",
         development=f"file:{DEVELOPMENT_FOLDER / 'audit-anchor.jsonl'}",
     ),
-    Setting(
-        "CONNECT_APP_KEY",
-        str,
-        "Connect app key; unset = Connect routes answer 404",
-        development="io.pledge.app",
-    ),
+    Setting("CONNECT_APP_KEY", str, "Connect app key; unset = Connect routes answer 404", development="io.pledge.app"),
     Setting(
         "CONNECT_INSTALL_KEYS_URLS",
         urls,
@@ -158,10 +150,7 @@ SETTINGS: tuple[Setting, ...] = (
         shown_default="Atlassian's `all.js`",
     ),
     Setting(
-        "CONNECT_SECRET_GRACE_SECONDS",
-        count,
-        "how long the previous shared secret is accepted after a rotation",
-        "0",
+        "CONNECT_SECRET_GRACE_SECONDS", count, "how long the previous shared secret is accepted after a rotation", "0"
     ),
     Setting(
         "CONNECT_RETIREMENT_DAYS",
@@ -243,9 +232,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
     Setting("SENTRY_DSN", dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
     Setting(
-        "METRICS_TOKEN_FILE",
-        Path,
-        "file with the bearer token of `GET /metrics`, 32 characters or more; unset = 404",
+        "METRICS_TOKEN_FILE", Path, "file with the bearer token of `GET /metrics`, 32 characters or more; unset = 404"
     ),
     Setting(
         "DRAIN_SECONDS",
@@ -367,24 +354,6 @@ def _value(setting: Setting, environ: Mapping[str, str], *, development: bool) -
         return setting.read(text)
     except ValueError as fault:
         raise SettingsRefused(f"{PREFIX}{setting.name} {fault}") from fault
-
-
-_REMEDIES = {
-    "BASE_URL": "set it to the public https URL of this app",
-    "MAIL_FROM": "set it to the address that mail comes from, such as pledge@example.com",
-    "KEYRING_FILE": "set it to a file made by `pledge keys init`",
-    "AUDIT_SIGNING_KEY_FILE": "set it to a file made by `pledge audit init`",
-    "BACKUP_KEY_FILE": "set it to a file made by `pledge keys backup`",
-    "ERASURE_LEDGER": "set it to file: and a path that is neither on the database's disk nor in its backups",
-    "AUDIT_ANCHOR": "set it to file: and a path that the database's administrator cannot write to",
-}
-
-
-def required(name: str, value: _Value | None) -> _Value:
-    """The value of a setting that this process cannot do without; raises `SettingsRefused`."""
-    if value is None:
-        raise SettingsRefused(f"{PREFIX}{name} is not set; {_REMEDIES[name]}")
-    return value
 
 
 def _refuse_unsafe(settings: Settings) -> None:

@@ -27,7 +27,8 @@ from app.jobs import commands, logs, server
 from app.jobs.recorder import Recorder
 from app.jobs.runner import Worker
 from app.outbound import error_reports
-from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, check_processes, read_settings, required
+from app.setting_values import PREFIX, SettingsRefused, required
+from app.settings import DEVELOPMENT_FOLDER, Settings, check_processes, read_settings
 from app.store import administration, personal_columns, windows
 from app.store.database import open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused

@@ -19,7 +19,8 @@ from app.domain.backup.restoring import Restored, Restoring, check
 from app.domain.backup.wrapping import holds, seal_all
 from app.domain.privacy.restored import ErasingRestored
 from app.outbound.backup_file import existing_file, new_file
-from app.settings import PREFIX, Settings, SettingsRefused, read_settings, required
+from app.setting_values import PREFIX, SettingsRefused, required
+from app.settings import Settings, read_settings
 from app.store.backup_source import open_source
 from app.store.backup_target import SqlTarget
 from app.store.database import open_engines

@@ -14,7 +14,8 @@ from app.domain.keys.operations import KeyUpkeep
 from app.domain.keys.queries import KeyUse, Readiness
 from app.domain.ports import DatabaseUnavailable
 from app.domain.secrets import Purpose
-from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, read_settings
+from app.setting_values import PREFIX, SettingsRefused
+from app.settings import DEVELOPMENT_FOLDER, Settings, read_settings
 from app.store.database import SqlDatabase, open_engines
 from app.vault import administration
 from app.vault.administration import KeyFacts

@@ -73,7 +73,8 @@ from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira_writes import WritingJira
 from app.outbound.key_directories import InstallKeys
 from app.outbound.mail import MailChannel
-from app.settings import Settings, required
+from app.setting_values import required
+from app.settings import Settings
 from app.store.database import Engines, SqlDatabase
 from app.vault.checkpoint_key import CheckpointKeyFile
 from app.vault.door import Door
@@ -139,9 +140,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     quota = QuotaStanding(database, settings.jira_points_per_hour)
     readiness = Readiness(database, vault, needed_purposes(settings))
     files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
-    records = ErasureRecords(lambda: erasure_ledger(settings))
-    erasing = Erasing(database, records)
-    leaving, exporting = leaving_of(settings, database, files, records), Exporting(database)
+    erasing = Erasing(database, ErasureRecords(lambda: erasure_ledger(settings)))
+    leaving, exporting = leaving_of(settings, database, files, erasing.records), Exporting(database)
     return Services(
         admission=admission(settings, made),
         lifecycle=Lifecycle(database, vault, jira, site_for_people, lifecycle_rules(settings)),
@@ -152,13 +152,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         reporting=Reporting(database, routes, erasing, clock=now),
         report_status=ReportStatus(database, way=routes.name),
         erasing=erasing,
-        forge=ForgeAdmission(
-            database=database,
-            keys=ForgeKeys(settings.forge_jwks_url),
-            sites=made.forge_sites,
-            vault=vault,
-            rules=forge_rules(settings),
-        ),
+        forge=forge_admission(settings, made),
         forge_upkeep=ForgeUpkeep(database=database),
         moving=Moving(database, made.forge_sites, site_for_people, settings.connect_app_key, retirement),
         standings=Standings(database, retirement),
@@ -200,6 +194,17 @@ def admission(settings: Settings, made: Adapters) -> Admission:
         install_keys=InstallKeys(settings.connect_install_keys_urls),
         audiences=frozenset({settings.base_url}),
         region=settings.region,
+    )
+
+
+def forge_admission(settings: Settings, made: Adapters) -> ForgeAdmission:
+    """The Forge gates."""
+    return ForgeAdmission(
+        database=made.database,
+        keys=ForgeKeys(settings.forge_jwks_url),
+        sites=made.forge_sites,
+        vault=made.vault,
+        rules=forge_rules(settings),
     )
 
 

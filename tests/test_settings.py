@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentry_sdk.utils import Dsn
 
-from app.settings import HOST_SCRIPT, PREFIX, SETTINGS, SettingsRefused, check_processes, read_settings
+from app.setting_values import PREFIX, SettingsRefused
+from app.settings import HOST_SCRIPT, SETTINGS, check_processes, read_settings
 
 PRODUCTION = {
     "PLEDGE_BASE_URL": "https://app.example.com",

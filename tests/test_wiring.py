@@ -10,7 +10,8 @@ from flask import Flask, request
 
 import app as package
 from app import wiring, wiring_services
-from app.settings import SettingsRefused, read_settings
+from app.setting_values import SettingsRefused
+from app.settings import read_settings
 from app.vault.checkpoint_key import CheckpointKeyUnusable
 from app.vault.door import KeyringUnusable
 

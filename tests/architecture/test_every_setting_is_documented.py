@@ -3,7 +3,8 @@
 import re
 from dataclasses import fields
 
-from app.settings import PREFIX, SETTINGS, Settings
+from app.setting_values import PREFIX
+from app.settings import SETTINGS, Settings
 
 ROW = re.compile(r"^\| `([A-Z][A-Z0-9_]*)` \|.*\|$", re.MULTILINE)
 
