@@ -16,7 +16,6 @@ from app.domain.alerts.counting import SignalCounts
 from app.domain.alerts.operations import Watch
 from app.domain.alerts.rules import UNFIT
 from app.domain.audit.log import AuditLog
-from app.domain.backup.erasing_again import ErasureRecords
 from app.domain.identifiers import TenantId
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
@@ -66,7 +65,6 @@ from app.jobs.schedule import JOB_NAMES
 from app.outbound.anchor_file import AnchorFile
 from app.outbound.budget import Budget
 from app.outbound.comments import CommentChannel
-from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.outbound.export_files import ExportFolder
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
@@ -140,8 +138,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     quota = QuotaStanding(database, settings.jira_points_per_hour)
     readiness = Readiness(database, vault, needed_purposes(settings))
     files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
-    erasing = Erasing(database, ErasureRecords(lambda: erasure_ledger(settings)))
-    leaving, exporting = leaving_of(settings, database, files, erasing.records), Exporting(database)
+    leaving, exporting = leaving_of(settings, database, files), Exporting(database)
     return Services(
         admission=admission(settings, made),
         lifecycle=Lifecycle(database, vault, jira, site_for_people, lifecycle_rules(settings)),
@@ -149,9 +146,9 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         recomputing=Recomputing(database, in_force),
         synchronizing=Synchronizing(database, jira, site_of, rule, in_force),
         following_settings=FollowingSettings(database, jira, site_of, rule, in_force, vault),
-        reporting=Reporting(database, routes, erasing, clock=now),
+        reporting=Reporting(database, routes, clock=now),
         report_status=ReportStatus(database, way=routes.name),
-        erasing=erasing,
+        erasing=Erasing(database),
         forge=forge_admission(settings, made),
         forge_upkeep=ForgeUpkeep(database=database),
         moving=Moving(database, made.forge_sites, site_for_people, settings.connect_app_key, retirement),
@@ -172,7 +169,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         signals=signals,
         leaving=leaving,
         exporting=exporting,
-        answering=Answering(database, leaving, erasing, exporting, key=partial(checkpoint_key, settings), vault=vault),
+        answering=Answering(database, leaving, exporting, key=partial(checkpoint_key, settings), vault=vault),
         handing_over=HandingOver(database, exporting, files, vault),
         importing=Importing(database, knows_policy=lambda name: name in policy_names()),
         counts=MetricCounts(database),
@@ -297,9 +294,7 @@ def forge_rules(settings: Settings) -> ForgeRules:
     )
 
 
-def leaving_of(
-    settings: Settings, database: SqlDatabase, files: ExportFolder | None, records: ErasureRecords
-) -> Leaving:
+def leaving_of(settings: Settings, database: SqlDatabase, files: ExportFolder | None) -> Leaving:
     """How tenants leave."""
     return Leaving(
         database=database,
@@ -307,13 +302,7 @@ def leaving_of(
         retention=timedelta(days=settings.retention_days),
         backups_kept=timedelta(days=settings.backup_days),
         delete_files=(lambda _: None) if files is None else files.delete_of,
-        records=records,
     )
-
-
-def erasure_ledger(settings: Settings) -> ErasureLedgerFile:
-    """The ledger of this app; raises `SettingsRefused`."""
-    return ErasureLedgerFile(required("ERASURE_LEDGER", settings.erasure_ledger))
 
 
 def policy_names() -> tuple[str, ...]:

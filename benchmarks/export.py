@@ -16,12 +16,10 @@ import psutil
 import psycopg
 from flask import Flask
 
-from app.domain.backup.erasing_again import ErasureRecords
 from app.domain.privacy.exporting import Exporting
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
 from app.domain.privacy.model import AskedBy
-from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.store.administration import provision, upgrade, urls_of
 from app.store.database import SqlDatabase, open_engines
 from app.store.embedded import EmbeddedPostgres
@@ -76,8 +74,7 @@ def measure(web: SqlDatabase, database: SqlDatabase, *, superuser: str, folder: 
         importing.run("import", rows, lambda: importer.read_in(target, source, progress=importing.told))
     key = CheckpointKeyFile(folder / "signing.key")
     times = {"retention": timedelta(days=30), "backups_kept": timedelta(days=14)}
-    records = ErasureRecords(lambda: ErasureLedgerFile(folder / "erasures.jsonl"))
-    leaving = Leaving(database, lambda: key, **times, delete_files=lambda _: None, records=records)
+    leaving = Leaving(database, lambda: key, **times, delete_files=lambda _: None)
     leaving.leave(tenant, asked_by=AskedBy.OPERATOR, at_once=True, now=now())
     erasing = Measured()
 

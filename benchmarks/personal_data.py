@@ -19,13 +19,11 @@ from pathlib import Path
 import psycopg
 from flask import Flask
 
-from app.domain.backup.erasing_again import ErasureRecords
 from app.domain.identifiers import AccountId, TenantId
 from app.domain.privacy.acting import Acting
 from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.ports import Answer, Outcome, ReportedAccount, Routes
 from app.domain.privacy.reporting import Reporting
-from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.store.administration import provision, upgrade, urls_of
 from app.store.database import SqlDatabase, open_engines
 from app.store.embedded import EmbeddedPostgres
@@ -87,18 +85,15 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def measure(
-    web: SqlDatabase, database: SqlDatabase, superuser: str, *, ledger: Path, accounts: int, tenants: int
-) -> None:
+def measure(web: SqlDatabase, database: SqlDatabase, superuser: str, *, accounts: int, tenants: int) -> None:
     """List, report, then erase."""
     sites = [tenant_on(web) for _ in range(tenants)]
     fill(superuser, ((sites[n % tenants], n, f"{n:024x}") for n in range(accounts)))
     before = resident_megabytes()
-    erasing = Erasing(database, ErasureRecords(lambda: ErasureLedgerFile(ledger)))
-    seconds = timed(lambda: Acting(database, erasing).list_accounts(period=timedelta(days=7), now=now()))
+    seconds = timed(lambda: Acting(database).list_accounts(period=timedelta(days=7), now=now()))
     print(f"listed                {accounts:>10,}    {seconds / accounts * 1e6:>8.1f} µs per account")
     api = Api()
-    reporting = Reporting(database, Routes("benchmark", api.ask, is_shared=True), erasing, clock=now)
+    reporting = Reporting(database, Routes("benchmark", api.ask, is_shared=True), clock=now)
     seconds = timed(lambda: reporting.run(at_once=True))
     print(f"listed and reported   {api.accounts:>10,}    {seconds / accounts * 1e6:>8.1f} µs per account")
     print(f"requests              {api.requests:>10,}    of at least {math.ceil(accounts / 90):,}")
@@ -108,8 +103,9 @@ def measure(
     holders = sites[:TENANTS_OF_ONE]
     rows = ((holders[n % len(holders)], accounts + n, ONE) for n in range(ROWS_OF_ONE))
     fill(superuser, rows)
+    erasing = Erasing(database)
     began = time.perf_counter()
-    found = erasing.everywhere(ONE, actor="operator", reason="benchmark", now=now())
+    found = erasing.everywhere(ONE, actor="operator", reason="benchmark")
     seconds = time.perf_counter() - began
     if sum(found.values()) != ROWS_OF_ONE:
         raise SystemExit(f"not every row was changed: {found}")
@@ -134,8 +130,7 @@ def main() -> None:
         exits.callback(web.dispose)
         exits.callback(worker.dispose)
         stores = SqlDatabase(web, clock=now), SqlDatabase(worker, clock=now)
-        kept = {"ledger": folder / "erasures.jsonl", "accounts": wanted.accounts, "tenants": wanted.tenants}
-        measure(*stores, server.superuser_url("pledge"), **kept)
+        measure(*stores, server.superuser_url("pledge"), accounts=wanted.accounts, tenants=wanted.tenants)
 
 
 if __name__ == "__main__":

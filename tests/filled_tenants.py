@@ -14,14 +14,12 @@ from sqlalchemy import CheckConstraint
 
 from app.domain.audit.entry import Action, AuditEvent, PersonalPart
 from app.domain.audit.log import AuditLog
-from app.domain.backup.erasing_again import ErasureRecords
 from app.domain.identifiers import ClientKey
 from app.domain.installations.model import Install, InstallationState, Registered
 from app.domain.keys.operations import own_data_key
 from app.domain.privacy.leaving import Leaving
 from app.domain.secrets import Purpose, Secret, SecretPlace
 from app.outbound.anchor_file import AnchorFile
-from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.outbound.export_files import ExportFolder
 from app.store import tables as _tables  # noqa: F401  its import fills the metadata
 from app.store.database import SqlDatabase, open_engines
@@ -99,13 +97,9 @@ class Filled:
         return AuditLog(self.worker, key=lambda: self.key, anchor=lambda: AnchorFile(self.anchor))
 
     @property
-    def records(self):
-        return ErasureRecords(lambda: ErasureLedgerFile(self.folder / "erasures.jsonl"))
-
-    @property
     def leaving(self):
         times = {"retention": 30 * DAY, "backups_kept": 14 * DAY}
-        return Leaving(self.worker, lambda: self.key, **times, delete_files=self.files.delete_of, records=self.records)
+        return Leaving(self.worker, lambda: self.key, **times, delete_files=self.files.delete_of)
 
     def tenant(self, **changes):
         """A new tenant by Connect, with a sealed secret and an entry about a person."""

@@ -96,11 +96,6 @@ class SqlPeople:
         self._drop([digest_of(account) for account in wanted])
         return {table: count for table, count in changed.items() if count}
 
-    def held(self) -> Sequence[AccountId]:
-        """As `list_held` would list them."""
-        held = accounts_held(self._tenant).subquery("accounts")
-        return [AccountId(each) for each in self._connection.execute(select(held.c.account_id)).scalars()]
-
     def held_of(self, account: AccountId) -> Mapping[str, Sequence[str]]:
         """Without our own number of the tenant; of the audit log the entries that name the person, by our own ids."""
         found: dict[str, list[str]] = {}

@@ -19,7 +19,6 @@ class Acting:
     """What a run of the reports does beside reporting."""
 
     database: Database
-    erasing: Erasing
 
     def list_accounts(self, *, period: timedelta, now: datetime) -> int:
         """Find out which accounts each tenant holds, as the register says; returns how many, each tenant's own."""
@@ -51,7 +50,7 @@ class Acting:
                 break
             for tenant, of_tenant in groupby(page, key=lambda one: one[0]):
                 answers = {digest: is_closed for _, digest, is_closed in of_tenant}
-                self._erase(tenant, [digest for digest, is_closed in answers.items() if is_closed], now=now)
+                self._erase(tenant, [digest for digest, is_closed in answers.items() if is_closed])
                 self._refresh(tenant, [digest for digest, is_closed in answers.items() if not is_closed], now=now)
             after = page[-1][:2]
         if after is not None:
@@ -59,12 +58,12 @@ class Acting:
                 uow.reports.finish(now)
                 uow.commit(because=Bookkeeping.ACCOUNTS_REFRESHED)
 
-    def _erase(self, tenant: TenantId, digests: list[bytes], *, now: datetime) -> None:
+    def _erase(self, tenant: TenantId, digests: list[bytes]) -> None:
         if not digests:
             return
         with self.database.begin(tenant) as uow:
             accounts = uow.people.accounts(digests).values()
-        self.erasing.erase(tenant, accounts, actor="system", reason="account_closed", now=now)
+        Erasing(self.database).erase(tenant, accounts, actor="system", reason="account_closed")
 
     def _refresh(self, tenant: TenantId, digests: list[bytes], *, now: datetime) -> None:
         if not digests:

@@ -14,7 +14,6 @@ from app.domain.clocks.model import instant_text
 from app.domain.identifiers import AccountId, TenantId
 from app.domain.ports import Database, UnitOfWork, Vault
 from app.domain.privacy.accounts import ERASED
-from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.exporting import Exporting
 from app.domain.privacy.leaving import Leaving
 from app.domain.privacy.model import AskedBy
@@ -31,7 +30,6 @@ class Answering:
 
     database: Database
     leaving: Leaving
-    erasing: Erasing
     exporting: Exporting
     key: Callable[[], CheckpointKey]
     vault: Vault
@@ -130,7 +128,7 @@ class Answering:
     def _erase_person(
         self, uow: UnitOfWork, done: PrivacyRequest, *, tenant: TenantId, person: AccountId, now: datetime
     ) -> PrivacyRequest:
-        counts = self.erasing.within(uow, tenant, [person], now=now)
+        counts = uow.people.erase([person])
         key = self.key()
         receipt = sign_receipt(
             {

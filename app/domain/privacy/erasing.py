@@ -2,13 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from app.domain.audit.entry import Action, AuditEvent
-from app.domain.backup.erasing_again import ErasureRecords
 from app.domain.identifiers import AccountId, TenantId
 from app.domain.keys.queries import each_tenant
-from app.domain.ports import Database, UnitOfWork
+from app.domain.ports import Database
 
 
 def erased_event(tenant: TenantId, changed: Mapping[str, int], *, accounts: int, actor: str, reason: str) -> AuditEvent:
@@ -22,40 +20,24 @@ class Erasing:
     """The use case; each call is one transaction of one tenant, and may be repeated."""
 
     database: Database
-    records: ErasureRecords
 
-    def within(
-        self, uow: UnitOfWork, tenant: TenantId, accounts: Collection[AccountId], *, now: datetime
-    ) -> Mapping[str, int]:
-        """Take these people out of every column of that tenant; whoever calls commits. Returns rows changed, by table.
-
-        The ledger outside the database has it before it is committed: whatever is restored later, they are erased of it
-        again. Raises `OSError`, `LedgerUnfit`.
-        """
-        changed = uow.people.erase(accounts)
-        if changed:
-            self.records.accounts(uow, tenant, accounts, now=now)
-        return changed
-
-    def erase(
-        self, tenant: TenantId, accounts: Collection[AccountId], *, actor: str, reason: str, now: datetime
-    ) -> Mapping[str, int]:
+    def erase(self, tenant: TenantId, accounts: Collection[AccountId], *, actor: str, reason: str) -> Mapping[str, int]:
         """Take these people out of every column of that tenant; returns how many rows changed, by table.
 
         Facts stay without the person, proofs of the audit log stay valid, the data keys of the people are destroyed.
         `actor`: `system` or `operator`; `reason`: a code, of nobody's words.
         """
         with self.database.begin(tenant) as uow:
-            changed = self.within(uow, tenant, accounts, now=now)
+            changed = uow.people.erase(accounts)
             if changed:
                 uow.commit(because=erased_event(tenant, changed, accounts=len(accounts), actor=actor, reason=reason))
         return changed
 
-    def everywhere(self, account: AccountId, *, actor: str, reason: str, now: datetime) -> Mapping[TenantId, int]:
+    def everywhere(self, account: AccountId, *, actor: str, reason: str) -> Mapping[TenantId, int]:
         """The same of every tenant; returns how many rows changed, by tenant that held something."""
         found: dict[TenantId, int] = {}
         for tenant in each_tenant(self.database):
-            changed = self.erase(tenant, [account], actor=actor, reason=reason, now=now)
+            changed = self.erase(tenant, [account], actor=actor, reason=reason)
             if changed:
                 found[tenant] = sum(changed.values())
         return found

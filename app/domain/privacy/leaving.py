@@ -18,7 +18,6 @@ from typing import Any
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.audit.operations import log_origin
 from app.domain.audit.ports import CheckpointKey
-from app.domain.backup.erasing_again import ErasureRecords
 from app.domain.clocks.model import instant_text
 from app.domain.identifiers import HOUSE, TenantId
 from app.domain.installations.model import InstallationState
@@ -48,7 +47,6 @@ class Leaving:
     backups_kept: timedelta
     delete_files: Callable[[TenantId], None]
     """Exports of that tenant which lie beside the database."""
-    records: ErasureRecords
 
     def wake(self, *, now: datetime) -> int:
         """Note who has left, and ask for the erasure of those whose time is over; returns how many that are."""
@@ -142,8 +140,6 @@ class Leaving:
             uow.departures.save(replace(left, due_at=good_until))
             uow.commit(because=Bookkeeping.DEPARTURES_NOTED)
             return False
-        # Before anything is gone: whatever backup is restored later, this tenant is erased of it again.
-        self.records.tenant(uow, left.tenant, now=now)
         counts = uow.erasure.sever()
         uow.departures.save(replace(left, begun_at=now, counts=counts))
         uow.commit(because=AuditEvent(Action.TENANT_SEVERED, "system", f"tenant/{left.tenant}"))

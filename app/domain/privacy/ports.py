@@ -136,9 +136,6 @@ class PeopleRows(Protocol):
         What is global about them goes with the last tenant that held them.
         """
 
-    def held(self) -> Sequence[AccountId]:
-        """Every account that the columns of the register hold now."""
-
     def held_of(self, account: AccountId) -> Mapping[str, Sequence[str]]:
         """Every row that is about that person, as JSON objects by table."""
 

@@ -6,15 +6,14 @@ import pytest
 
 from app.domain.audit.entry import Bookkeeping
 from app.domain.backup.erasing_again import ErasedAgain
-from app.domain.backup.erasures import AccountErased, LedgerUnfit, TenantErased
+from app.domain.backup.erasures import AccountErased, ErasuresLeft, LedgerUnfit, TenantErased
 from app.domain.backup.model import BackupRefused, DatabaseNotEmpty
 from app.domain.identifiers import AccountId, TenantId
-from app.domain.privacy.accounts import ERASED
 from app.store.administration import check
 from app.store.backup_target import GAP
 from app.store.revision import newest_revision
 from app.vault._backup_stream import CHUNK_BYTES, HEADER_BYTES, TAG_BYTES
-from tests.domain.backup.conftest import Erases, silent
+from tests.domain.backup.conftest import DeletesTenants, silent
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +204,6 @@ def began(database, tenant):
 def test_whoever_was_erased_after_the_backup_is_erased_before_any_role_of_the_app_may_look(ledger_kept, vacant):
     kept = ledger_kept
     gone, stays = kept.tenant(), kept.tenant()
-    kept.hold(stays, "account-2")
     data, _ = kept.backup()
     with kept.web.begin(gone) as uow:
         kept.recording.tenant(uow, gone, now=datetime.now(UTC))
@@ -213,21 +211,32 @@ def test_whoever_was_erased_after_the_backup_is_erased_before_any_role_of_the_ap
         kept.recording.accounts(uow, stays, [AccountId("account-2")], now=datetime.now(UTC))
     rights = []
 
-    class Watching(Erases):
+    class Watching(DeletesTenants):
         def tenant(self, tenant, *, now):
             rights.append(self.database.rows(MAY_USE))
             return super().tenant(tenant, now=now)
 
-    again = Watching(kept, vacant)
+    again = Watching(vacant)
     restored = kept.restore(data, vacant, again=again)
     assert restored.erased == ErasedAgain(tenants=1, accounts=1)
-    assert again.done == [gone, (stays, 1)]
+    assert again.done == [gone, (stays, ["account-2"])]
     assert rights == [[(False,)]]
-    assert vacant.rows("SELECT data ->> 'actor' FROM app.clock_events WHERE tenant_id = %s", stays) == [(ERASED,)]
     left = {row[0] for row in vacant.rows("SELECT tenant_id FROM app.tenants")}
     assert stays in left
     assert gone not in left
     assert vacant.rows(MAY_USE) == [(True,)]
+
+
+def test_while_something_cannot_be_erased_again_no_role_of_the_app_gets_in(ledger_kept, vacant):
+    kept = ledger_kept
+    gone = kept.tenant()
+    data, _ = kept.backup()
+    with kept.web.begin(gone) as uow:
+        kept.recording.tenant(uow, gone, now=datetime.now(UTC))
+    with pytest.raises(ErasuresLeft, match="1 tenants"):
+        kept.restore(data, vacant, again=None)
+    assert not kept.open(vacant.web).is_current()
+    assert not kept.open(vacant.worker).is_current()
 
 
 def test_a_number_that_was_another_tenants_is_not_erased_for_it(ledger_kept, vacant):
@@ -237,7 +246,7 @@ def test_a_number_that_was_another_tenants_is_not_erased_for_it(ledger_kept, vac
     other_time = began(kept.database, tenant) + timedelta(microseconds=1)
     kept.ledger.record(TenantErased(tenant, other_time, datetime.now(UTC)))
     kept.ledger.record(AccountErased(tenant, other_time, AccountId("account-1"), datetime.now(UTC)))
-    again = Erases(kept, vacant)
+    again = DeletesTenants(vacant)
     assert kept.restore(data, vacant, again=again).erased == ErasedAgain(0, 0)
     assert again.done == []
 
@@ -248,7 +257,7 @@ def test_people_who_were_erased_long_before_the_backup_and_came_back_by_themselv
     at = datetime.now(UTC) - timedelta(hours=1)
     kept.ledger.record(AccountErased(tenant, began(kept.database, tenant), AccountId("account-1"), at))
     data, _ = kept.backup()
-    again = Erases(kept, vacant)
+    again = DeletesTenants(vacant)
     assert kept.restore(data, vacant, again=again).erased == ErasedAgain(0, 0)
     assert again.done == []
 
@@ -260,12 +269,12 @@ def test_a_database_that_its_server_recovered_is_erased_again_and_leaves_out_ids
         kept.recording.tenant(uow, gone, now=datetime.now(UTC))
     rights = []
 
-    class Watching(Erases):
+    class Watching(DeletesTenants):
         def tenant(self, tenant, *, now):
             rights.append(self.database.rows(MAY_USE))
             return super().tenant(tenant, now=now)
 
-    restoring = kept.restoring(kept.database, again=Watching(kept, kept.database))
+    restoring = kept.restoring(kept.database, again=Watching(kept.database))
     restored = restoring.recovered(datetime.now(UTC), now=datetime.now(UTC), progress=silent)
     assert restored.erased.tenants == 1
     assert rights == [[(False,)]]

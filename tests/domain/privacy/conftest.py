@@ -12,7 +12,6 @@ from flask import Flask
 from psycopg.types.json import Jsonb
 
 from app.domain.audit.entry import Action, AuditEvent
-from app.domain.backup.erasing_again import ErasureRecords
 from app.domain.identifiers import AccountId, ClientKey, IssueId
 from app.domain.installations.model import Install, InstallationState, Registered
 from app.domain.ports import JiraUnavailable
@@ -21,7 +20,6 @@ from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.evidence import ReportStatus
 from app.domain.privacy.ports import Answer, Outcome, Routes
 from app.domain.privacy.reporting import Reporting
-from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.store.database import SqlDatabase, open_engines
 from tests import filled_tenants
 
@@ -74,9 +72,8 @@ class Api:
 class Held:
     """One database with people in it. Time is moved by hand."""
 
-    def __init__(self, database, exits, folder):
+    def __init__(self, database, exits):
         self.sql, self.now, self._exits = database, NOW, exits
-        self.records = ErasureRecords(lambda: ErasureLedgerFile(folder / "erasures.jsonl"))
         self.web, self.worker = self.open(database.web), self.open(database.worker)
         self.api = Api()
 
@@ -118,12 +115,10 @@ class Held:
         return [actor for (actor,) in self.sql.rows(query, tenant)]
 
     def list(self, *, period=timedelta(days=7)):
-        return Acting(self.worker, self.erasing).list_accounts(period=period, now=self.now)
+        return Acting(self.worker).list_accounts(period=period, now=self.now)
 
     def reporting(self, *, is_shared=True, database=None):
-        return Reporting(
-            database or self.worker, self.api.routes(is_shared=is_shared), self.erasing, clock=lambda: self.now
-        )
+        return Reporting(database or self.worker, self.api.routes(is_shared=is_shared), clock=lambda: self.now)
 
     def run(self, *, at_once=True, is_shared=True):
         return self.reporting(is_shared=is_shared).run(at_once=at_once)
@@ -133,7 +128,7 @@ class Held:
 
     @property
     def erasing(self):
-        return Erasing(self.worker, self.records)
+        return Erasing(self.worker)
 
     @property
     def status(self):
@@ -145,9 +140,9 @@ class Held:
 
 
 @pytest.fixture
-def held(database, tmp_path):
+def held(database):
     with ExitStack() as exits:
-        yield Held(database, exits, tmp_path)
+        yield Held(database, exits)
 
 
 @pytest.fixture

@@ -46,18 +46,18 @@ def test_an_erased_person_is_in_no_row_of_any_table(held, record_person):
         record_person(tenant, PERSON)
     held.list()
     assert PERSON in everything(held)
-    found = held.erasing.everywhere(PERSON, actor="operator", reason="requested", now=held.now)
+    found = held.erasing.everywhere(PERSON, actor="operator", reason="requested")
     assert found.keys() == set(tenants)
     assert PERSON not in everything(held)
     assert OTHER in everything(held)
-    assert held.erasing.everywhere(PERSON, actor="operator", reason="requested", now=held.now) == {}
+    assert held.erasing.everywhere(PERSON, actor="operator", reason="requested") == {}
 
 
 def test_it_is_said_how_much_was_erased_and_why_but_not_whom(held):
     tenant = held.tenant()
     held.hold(tenant, PERSON, PERSON, OTHER)
     held.list()
-    changed = held.erasing.erase(tenant, [PERSON], actor="operator", reason="requested", now=held.now)
+    changed = held.erasing.erase(tenant, [PERSON], actor="operator", reason="requested")
     assert changed == {"app.clock_events": 2, "app.people": 1}
     action, target, detail = held.entries(tenant)[-1]
     assert (action, target) == ("accounts.erased", f"tenant/{tenant}")
@@ -68,7 +68,7 @@ def test_facts_stay_without_the_person(held):
     tenant = held.tenant()
     held.hold(tenant, PERSON)
     before = held.sql.rows("SELECT source, kind, at, data - 'actor', recorded_at FROM app.clock_events")
-    held.erasing.erase(tenant, [PERSON], actor="operator", reason="requested", now=held.now)
+    held.erasing.erase(tenant, [PERSON], actor="operator", reason="requested")
     assert held.sql.rows("SELECT source, kind, at, data - 'actor', recorded_at FROM app.clock_events") == before
     assert held.actors(tenant) == ["an erased person"]
 
@@ -79,7 +79,7 @@ def test_the_data_key_of_a_person_goes_and_those_of_others_stay(held, record_per
         record_person(tenant, account)
     keys = "SELECT count(*) FROM app.data_keys WHERE purpose = 'audit-person'"
     assert held.sql.rows(keys) == [(2,)]
-    changed = held.erasing.erase(tenant, [PERSON], actor="operator", reason="requested", now=held.now)
+    changed = held.erasing.erase(tenant, [PERSON], actor="operator", reason="requested")
     assert (changed["app.audit_persons"], changed["app.data_keys"], changed["app.audit_subjects"]) == (2, 1, 1)
     assert held.sql.rows(keys) == [(1,)]
     assert held.sql.rows("SELECT count(*) FROM app.audit_persons") == [(1,)]
@@ -91,7 +91,7 @@ def test_the_salted_commitments_of_an_erased_person_stay(held, record_person):
     leaves = "SELECT entry_id, leaf_hash, commitment FROM app.audit_entries WHERE commitment IS NOT NULL"
     before = held.sql.rows(leaves)
     assert len(before) == 1
-    held.erasing.erase(tenant, [PERSON], actor="operator", reason="requested", now=held.now)
+    held.erasing.erase(tenant, [PERSON], actor="operator", reason="requested")
     assert held.sql.rows(leaves) == before
 
 
@@ -99,7 +99,7 @@ def test_another_tenants_rows_are_not_touched(held):
     mine, other = held.tenant(), held.tenant()
     for tenant in (mine, other):
         held.hold(tenant, PERSON)
-    held.erasing.erase(mine, [PERSON], actor="operator", reason="requested", now=held.now)
+    held.erasing.erase(mine, [PERSON], actor="operator", reason="requested")
     assert held.actors(other) == [PERSON]
 
 

@@ -261,9 +261,7 @@ def test_one_site_that_is_down_holds_up_no_other(held, people):
 def test_an_account_that_is_erased_while_its_report_is_under_way_comes_to_nothing(held, people):
     accounts, tenant = people(3), held.tenant()
     held.hold(tenant, *accounts)
-    held.api.on_ask = lambda _: held.erasing.erase(
-        tenant, accounts[:1], actor="operator", reason="requested", now=held.now
-    )
+    held.api.on_ask = lambda _: held.erasing.erase(tenant, accounts[:1], actor="operator", reason="requested")
     held.run()
     assert held.status["accounts"] == 2
     held.pass_time(days=7)
@@ -283,7 +281,7 @@ def test_an_account_that_is_erased_before_its_request_is_left_out(held, people):
         if not asked_first:
             asked_first.extend(one.account for one in batch)
             rest = set(accounts) - set(asked_first)
-            held.erasing.erase(tenant, rest, actor="operator", reason="requested", now=held.now)
+            held.erasing.erase(tenant, rest, actor="operator", reason="requested")
 
     held.api.on_ask = erase_the_rest
     held.run()

@@ -14,7 +14,6 @@ from app.domain.clocks.model import Event, EventKind
 from app.domain.identifiers import AccountId, IssueId
 from app.domain.privacy.accounts import ERASED
 from app.domain.privacy.answering import Answering
-from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.exporting import Exporting
 from app.domain.privacy.receipts import read_receipt, receipt_origin
 from app.domain.privacy.requests import (
@@ -127,14 +126,7 @@ def test_nobody_gets_or_loses_anything_before_somebody_was_verified(answering, f
 
 @pytest.fixture
 def answering(filled):
-    return Answering(
-        filled.worker,
-        filled.leaving,
-        Erasing(filled.worker, filled.records),
-        Exporting(filled.worker),
-        lambda: filled.key,
-        filled.vault,
-    )
+    return Answering(filled.worker, filled.leaving, Exporting(filled.worker), lambda: filled.key, filled.vault)
 
 
 @pytest.fixture
