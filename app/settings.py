@@ -175,6 +175,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ATLASSIAN_API_URL", base_url, "Jira by cloud id, personal data reports, tokens", "https://api.atlassian.com"
     ),
+    Setting(
+        "REPORT_AUTH",
+        one_of("connect", "forge"),
+        "how personal data reports authenticate: `connect` (JWT at the site) or `forge` (system token at the API)",
+        shown_default="each site in the way in which it is installed",
+    ),
     Setting("POLICY", str, "default policy of a new tenant", "atlassian-marketplace"),
     Setting(
         "FIXED_RESOLUTIONS",
@@ -216,6 +222,24 @@ SETTINGS: tuple[Setting, ...] = (
         "outgoing mail, `smtp://user:password@host:587` (STARTTLS) or `smtps://…`; unset = nobody is told by mail",
     ),
     Setting("MAIL_FROM", mail_address, "the address that mail comes from; needed with `SMTP_URL`"),
+    Setting(
+        "RETENTION_DAYS",
+        days,
+        "how long a tenant's data is kept after its last access ended, before it is erased; a reinstall finds it",
+        "30",
+    ),
+    Setting(
+        "BACKUP_DAYS",
+        days,
+        "how long you keep backups and archived write-ahead log: receipts name the day until which they can hold more",
+        "14",
+    ),
+    Setting(
+        "EXPORT_DIR",
+        Path,
+        "folder, shared by web processes and workers, where exports lie until they are fetched; unset = none by HTTP",
+        development=str(DEVELOPMENT_FOLDER / "exports"),
+    ),
     Setting("SECURITY_CONTACT", str, "contact in security.txt (`mailto:` or `https:`); unset = 404"),
     Setting("SENTRY_DSN", dsn, "where unexpected errors are reported, by type, place and trace id; unset = nowhere"),
     Setting("LOG_FORMAT", one_of("console", "json"), "how logs are written", "json", "console"),
@@ -250,6 +274,7 @@ class Settings:
     forge_jwks_url: str
     forge_environments: tuple[str, ...]
     atlassian_api_url: str
+    report_auth: str | None
     policy: str
     fixed_resolutions: tuple[str, ...]
     write_to_jira: bool
@@ -259,6 +284,9 @@ class Settings:
     jira_points_per_hour: int
     smtp_url: str | None
     mail_from: str | None
+    retention_days: int
+    backup_days: int
+    export_dir: Path | None
     security_contact: str | None
     sentry_dsn: str | None
     log_format: str

@@ -15,6 +15,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.domain.keys.operations import KeyStillNeeded
+from app.domain.privacy.register import Declared
 from app.domain.quota.queries import Standing
 from app.domain.services import Services
 from app.edge import limits, mounts, problems, shields
@@ -26,14 +27,14 @@ from app.jobs.recorder import Recorder
 from app.jobs.runner import Worker
 from app.outbound import error_reports
 from app.settings import DEVELOPMENT_FOLDER, PREFIX, Settings, SettingsRefused, check_processes, read_settings, required
-from app.store import administration, windows
+from app.store import administration, personal_columns, windows
 from app.store.database import open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyringChangeRefused, KeyringUnusable
 from app.vault.checkpoint_key import CheckpointKeyUnusable, create_checkpoint_key
 from app.wiring_backups import KNOWN_ERRORS, BackupDesk
 from app.wiring_keys import KeyDesk, refuse_unfit_keyring
-from app.wiring_services import POLICIES, checkpoint_key, now, policy_text, services_of
+from app.wiring_services import checkpoint_key, now, policy_names, policy_text, services_of
 from descriptor import connect, forge, forge_check, forge_modules, forge_package
 from descriptor.cells import Cell, CellsWrong
 
@@ -136,6 +137,11 @@ class Operations:
         with _database(read_settings(os.environ)) as settings:
             return administration.check(_url(settings, "database_owner_url"))
 
+    def database_rewrite(self) -> Iterator[str]:
+        """Write every table anew."""
+        with _database(read_settings(os.environ)) as settings:
+            yield from administration.rewrite(_url(settings, "database_owner_url"))
+
     def keys(self) -> KeyDesk:
         """What is done with the keyring."""
         return KeyDesk(database=_database, clock=now)
@@ -196,7 +202,7 @@ class Operations:
 
     def policy_names(self) -> tuple[str, ...]:
         """The policies at hand."""
-        return tuple(sorted(path.stem for path in POLICIES.glob("*.toml")))
+        return policy_names()
 
     def existing_checks(self) -> Mapping[str, str]:
         """The test modules of this checkout."""
@@ -206,6 +212,10 @@ class Operations:
     def public_pages(self) -> tuple[str, ...]:
         """The addresses that anyone may see."""
         return tuple(mount.rule for mount in mounts.MOUNTS if mount.is_public)
+
+    def personal_data(self) -> tuple[Declared, ...]:
+        """The register of personal data."""
+        return personal_columns.register()
 
     def serve_web(self, *, host: str, port: int, processes: int) -> None:
         """Serve HTTP until told to stop."""

@@ -28,6 +28,7 @@ def needed_purposes(settings: Settings) -> frozenset[Purpose]:
     asked = {
         Purpose.CONNECT_SECRET: settings.connect_app_key,
         Purpose.FORGE_TOKEN: settings.forge_app_id,
+        Purpose.AUDIT_PERSON: settings.connect_app_key or settings.forge_app_id,
         Purpose.MAIL_ADDRESS: settings.smtp_url,
     }
     return frozenset(purpose for purpose, needing in asked.items() if needing is not None)

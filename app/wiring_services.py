@@ -32,6 +32,14 @@ from app.domain.notices.operations import Telling
 from app.domain.notices.ports import Channel
 from app.domain.notices.recipients import Recipients
 from app.domain.ports import DatabaseUnavailable, SiteAccess
+from app.domain.privacy.answering import Answering
+from app.domain.privacy.erasing import Erasing
+from app.domain.privacy.evidence import ReportStatus
+from app.domain.privacy.exporting import Exporting
+from app.domain.privacy.handing_over import HandingOver
+from app.domain.privacy.importing import Importing
+from app.domain.privacy.leaving import Leaving
+from app.domain.privacy.reporting import Reporting
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.publishing.operations import Places, Publishing
 from app.domain.publishing.tab import SecurityTab
@@ -51,6 +59,7 @@ from app.jobs import logs
 from app.outbound.anchor_file import AnchorFile
 from app.outbound.budget import Budget
 from app.outbound.comments import CommentChannel
+from app.outbound.export_files import ExportFolder
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira_writes import WritingJira
@@ -61,6 +70,7 @@ from app.store.database import Engines, SqlDatabase
 from app.vault.checkpoint_key import CheckpointKeyFile
 from app.vault.door import Door
 from app.wiring_keys import needed_purposes
+from app.wiring_privacy import report_routes
 from descriptor import modules
 
 POLICIES = Path(__file__).parent / "policies"
@@ -115,16 +125,22 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     site_of, site_for_people = made.site_of, made.site_for_people
     signals = SignalCounts(database)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
+    routes = report_routes(settings, database, site_of)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
     readiness = Readiness(database, vault, needed_purposes(settings))
+    files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
+    leaving, exporting = leaving_of(settings, database, files), Exporting(database)
     return Services(
         admission=admission(settings, made),
         lifecycle=Lifecycle(database, vault, jira, site_for_people, lifecycle_rules(settings)),
         following=Following(database, jira, site_of, rule, in_force),
         recomputing=Recomputing(database, in_force),
         synchronizing=Synchronizing(database, jira, site_of, rule, in_force),
-        following_settings=FollowingSettings(database, jira, site_of, rule, in_force),
+        following_settings=FollowingSettings(database, jira, site_of, rule, in_force, vault),
+        reporting=Reporting(database, routes, clock=now),
+        report_status=ReportStatus(database, way=routes.name),
+        erasing=Erasing(database),
         forge=ForgeAdmission(
             database=database,
             keys=ForgeKeys(settings.forge_jwks_url),
@@ -139,7 +155,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         access=access,
         roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database, in_force),
-        recording=Recording(database, in_force),
+        recording=Recording(database, in_force, vault),
         publishing=publishing(settings, made),
         recipients=Recipients(database, vault),
         calendars=Calendars(database, access, settings.base_url),
@@ -147,6 +163,11 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         audit=audit_log(settings, made),
         watch=Watch(database=database, tell=logs.log_alert),
         signals=signals,
+        leaving=leaving,
+        exporting=exporting,
+        answering=Answering(database, leaving, exporting, key=partial(checkpoint_key, settings), vault=vault),
+        handing_over=HandingOver(database, exporting, files, vault),
+        importing=Importing(database, knows_policy=lambda name: name in policy_names()),
         database=database,
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
         quota=QuotaStanding(database, settings.jira_points_per_hour),
@@ -251,7 +272,24 @@ def forge_rules(settings: Settings) -> ForgeRules:
         connect_app_key=settings.connect_app_key,
         region=settings.region,
         policy=settings.policy,
+        retention=timedelta(days=settings.retention_days),
     )
+
+
+def leaving_of(settings: Settings, database: SqlDatabase, files: ExportFolder | None) -> Leaving:
+    """How tenants leave."""
+    return Leaving(
+        database=database,
+        key=partial(checkpoint_key, settings),
+        retention=timedelta(days=settings.retention_days),
+        backups_kept=timedelta(days=settings.backup_days),
+        delete_files=(lambda _: None) if files is None else files.delete_of,
+    )
+
+
+def policy_names() -> tuple[str, ...]:
+    """The policies at hand."""
+    return tuple(sorted(path.stem for path in POLICIES.glob("*.toml")))
 
 
 def policy_text(name: str) -> str:

@@ -6,6 +6,7 @@ from benchmarks import (
     clock_engine,
     clock_list,
     clocks_json,
+    export,
     footprint,
     forge_events,
     peer,
@@ -15,7 +16,18 @@ from benchmarks import (
 
 def main() -> None:
     """Run all parts, one after the other."""
-    for part in (clock_engine, recompute, clock_list, audit_log, backup, clocks_json, peer, forge_events, footprint):
+    for part in (
+        clock_engine,
+        recompute,
+        clock_list,
+        audit_log,
+        backup,
+        clocks_json,
+        peer,
+        forge_events,
+        export,
+        footprint,
+    ):
         print(f"\n== {part.__name__.rpartition('.')[2]}: {(part.__doc__ or '').splitlines()[0]}", flush=True)
         part.main()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import request
 
 from simulator.forge import Forge
@@ -40,3 +42,19 @@ def forge_caller(forge: Forge) -> Person:
     if scheme.lower() != "bearer":
         raise TokenRefused("no bearer token")
     return forge.tokens.holder(token, forge.installation)
+
+
+def any_forge_app(forges: Mapping[str, Forge]) -> Person:
+    """Return the user of the app on whichever site its own token was given for.
+
+    Raises:
+        TokenRefused: no such token, or a person's.
+    """
+    for forge in forges.values():
+        try:
+            holder = forge_caller(forge)
+        except TokenRefused:
+            continue
+        if holder == forge.site.app_user:
+            return holder
+    raise TokenRefused("no app's own token")

@@ -34,6 +34,7 @@ _CONTROLS = frozenset(
         "reset",
         "jwks",
         "license",
+        "accounts",
     }
 )
 
@@ -52,6 +53,8 @@ class Control:
         app.add_url_rule("/", "page", self.page)
         app.add_url_rule("/install-keys/<path:kid>", "key", self.key)
         app.add_url_rule("/.well-known/jwks.json", "key_set", self._forge.key_set)
+        app.add_url_rule("/reports", "reports", self.reports)
+        app.add_url_rule("/reports", "expected", self.reports, methods=["POST"])
         app.add_url_rule("/control", "state", self.state)
         app.add_url_rule("/control", "control", self.control, methods=["POST"])
         rows: list[tuple[str, Callable[..., Json], str]] = [
@@ -105,12 +108,18 @@ class Control:
         """Return the clock and the faults."""
         return jsonify(self._state())
 
+    def reports(self) -> Response:
+        """Return the ledger of personal data reports; POST {"accounts": […]} asks as well who of them is missing."""
+        expected = _body().get("accounts", []) if request.method == "POST" else []
+        return jsonify(self._world.reports.show(expected))
+
     def control(self) -> Response:
         """Move the clock, set faults (on `site`, or on all), open or close a project, or reset everything.
 
         Keys: site, advance_seconds, latency_seconds, page_era, storm, webhooks, events, reset,
         browse {project, account, allowed}, jwks (rotate, drop, down, up), license (active, inactive, absent: of
-        the Connect app; that of a Forge app is changed by `PATCH /sites/{site}/forge`).
+        the Connect app; that of a Forge app is changed by `PATCH /sites/{site}/forge`), accounts (what the personal
+        data reporting API answers: see `simulator.reports.Reports.change`).
         """
         body = _body()
         sites = [self._world.site(body.pop("site"))] if "site" in body else list(self._world.sites.values())
@@ -124,6 +133,8 @@ class Control:
             self._set_faults(site, body)
         if "jwks" in body:
             self._forge.change_keys(body["jwks"])
+        if "accounts" in body:
+            self._world.reports.change(body["accounts"])
         self._world.advance(advance)
         return self.state()
 

@@ -13,12 +13,13 @@ from types import TracebackType
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from simulator.callers import connect_caller, forge_caller
+from simulator.callers import any_forge_app, connect_caller, forge_caller
 from simulator.connect import LOOPBACK
 from simulator.control import Control
 from simulator.custom_ui import custom_ui_app
 from simulator.forge_pages import ForgePages
 from simulator.pages import Pages, guard, serve_static
+from simulator.reports import SHARED_RULES, SITE_RULES
 from simulator.rest import Rest
 from simulator.site import Site
 from simulator.world import SITE_NAMES, World
@@ -108,6 +109,8 @@ class Simulator:
             writes = Writes(site, is_connect=False, told=partial(self.world.property_set, site))
             rest = Rest(site, self.world.now, caller=partial(forge_caller, forge), writes=writes)
             app.register_blueprint(rest.blueprint(), url_prefix=f"/ex/jira/{forge.site.cloud_id}")
+        routes = self.world.reports.blueprint("api", SHARED_RULES, admit=partial(any_forge_app, self.world.forge))
+        app.register_blueprint(routes)
         return app
 
     def _site_app(self, site: Site) -> Flask:
@@ -117,6 +120,7 @@ class Simulator:
         writes = Writes(site, is_connect=True, told=partial(self.world.property_set, site))
         rest = Rest(site, self.world.now, caller=partial(connect_caller, site), writes=writes)
         app.register_blueprint(rest.blueprint())
+        app.register_blueprint(self.world.reports.blueprint(site.name, SITE_RULES, admit=partial(connect_caller, site)))
         app.register_blueprint(Pages(site, self.world).blueprint())
         app.register_blueprint(ForgePages(self.world.forge[site.name]).blueprint())
         return app

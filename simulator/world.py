@@ -13,6 +13,7 @@ from simulator.forge import Forge
 from simulator.forge_tokens import InvocationKeys
 from simulator.issues import Issue
 from simulator.people import Json, Person
+from simulator.reports import Reports
 from simulator.signing import InstallKey
 from simulator.site import Site, Unknown
 from simulator.webhooks import WebhookLane
@@ -49,6 +50,7 @@ class World:
         self._offset = timedelta()
         self._started, self._hours = datetime.now(UTC), 0
         self._lock, self._stopped = threading.RLock(), threading.Event()
+        self.reports = Reports(self.now)
         self.forge = {name: Forge(site, keys=self.invocation_keys, now=self.now) for name, site in self.sites.items()}
         self.lanes = {name: WebhookLane(site) for name, site in self.sites.items()}
         self.events = {name: EventLane(forge) for name, forge in self.forge.items()}

@@ -1,6 +1,6 @@
 """What an operator's command asks for; implemented by the wiring."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from app.domain.backup.model import Manifest
 from app.domain.backup.restoring import Restored
 from app.domain.keys.operations import KeyUpkeep
+from app.domain.privacy.register import Declared
 from app.domain.quota.queries import Standing
 from app.domain.secrets import Purpose
 from app.domain.services import Services
@@ -88,6 +89,9 @@ class Operations(Protocol):
     def database_findings(self) -> tuple[str, ...]:
         """What is wrong with the catalogue; empty when all rules hold."""
 
+    def database_rewrite(self) -> Iterator[str]:
+        """Write every table anew, so that its files hold no deleted rows; the names, each before its turn."""
+
     def keys(self) -> "KeyOperations":
         """What is done with the keyring."""
 
@@ -129,6 +133,9 @@ class Operations(Protocol):
 
     def public_pages(self) -> tuple[str, ...]:
         """The addresses that anyone may see."""
+
+    def personal_data(self) -> tuple[Declared, ...]:
+        """The register of personal data; needs no database."""
 
     def serve_web(self, *, host: str, port: int, processes: int) -> None:
         """Serve HTTP until told to stop."""

@@ -20,6 +20,9 @@ from app.domain.notices.ports import (
     NoticeRows,
     RecipientRows,
 )
+from app.domain.privacy.ports import PeopleRows, ReportRows
+from app.domain.privacy.requests import RequestRows
+from app.domain.privacy.rows import Departures, ExportLinks, ExportRows, TenantErasure, TenantExport
 from app.domain.publishing.ports import LabelRows, PushAnswer, PushRows
 from app.domain.quota.ports import QuotaRows
 from app.domain.rows import (
@@ -35,7 +38,9 @@ from app.domain.tracking.model import FieldChoice, IssueRecord, IssueSnapshot
 from app.domain.tracking.ports import FollowingRows, IssueBatches
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
-JobKind = Literal["read-issues", "recompute-clocks", "sync-issues", "publish-labels", "tell-people"]
+JobKind = Literal[
+    "read-issues", "recompute-clocks", "sync-issues", "publish-labels", "tell-people", "erase-tenant", "export-tenant"
+]
 """Kinds of work that a change can ask for; one job per tenant and kind waits at a time."""
 
 
@@ -137,6 +142,38 @@ class UnitOfWork(Protocol):
     @property
     def quota(self) -> QuotaRows:
         """What was spent and may be spent of Jira's points."""
+
+    @property
+    def people(self) -> PeopleRows:
+        """Its people; only after `enter`."""
+
+    @property
+    def reports(self) -> ReportRows:
+        """When accounts are reported, by digest."""
+
+    @property
+    def departures(self) -> Departures:
+        """Who has left."""
+
+    @property
+    def erasure(self) -> TenantErasure:
+        """Its end; only after `enter`."""
+
+    @property
+    def requests(self) -> RequestRows:
+        """What it and its people asked for; only after `enter`."""
+
+    @property
+    def exports(self) -> ExportRows:
+        """The exports that were asked for; only after `enter`."""
+
+    @property
+    def export_links(self) -> ExportLinks:
+        """The links to exports."""
+
+    @property
+    def export(self) -> TenantExport:
+        """Everything of it as lines; only after `enter`."""
 
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant of this transaction; once, because row security would follow a change silently."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from app.domain.clocks.model import Event
 from app.domain.identifiers import ClientKey, CloudId, InstallationId, IssueId, TenantId
@@ -129,8 +130,8 @@ class TenantRows(Protocol):
     ) -> None:
         """Remember the newest system token, which is sealed under that version."""
 
-    def data_key(self, purpose: Purpose) -> WrappedKey | None:
-        """The tenant's newest data key of that purpose."""
+    def data_key(self, purpose: Purpose, *, key_id: UUID | None = None) -> WrappedKey | None:
+        """The tenant's newest data key of that purpose, or the one with that id."""
 
     def add_data_key(self, key: WrappedKey, now: datetime) -> None:
         """Store a wrapped data key."""

@@ -19,6 +19,14 @@ from app.domain.notices.calendars import Calendars
 from app.domain.notices.operations import Telling
 from app.domain.notices.recipients import Recipients
 from app.domain.ports import Database
+from app.domain.privacy.answering import Answering
+from app.domain.privacy.erasing import Erasing
+from app.domain.privacy.evidence import ReportStatus
+from app.domain.privacy.exporting import Exporting
+from app.domain.privacy.handing_over import HandingOver
+from app.domain.privacy.importing import Importing
+from app.domain.privacy.leaving import Leaving
+from app.domain.privacy.reporting import Reporting
 from app.domain.publishing.operations import Publishing
 from app.domain.quota.queries import QuotaStanding
 from app.domain.tracking.listing import ClockLists
@@ -41,6 +49,9 @@ class Services:
     following_settings: FollowingSettings
     synchronizing: Synchronizing
     lists: ClockLists
+    reporting: Reporting
+    report_status: ReportStatus
+    erasing: Erasing
     forge: ForgeAdmission
     forge_upkeep: ForgeUpkeep
     moving: Moving
@@ -56,6 +67,11 @@ class Services:
     audit: AuditLog
     watch: Watch
     signals: SignalCounts
+    leaving: Leaving
+    exporting: Exporting
+    importing: Importing
+    answering: Answering
+    handing_over: HandingOver
     database: Database
     openings: Openings
     quota: QuotaStanding

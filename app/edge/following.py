@@ -20,5 +20,7 @@ def changed() -> Response:
     """`PUT /api/v1/settings/following` of `{"version": 3, "configuration": {…}}`: 409 where 3 is no longer in force."""
     services().roles.require(Permission.CHANGE_SETTINGS, caller(), now=now())
     version, document = chosen_configuration(read_body(SETTINGS_BODY_BYTES))
-    services().following_settings.change(caller().tenant, document, version=version, actor=ACTOR, now=now())
+    services().following_settings.change(
+        caller().tenant, document, version=version, actor=ACTOR, now=now(), by=caller().account
+    )
     return jsonify(services().following_settings.view(caller().tenant).to_json())

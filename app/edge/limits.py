@@ -64,6 +64,9 @@ minutes apart, and 429 is among the answers after which it does; Forge four time
 found when the issue is next read.
 """
 
+EXPORTS = LimitClass("exports", tenant=60, subject=30, network=None)
+"""What an administrator asks for once in a month, and of which each may be hours of work for a worker."""
+
 LIFECYCLE = LimitClass("lifecycle", tenant=4_000, subject=None, network=None)
 """A site sends a few in a month, and does not repeat what was refused; 500 in 10 s are a site gone wrong, served."""
 
@@ -73,7 +76,7 @@ PUBLIC = LimitClass("public", tenant=None, subject=None, network=3_000)
 HEALTH = LimitClass("health", tenant=None, subject=None, network=None)
 """Not limited: who shares a network with whoever asks for our health could have us taken out of service."""
 
-CLASSES = (PAGES, READS, DECISIONS, EVENTS, LIFECYCLE, PUBLIC, HEALTH)
+CLASSES = (PAGES, READS, DECISIONS, EVENTS, EXPORTS, LIFECYCLE, PUBLIC, HEALTH)
 
 
 class UnknownLimit(ValueError):

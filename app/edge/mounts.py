@@ -25,6 +25,7 @@ from app.edge import (
     decisions,
     following,
     forge_remote,
+    privacy,
     public,
     recipients,
     security_tab,
@@ -42,7 +43,7 @@ from app.edge.gates import (
     signed_install,
     signed_request,
 )
-from app.edge.limits import DECISIONS, EVENTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
+from app.edge.limits import DECISIONS, EVENTS, EXPORTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
 from app.edge.panels import issue
 from app.edge.problems import NotFound, NotMounted
 
@@ -141,6 +142,19 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("GET", "/calendar/<token>.ics", open_to_all, PUBLIC, calendar_feed.read, May.FOLLOW_LINK),
     Mount("GET", "/unsubscribe/<token>", open_to_all, PUBLIC, recipients.unsubscribe_page, May.FOLLOW_LINK),
     Mount("POST", "/unsubscribe/<token>", open_to_all, PUBLIC, recipients.unsubscribe, May.FOLLOW_LINK),
+    Mount("GET", "/api/v1/exports", our_pages, READS, privacy.list_exports, May.EXPORT),
+    Mount("POST", "/api/v1/exports", our_pages, EXPORTS, privacy.ask_export, May.EXPORT, without_licence=True),
+    Mount("GET", "/exports/<token>", open_to_all, PUBLIC, privacy.fetch_export, May.FOLLOW_LINK),
+    Mount("GET", "/api/v1/privacy/requests", our_pages, READS, privacy.list_requests, May.MANAGE_REQUESTS),
+    Mount(
+        "POST",
+        "/api/v1/privacy/requests",
+        our_pages,
+        EXPORTS,
+        privacy.file_request,
+        May.MANAGE_REQUESTS,
+        without_licence=True,
+    ),
     Mount("POST", "/forge/lifecycle", forge_lifecycle, LIFECYCLE, forge_remote.lifecycle, May.INSTALL, "forge"),
     Mount("POST", "/forge/events", forge_events, EVENTS, forge_remote.events, May.REPORT, "forge"),
     Mount("POST", "/forge/cron", forge_cron, EVENTS, forge_remote.cron, May.INSTALL, "forge"),

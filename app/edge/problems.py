@@ -24,6 +24,7 @@ from app.domain.notices.calendars import FeedUnknown
 from app.domain.notices.entry import EntryMalformed
 from app.domain.notices.recipients import RecipientUnfit, RecipientUnknown
 from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable
+from app.domain.privacy.handing_over import ExportsOff, NoSuchExport
 from app.domain.secrets import VaultCannotAnswer
 from app.domain.tracking.configuration import ConfigurationRefused
 from app.domain.tracking.decision import DecisionFault, DecisionMalformed, DecisionRefused, DecisionReused
@@ -71,6 +72,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     FeedUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
     RecipientUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
     NotFound: Problem(404, "not_found", "There is nothing here that you may see"),
+    NoSuchExport: Problem(404, "not_found", "There is nothing here that you may see"),
+    ExportsOff: Problem(404, "not_found", "There is nothing here that you may see"),
     DecisionRefused: Problem(409, "decision_refused", "The promise, or what holds at that instant, does not allow it"),
     DecisionReused: Problem(409, "decision_reused", "Another decision about this issue has this id"),
     VersionConflict: Problem(409, "version_conflict", "Somebody else has changed this since it was read"),

@@ -24,7 +24,7 @@ def add() -> tuple[Response, int]:
     _require_administrator()
     fields = read_object(read_body(LIFECYCLE_BODY_BYTES))
     recipient, address = recipient_of(fields, recipient=RecipientId(uuid4()), added_at=now())
-    services().recipients.add(caller().tenant, recipient, address=address, actor="administrator")
+    services().recipients.add(caller().tenant, recipient, address=address, actor="administrator", by=caller().account)
     return jsonify(document_of(recipient)), 201
 
 
@@ -35,7 +35,7 @@ def remove(recipient: str) -> tuple[str, int]:
         known = RecipientId(UUID(recipient))
     except ValueError as fault:
         raise Malformed from fault
-    services().recipients.remove(caller().tenant, known, actor="administrator")
+    services().recipients.remove(caller().tenant, known, actor="administrator", now=now(), by=caller().account)
     return "", 204
 
 

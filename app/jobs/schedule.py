@@ -77,6 +77,18 @@ TENANT_JOBS: tuple[TenantJob, ...] = (
         Permission.TELL,
         "deadlines that come closer or have passed, as one message for each who is to know",
     ),
+    TenantJob(
+        "erase-tenant",
+        lambda services, tenant, now: services.leaving.erase_some(tenant, now=now),
+        Permission.ERASE,
+        "the time for which the data of a site that left is kept is over: it goes slice by slice",
+    ),
+    TenantJob(
+        "export-tenant",
+        lambda services, tenant, now: services.handing_over.run(tenant, now=now),
+        Permission.HAND_OVER,
+        "an administrator asked for everything that we have of the site",
+    ),
 )
 
 SCHEDULE: tuple[PeriodicJob, ...] = (
@@ -130,6 +142,13 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         "counts are kept for as long as a baseline needs them, by the hour after a day",
     ),
     PeriodicJob(
+        "report-accounts",
+        "7-59/10 * * * *",
+        lambda services, now: services.reporting.run(),
+        Permission.REPORT_ACCOUNTS,
+        "Atlassian is told once per cycle whose data is held; whoever closed their account is erased",
+    ),
+    PeriodicJob(
         "mark-vanished",
         "41 * * * *",
         lambda services, now: services.forge_upkeep.mark_vanished(now=now),
@@ -142,6 +161,20 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         lambda services, now: services.moving.retire(now=now),
         Permission.INSTALL,
         "a secret that nobody needs is one that can only be stolen: it goes some time after a tenant moved to Forge",
+    ),
+    PeriodicJob(
+        "note-departures",
+        "53 * * * *",
+        lambda services, now: services.leaving.wake(now=now),
+        Permission.ERASE,
+        "a site that left is noted, and its data erased when its time is over, also after a kill",
+    ),
+    PeriodicJob(
+        "tidy-exports",
+        "11 * * * *",
+        lambda services, now: services.handing_over.tidy(now=now),
+        Permission.HAND_OVER,
+        "an export that nobody fetched in time is one that can only be stolen",
     ),
     PeriodicJob(
         "purge-deliveries",

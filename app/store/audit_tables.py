@@ -15,7 +15,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.privacy.register import Erase, Kind, Personal, personal, plain
 from app.store.db import UTC, Base, tenant_key
+
+_EXISTED = ["registry.tenants.tenant_id"]
+"""The log of a tenant outlives the tenant's own row in `app`, so it hangs on the id that stays for good."""
 
 
 class SignalRow(Base):
@@ -26,7 +30,7 @@ class SignalRow(Base):
         # Otherwise whoever takes over a web process could unsay counts by adding negative ones.
         CheckConstraint("count > 0", name="count"),
         Index("ix_signals_code_at", "code", "at"),
-        {"schema": "registry"},
+        {"schema": "registry", "info": plain("code", "endpoint")},
     )
 
     signal_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -41,7 +45,7 @@ class AlertRow(Base):
     """When an alert about a subject was raised last; the alerts themselves are audit entries."""
 
     __tablename__ = "alerts"
-    __table_args__ = ({"schema": "registry"},)
+    __table_args__ = ({"schema": "registry", "info": plain("rule", "subject")},)
 
     rule: Mapped[str] = mapped_column(Text, primary_key=True)
     subject: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -52,7 +56,10 @@ class AuditRow(Base):
     """One audit entry; insert only."""
 
     __tablename__ = "audit_entries"
-    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], _EXISTED),
+        {"schema": "app", "info": plain("action", "actor", "target", "detail", "leaf_hash", "commitment")},
+    )
 
     tenant_id: Mapped[int] = tenant_key()
     entry_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -63,6 +70,14 @@ class AuditRow(Base):
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
     leaf_hash: Mapped[bytes]
     commitment: Mapped[bytes | None]
+
+
+_PERSON = Personal(
+    Kind.SEALED,
+    purpose="whom an audit entry is about; the entry itself holds a salted commitment to it",
+    retention="as long as the tenant's log, or until the person is erased",
+    erase=Erase.KEY,
+)
 
 
 class AuditPersonRow(Base):
@@ -78,8 +93,8 @@ class AuditPersonRow(Base):
     tenant_id: Mapped[int] = tenant_key()
     entry_id: Mapped[UUID] = mapped_column(primary_key=True)
     subject: Mapped[UUID]
-    salt: Mapped[bytes]
-    sealed: Mapped[bytes]
+    salt: Mapped[bytes] = mapped_column(info=personal(_PERSON))
+    sealed: Mapped[bytes] = mapped_column(info=personal(_PERSON))
 
 
 class AuditWaitingRow(Base):
@@ -89,7 +104,7 @@ class AuditWaitingRow(Base):
     """
 
     __tablename__ = "audit_waiting"
-    __table_args__ = ({"schema": "registry"},)
+    __table_args__ = ({"schema": "registry", "info": plain("leaf_hash")},)
 
     tenant_id: Mapped[int] = tenant_key()
     at: Mapped[datetime] = mapped_column(UTC, primary_key=True)
@@ -102,10 +117,10 @@ class AuditLeafRow(Base):
 
     __tablename__ = "audit_leaves"
     __table_args__ = (
-        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        ForeignKeyConstraint(["tenant_id"], _EXISTED),
         # not unique: an entry that is there twice is a finding, and must not stop the log
         Index("ix_audit_leaves_entry", "tenant_id", "entry_id"),
-        {"schema": "app"},
+        {"schema": "app", "info": plain("leaf_hash")},
     )
 
     tenant_id: Mapped[int] = tenant_key()
@@ -118,7 +133,10 @@ class AuditCheckpointRow(Base):
     """A signed checkpoint, and the roots of complete subtrees from which the log is continued; insert only."""
 
     __tablename__ = "audit_checkpoints"
-    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], _EXISTED),
+        {"schema": "app", "info": plain("note", "frontier")},
+    )
 
     tenant_id: Mapped[int] = tenant_key()
     size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -130,7 +148,10 @@ class AnchorLeafRow(Base):
     """A tenant's checkpoint as a leaf of the tree of all of them, whose checkpoints go outside; insert only."""
 
     __tablename__ = "audit_anchor_leaves"
-    __table_args__ = (Index("ix_audit_anchor_leaves_tenant", "tenant_id", "size"), {"schema": "registry"})
+    __table_args__ = (
+        Index("ix_audit_anchor_leaves_tenant", "tenant_id", "size"),
+        {"schema": "registry", "info": plain("leaf_hash")},
+    )
 
     position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     tenant_id: Mapped[int] = mapped_column(BigInteger)
@@ -143,7 +164,7 @@ class AnchorHeadRow(Base):
     """How far that tree was anchored, and from what it is continued; insert only."""
 
     __tablename__ = "audit_anchor_heads"
-    __table_args__ = ({"schema": "registry"},)
+    __table_args__ = ({"schema": "registry", "info": plain("frontier")},)
 
     size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     frontier: Mapped[bytes]

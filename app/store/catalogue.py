@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from sqlalchemy import Connection, MetaData, text
 
 from app.store.catalogue_rules import COLUMNS, DATA_RULES, GRANTED, LISTING_RULES, POLICIES, RULES, SEQUENCES
-from app.store.row_security import BACKUP, GRANTS, OWNER, POLICY, POLICY_NAME, WEB, WORKER
+from app.store.row_security import BACKUP, COLUMN_GRANTS, GRANTS, OWNER, POLICY, POLICY_NAME, WEB, WORKER
 
 _SCHEMAS = ("app", "registry", "jobs")
 _QUEUE_COLUMNS = {
@@ -80,6 +80,7 @@ def _grants(connection: Connection) -> Iterator[str]:
         for role, privileges in {**roles, BACKUP: "SELECT"}.items()
         for privilege in privileges.split(", ")
     }
+    wanted |= {(name, role, what) for name, roles in COLUMN_GRANTS.items() for role, what in roles.items()}
     wanted |= {(f"schema {schema}", role, "USAGE") for schema in _SCHEMAS for role in (WEB, WORKER, BACKUP)}
     for sequence in connection.execute(text(SEQUENCES)).scalars():
         wanted.add((sequence, BACKUP, "SELECT"))

@@ -7,7 +7,9 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.privacy.register import plain
 from app.store.db import UTC, Base, tenant_key
+from app.store.personal_kinds import EVENT_DATA
 
 
 class FollowingSettingsRow(Base):
@@ -17,7 +19,8 @@ class FollowingSettingsRow(Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
         CheckConstraint("version > 0", name="version"),
-        {"schema": "app"},
+        # names of fields, statuses and projects: how a site works, nobody in it
+        {"schema": "app", "info": plain("document")},
     )
 
     tenant_id: Mapped[int] = tenant_key()
@@ -30,7 +33,10 @@ class UnmappedRow(Base):
     """A status, resolution or priority that was met and of which nobody has said what it means."""
 
     __tablename__ = "unmapped_values"
-    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]), {"schema": "app"})
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
+        {"schema": "app", "info": plain("kind", "name")},
+    )
 
     tenant_id: Mapped[int] = tenant_key()
     kind: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -46,7 +52,7 @@ class RunRow(Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"]),
         CheckConstraint("kind IN ('import', 'reconciliation')", name="kind"),
-        {"schema": "app"},
+        {"schema": "app", "info": plain("kind", "cause", "phase", "page_token", "counts", "problem", "last")},
     )
 
     tenant_id: Mapped[int] = tenant_key()
@@ -74,7 +80,7 @@ class SupersededEventRow(Base):
     __tablename__ = "superseded_events"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "issue_id"], ["app.issues.tenant_id", "app.issues.issue_id"]),
-        {"schema": "app"},
+        {"schema": "app", "info": plain("source", "kind")},
     )
 
     tenant_id: Mapped[int] = tenant_key()
@@ -83,5 +89,5 @@ class SupersededEventRow(Base):
     kind: Mapped[str] = mapped_column(Text, primary_key=True)
     superseded_at: Mapped[datetime] = mapped_column(UTC, primary_key=True)
     at: Mapped[datetime] = mapped_column(UTC)
-    data: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB, info=EVENT_DATA)
     recorded_at: Mapped[datetime] = mapped_column(UTC)

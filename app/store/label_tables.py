@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, ForeignKeyConstraint, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.privacy.register import plain
 from app.store.db import UTC, Base, tenant_key
 
 
@@ -30,7 +31,7 @@ class IssueLabelRow(Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "issue_id"], ["app.issues.tenant_id", "app.issues.issue_id"]),
         Index("ix_issue_labels_look", "tenant_id", "look_at", postgresql_where="look_at IS NOT NULL"),
-        {"schema": "app"},
+        {"schema": "app", "info": plain("property", "lozenge")},
     )
 
     tenant_id: Mapped[int] = tenant_key()
@@ -50,7 +51,7 @@ class SecurityPushRow(Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "issue_id"], ["app.issues.tenant_id", "app.issues.issue_id"]),
         Index("ix_security_pushes_push", "tenant_id", "push_at", postgresql_where="push_at IS NOT NULL"),
-        {"schema": "app"},
+        {"schema": "app", "info": plain("pushed")},
     )
 
     tenant_id: Mapped[int] = tenant_key()

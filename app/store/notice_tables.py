@@ -7,7 +7,28 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstr
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.privacy.register import Erase, Kind, Personal, personal, plain
 from app.store.db import UTC, Base, tenant_key
+
+_LINK = Personal(
+    Kind.PSEUDONYM,
+    purpose="to know a link again that was given to one person, without keeping the link",
+    retention="until the link is revoked, replaced or its recipient goes",
+    erase=Erase.WITH_TENANT,
+)
+_LABEL = Personal(
+    Kind.FREE_TEXT,
+    purpose="what an administrator calls somebody who is told of deadlines",
+    retention="until that recipient is removed",
+    erase=Erase.WITH_TENANT,
+)
+_OWNER = Personal(
+    Kind.ACCOUNT_ID,
+    purpose="whose calendar it is: Jira is asked what that person may see",
+    retention="until they end it",
+    erase=Erase.ROW,
+    since="made_at",
+)
 
 
 class LinkRow(Base):
@@ -17,10 +38,10 @@ class LinkRow(Base):
     __table_args__ = (
         CheckConstraint("kind IN ('unsubscribe', 'calendar')", name="kind"),
         Index("ix_links_subject", "tenant_id", "subject"),
-        {"schema": "registry"},
+        {"schema": "registry", "info": plain("kind")},
     )
 
-    token_sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    token_sha256: Mapped[bytes] = mapped_column(primary_key=True, info=personal(_LINK))
     tenant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("registry.tenants.tenant_id"))
     kind: Mapped[str] = mapped_column(Text)
     subject: Mapped[UUID]
@@ -37,12 +58,12 @@ class RecipientRow(Base):
         CheckConstraint("rhythm IN ('each_run', 'daily', 'weekly')", name="rhythm"),
         CheckConstraint("standing IN ('active', 'refused', 'unsubscribed')", name="standing"),
         CheckConstraint("(quiet_begins IS NULL) = (quiet_ends IS NULL)", name="quiet"),
-        {"schema": "app"},
+        {"schema": "app", "info": plain("medium", "zone", "rhythm", "standing")},
     )
 
     tenant_id: Mapped[int] = tenant_key()
     recipient_id: Mapped[UUID] = mapped_column(primary_key=True)
-    label: Mapped[str] = mapped_column(Text)
+    label: Mapped[str] = mapped_column(Text, info=personal(_LABEL))
     medium: Mapped[str] = mapped_column(Text)
     projects: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     severities: Mapped[list[str]] = mapped_column(ARRAY(Text))
@@ -66,7 +87,7 @@ class ToldRow(Base):
     __tablename__ = "told_clocks"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "issue_id"], ["app.issues.tenant_id", "app.issues.issue_id"]),
-        {"schema": "app"},
+        {"schema": "app", "info": plain("promise")},
     )
 
     tenant_id: Mapped[int] = tenant_key()
@@ -89,7 +110,7 @@ class NoticeRow(Base):
             ondelete="CASCADE",
         ),
         Index("ix_notices_digest", "tenant_id", "digest_id"),
-        {"schema": "app"},
+        {"schema": "app", "info": plain("promise")},
     )
 
     tenant_id: Mapped[int] = tenant_key()
@@ -135,5 +156,5 @@ class FeedRow(Base):
 
     tenant_id: Mapped[int] = tenant_key()
     feed_id: Mapped[UUID] = mapped_column(primary_key=True)
-    account_id: Mapped[str] = mapped_column(Text)
+    account_id: Mapped[str] = mapped_column(Text, info=personal(_OWNER))
     made_at: Mapped[datetime] = mapped_column(UTC)

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.privacy.register import plain
 from app.store.db import UTC, Base, tenant_key
 
 
@@ -15,7 +16,7 @@ class QuotaRow(Base):
     """
 
     __tablename__ = "jira_quota"
-    __table_args__ = ({"schema": "registry"},)
+    __table_args__ = ({"schema": "registry", "info": plain("reason")},)
 
     tenant_id: Mapped[int] = tenant_key()
     hour: Mapped[datetime | None] = mapped_column(UTC)

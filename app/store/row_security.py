@@ -13,8 +13,8 @@ POLICY = "(tenant_id = (SELECT current_setting('app.tenant')::bigint))"
 
 GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.tenants": {WEB: "SELECT, INSERT", WORKER: "SELECT"},
-    "registry.connect_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
-    "registry.forge_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
+    "registry.connect_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE, DELETE"},
+    "registry.forge_installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE, DELETE"},
     "registry.forge_contacts": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},
     "registry.audit_waiting": {WEB: "INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "registry.audit_anchor_leaves": {WORKER: "SELECT, INSERT"},
@@ -22,43 +22,60 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.key_proofs": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "registry.signals": {WEB: "INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "registry.alerts": {WORKER: "SELECT, INSERT, UPDATE"},
-    "registry.jira_quota": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
+    "registry.jira_quota": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "registry.links": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT, INSERT, DELETE"},
+    "registry.account_holders": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "registry.account_reports": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "registry.report_cycle": {WORKER: "SELECT, UPDATE"},
+    "registry.report_log": {WORKER: "SELECT, INSERT, DELETE"},
+    "registry.export_links": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},
+    "registry.departures": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "registry.alembic_version": {WEB: "SELECT", WORKER: "SELECT"},
-    "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE"},
-    "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
-    "app.data_keys": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE"},
+    "app.privacy_requests": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "app.exports": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE, DELETE"},
+    "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "app.data_keys": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.sealed_secrets": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT, INSERT, DELETE"},
     "app.forge_tokens": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},
     "app.audit_entries": {WEB: "INSERT", WORKER: "SELECT, INSERT"},
     "app.audit_persons": {WEB: "INSERT", WORKER: "SELECT, INSERT, DELETE"},
+    "app.audit_subjects": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "app.audit_leaves": {WORKER: "SELECT, INSERT"},
     "app.audit_checkpoints": {WORKER: "SELECT, INSERT"},
-    "app.issues": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE"},
-    # What a fact is replaced by, and what it was, are both kept: see `superseded_events`, which only grows.
+    "app.issues": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.clock_events": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
-    "app.superseded_events": {WORKER: "SELECT, INSERT"},
-    "app.following_settings": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT"},
+    "app.superseded_events": {WORKER: "SELECT, INSERT, DELETE"},
+    "app.following_settings": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "app.unmapped_values": {WEB: "SELECT", WORKER: "SELECT, INSERT, DELETE"},
-    "app.runs": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
+    "app.runs": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.clock_bounds": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.recomputations": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
-    "app.webhook_deliveries": {WEB: "SELECT, INSERT", WORKER: "SELECT, DELETE"},
+    "app.webhook_deliveries": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
+    "app.people": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.pending_reads": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.publications": {WEB: "SELECT, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
-    "app.issue_labels": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
-    "app.security_pushes": {WORKER: "SELECT, INSERT, UPDATE"},
+    "app.issue_labels": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "app.security_pushes": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.recipients": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
-    "app.told_clocks": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE"},
+    "app.told_clocks": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.notices": {WEB: "SELECT, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.digests": {WEB: "SELECT, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
-    "app.calendar_feeds": {WEB: "SELECT, INSERT, DELETE"},
+    "app.calendar_feeds": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT, INSERT, DELETE"},
     "jobs.procrastinate_jobs": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_events": {WEB: "INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_periodic_defers": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_workers": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
 }
-"""Every table, and what each role of the app may do with it. The audit log can only grow."""
+"""Every table, and what each role of the app may do with it. The audit log can only grow; all else the worker deletes
+when a tenant is erased."""
+
+COLUMN_GRANTS: Mapping[str, Mapping[str, str]] = {
+    # A fact stays as it was told; who told it is taken out of it when that person is erased.
+    "app.clock_events.data": {WORKER: "UPDATE"},
+    "app.superseded_events.data": {WORKER: "UPDATE"},
+}
+"""What a role may do with one column of a table of which it may not do so with the others."""
 
 
 def protect(table: str) -> tuple[str, ...]:
@@ -94,4 +111,7 @@ def grant_statements() -> tuple[str, ...]:
     ]
     for table, privileges in GRANTS.items():
         statements += [f"GRANT {privilege} ON {table} TO {role}" for role, privilege in privileges.items()]
+    for place, privileges in COLUMN_GRANTS.items():
+        table, _, column = place.rpartition(".")
+        statements += [f"GRANT {privilege} ({column}) ON {table} TO {role}" for role, privilege in privileges.items()]
     return tuple(statements)

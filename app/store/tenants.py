@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     Connection,
@@ -194,14 +195,16 @@ class SqlTenants:
             .values(enabled_hint=enabled)
         )
 
-    def data_key(self, purpose: Purpose) -> WrappedKey | None:
-        """The newest data key of that purpose."""
+    def data_key(self, purpose: Purpose, *, key_id: UUID | None = None) -> WrappedKey | None:
+        """The newest data key of that purpose, or the one with that id."""
         query = (
             select(DataKeyRow.key_id, DataKeyRow.kek_id, DataKeyRow.wrapped)
             .where(DataKeyRow.tenant_id == self._tenant, DataKeyRow.purpose == purpose.value)
             .order_by(DataKeyRow.created_at.desc())
             .limit(1)
         )
+        if key_id is not None:
+            query = query.where(DataKeyRow.key_id == key_id)
         found = self._connection.execute(query).first()
         if found is None:
             return None

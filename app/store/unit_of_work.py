@@ -13,17 +13,24 @@ from app.store.anchor_tree import SqlAnchorTree
 from app.store.audit_log import SqlAuditLog
 from app.store.bulk_bounds import SqlBulkBounds
 from app.store.clock_list import SqlClockList
+from app.store.departures import SqlDepartures
+from app.store.exports import SqlExportLinks, SqlExports
 from app.store.following import SqlFollowing
 from app.store.issue_batches import SqlIssueBatches
 from app.store.issues import SqlIssues
 from app.store.labels import SqlLabels
 from app.store.notices import SqlNotices
+from app.store.people import SqlPeople
+from app.store.privacy_requests import SqlRequests
 from app.store.queue import Queue
 from app.store.quota import SqlQuota
 from app.store.recipients import SqlFeeds, SqlLinks, SqlRecipients
 from app.store.registry import SqlRegistry
+from app.store.reports import SqlReports
 from app.store.security_pushes import SqlPushes
 from app.store.signals import SqlSignals
+from app.store.tenant_erasure import SqlTenantErasure
+from app.store.tenant_export import SqlTenantExport
 from app.store.tenants import SqlTenants
 
 
@@ -137,6 +144,46 @@ class SqlUnitOfWork:
     def anchors(self) -> SqlAnchorTree:
         """The tree of all tenants' checkpoints."""
         return SqlAnchorTree(self._connection)
+
+    @property
+    def people(self) -> SqlPeople:
+        """Its people."""
+        return SqlPeople(self._connection, self._entered())
+
+    @property
+    def reports(self) -> SqlReports:
+        """When accounts are reported."""
+        return SqlReports(self._connection)
+
+    @property
+    def departures(self) -> SqlDepartures:
+        """Who has left."""
+        return SqlDepartures(self._connection)
+
+    @property
+    def erasure(self) -> SqlTenantErasure:
+        """Its end."""
+        return SqlTenantErasure(self._connection, self._entered())
+
+    @property
+    def export(self) -> SqlTenantExport:
+        """Everything of it."""
+        return SqlTenantExport(self._connection, self._entered())
+
+    @property
+    def requests(self) -> SqlRequests:
+        """What it and its people asked for."""
+        return SqlRequests(self._connection, self._entered())
+
+    @property
+    def exports(self) -> SqlExports:
+        """The exports that were asked for."""
+        return SqlExports(self._connection, self._entered())
+
+    @property
+    def export_links(self) -> SqlExportLinks:
+        """The links to exports."""
+        return SqlExportLinks(self._connection)
 
     def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
         """Ask for work in this transaction."""

@@ -35,7 +35,16 @@ class CheckpointKeyFile:
 
     def sign(self, checkpoint: Checkpoint) -> str:
         """The signed note."""
-        return signed(checkpoint, public=self._trusted[0], signature=self._key.sign(checkpoint.text.encode()))
+        return self._signed(checkpoint.text, origin=checkpoint.origin)
+
+    def sign_text(self, text: str, *, origin: str) -> str:
+        """The signed note. Refuses what could be read as a checkpoint, whose second line is a number."""
+        if not text.startswith(f"{origin}\n{{"):
+            raise ValueError("a text that is signed is a JSON object below the name under which it is signed")
+        return self._signed(text, origin=origin)
+
+    def _signed(self, text: str, *, origin: str) -> str:
+        return signed(text, origin=origin, public=self._trusted[0], signature=self._key.sign(text.encode()))
 
     def _try(self, path: Path) -> None:
         """A library that fails shows it here, before it has signed anything that nobody can verify."""

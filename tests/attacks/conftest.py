@@ -48,12 +48,17 @@ ROUTES = {
     "workspaces": ("POST", "/connect/security/workspaces"),
     "containers": ("POST", "/connect/security/containers"),
     "search": ("GET", "/connect/security/containers/search?workspaceId=pledge&searchQuery="),
+    "exports": ("GET", "/api/v1/exports"),
+    "ask-export": ("POST", "/api/v1/exports"),
+    "requests": ("GET", "/api/v1/privacy/requests"),
+    "file-request": ("POST", "/api/v1/privacy/requests"),
     "fragment": ("GET", f"/fragments/issue?issueId={ISSUE}&issueKey=SEC-1"),
     "installed": ("POST", "/connect/installed"),
     "uninstalled": ("POST", "/connect/uninstalled"),
 }
 CONTEXT = {"clocks", "facts", "decide", "fragment", "me", "settings", "following", "following-changed", "list", "sheet"}
 CONTEXT |= {"recipients", "recipient added", "recipient removed", "calendar made", "calendar ended"}
+CONTEXT |= {"exports", "ask-export", "requests", "file-request"}
 INSTALL = {"installed", "uninstalled"}
 HONEST = {"panel": 200, "clocks": 200, "fragment": 200, "webhook": 204, "installed": 204}
 UNTRACKED = {"issue": {"fields": {"issuetype": {"name": "Task"}, "labels": []}}}

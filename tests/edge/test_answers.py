@@ -69,6 +69,11 @@ CASES = {
     "401 following": (401, "GET", FOLLOWING, {}),
     "401 following changed": (401, "PUT", FOLLOWING, {"kind": "request", "data": b"{}", "content_type": JSON}),
     "401 settings": (401, "GET", "/api/v1/settings", {}),
+    "401 exports": (401, "GET", "/api/v1/exports", {}),
+    "401 ask export": (401, "POST", "/api/v1/exports", {}),
+    "401 requests": (401, "GET", "/api/v1/privacy/requests", {}),
+    "401 file request": (401, "POST", "/api/v1/privacy/requests", {}),
+    "404 export of nothing": (404, "GET", "/exports/of-nothing", {}),
     "403 installed": (403, "POST", "/connect/installed", {"kind": "install", "body": {"key": "another.app"}}),
     "404 nowhere": (404, "GET", "/nowhere", {}),
     "404 static": (404, "GET", "/static/no-such.css", {}),
@@ -222,7 +227,7 @@ def test_a_429_and_a_503_say_when_to_come_back(answers, name):
 @each_case
 def test_what_is_counted_says_so_and_nothing_else_does(answers, name):
     """A gate, or what stands before it, refuses without counting; `healthz` and `readyz` are not limited."""
-    counted_too = ("404 static", "404 clocks", "404 decision", "404 no calendar", "404 feed")
+    counted_too = ("404 static", "404 clocks", "404 decision", "404 no calendar", "404 feed", "404 export")
     is_counted = name.startswith(("2", "400", "403", "413", "415", "429", "503", *counted_too))
     is_counted &= name not in {"200 healthz", "200 readyz", "200 head"}
     assert ("RateLimit" in answers[name].headers) is ("RateLimit-Policy" in answers[name].headers) is is_counted

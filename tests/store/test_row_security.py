@@ -57,6 +57,12 @@ def two(web, worker, register, record, now):
                 uow, "INSERT INTO app.audit_leaves VALUES (:tenant, 0, gen_random_uuid(), '')", tenant=registered.tenant
             )
             run(uow, "INSERT INTO app.audit_checkpoints VALUES (:tenant, 1, '', '')", tenant=registered.tenant)
+            run(uow, "INSERT INTO app.people VALUES (:tenant, 'a', '', now(), null)", tenant=registered.tenant)
+            run(
+                uow,
+                "INSERT INTO app.audit_subjects VALUES (:tenant, 'a', gen_random_uuid(), now())",
+                tenant=registered.tenant,
+            )
             run(
                 uow, "INSERT INTO app.audit_persons SELECT tenant_id, entry_id, entry_id, '', '' FROM app.audit_entries"
             )
@@ -72,6 +78,16 @@ def two(web, worker, register, record, now):
                 uow,
                 "INSERT INTO app.forge_tokens SELECT tenant_id, installation_id, 1, now(), now()"
                 " FROM app.installations",
+            )
+            run(
+                uow,
+                "INSERT INTO app.privacy_requests (tenant_id, request_id, kind, filed_by, received_at)"
+                " SELECT tenant_id, gen_random_uuid(), 'access', 'site', now() FROM app.tenants",
+            )
+            run(
+                uow,
+                "INSERT INTO app.exports SELECT tenant_id, gen_random_uuid(), now(), now(), 'waiting', 0, 0"
+                " FROM app.tenants",
             )
             uow._connection.commit()
     return pair

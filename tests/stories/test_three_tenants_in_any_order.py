@@ -3,6 +3,8 @@
 The web process is the real one, as the web role; jobs run as the worker role; hypothesis chooses what happens next.
 """
 
+import io
+import zipfile
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -48,6 +50,8 @@ LOOKS = (
     "/api/v1/settings",
     "/api/v1/settings/following",
     "/api/v1/recipients",
+    "/api/v1/exports",
+    "/api/v1/privacy/requests",
 )
 OWNED = """SELECT table_schema, table_name FROM information_schema.columns WHERE column_name = 'tenant_id'
     AND table_schema IN ('app', 'registry')
@@ -89,6 +93,11 @@ DRIVEN_BY = {
     "GET /calendar/<token>.ics": "person_keeps_a_calendar",
     "GET /unsubscribe/<token>": "anybody_asks",
     "POST /unsubscribe/<token>": "anybody_asks",
+    "GET /api/v1/exports": "person_looks",
+    "POST /api/v1/exports": "administrator_asks",
+    "GET /exports/<token>": "administrator_asks",
+    "GET /api/v1/privacy/requests": "person_looks",
+    "POST /api/v1/privacy/requests": "administrator_asks",
     "POST /forge/lifecycle": "forge_lifecycle",
     "POST /forge/events": "issue_changes",
     "POST /forge/cron": "forge_lifecycle",
@@ -317,6 +326,25 @@ class InAnyOrder(RuleBasedStateMachine):
             self.three.acts(site, lambda: requests.get(made.json()["url"], timeout=60))
         if ends:
             self.three.acts(site, lambda: self.connect(site, "/api/v1/calendar", method="DELETE", person=person))
+
+    @rule(site=site, person=person)
+    def administrator_asks(self, site, person):
+        """For an export, which a worker writes and a link hands over, and for a person's data to be erased."""
+
+        def ask(path, **body):
+            answer = self.three.acts(site, lambda: self.connect(site, path, method="POST", person=person, body=body))
+            return answer if answer is not None and answer.status_code < 300 else None
+
+        ask("/api/v1/privacy/requests", kind="erasure", account=f"account-of-{site}")
+        asked = ask("/api/v1/exports")
+        if asked is not None:
+            for tenant in self.three.tenants(site):
+                self.three.services.handing_over.run(tenant, now=datetime.now(UTC))
+            fetched = requests.get(asked.json()["link"], timeout=60)
+            assert fetched.status_code == 200
+            with zipfile.ZipFile(io.BytesIO(fetched.content)) as archive:
+                for name in archive.namelist():
+                    self.three.is_told(site, archive.read(name).decode())
 
     @rule(site=site, other=other, look=look)
     def site_poses_as_another(self, site, other, look):

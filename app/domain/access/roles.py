@@ -15,10 +15,17 @@ class Permission(StrEnum):
     PUBLISH = "tenant:labels:publish"
     """To write into Jira, as the app, what its issues' clocks say."""
     LIST_CONTAINERS = "tenant:containers:list"
+    ERASE = "tenant:data:erase"
+    EXPORT = "tenant:data:export"
+    HAND_OVER = "tenant:data:hand-over"
+    """To write what somebody with the permission to export asked for, and to put it away again."""
+    MANAGE_REQUESTS = "tenant:requests:manage"
     KEEP_WATCH = "house:alerts:raise"
     FOLLOW_LINK = "public:link:follow"
     """Who has a link that was sent to one person is taken for that person."""
     TELL = "tenant:people:tell"
+    REPORT_ACCOUNTS = "house:accounts:report"
+    """To tell Atlassian whose data is held, and to erase whom it says is gone."""
     OPEN_PAGE = "tenant:page:open"
     """The shell of a page, which holds no fact: what is in it is asked for once more."""
     VIEW_OWN_ROLES = "tenant:own-roles:view"
@@ -58,8 +65,11 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             Permission.REPORT,
             Permission.FOLLOW,
             Permission.PUBLISH,
+            Permission.ERASE,
+            Permission.HAND_OVER,
             Permission.LIST_CONTAINERS,
             Permission.KEEP_WATCH,
+            Permission.REPORT_ACCOUNTS,
             Permission.TELL,
             Permission.OPEN_PAGE,
         }
@@ -75,6 +85,8 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             Permission.CHANGE_SETTINGS,
             Permission.RECORD_DECISION,
             Permission.MANAGE_RECIPIENTS,
+            Permission.EXPORT,
+            Permission.MANAGE_REQUESTS,
         }
     ),
 }

@@ -80,6 +80,14 @@ RULES: tuple[Rule, ...] = (
         "NOTE-01", "more people are to be told at once than messages may be sent", "medium",
         frozenset({Action.NOTICES_CAPPED}), window_seconds=ONCE_SECONDS, threshold=1, by="tenant",
     ),
+    Rule(
+        "PRIV-01", "accounts are not reported to Atlassian, or not erased, in time", "high",
+        frozenset({Action.REPORTS_LATE}), window_seconds=ONCE_SECONDS, threshold=1,
+    ),
+    Rule(
+        "PRIV-02", "an answer about people's accounts was refused, or refused us", "high",
+        frozenset({Action.REPORT_REFUSED}), window_seconds=ONCE_SECONDS, threshold=1,
+    ),
     Rule("WH-01", "webhooks that nobody signed", "medium", _UNSIGNED, 300, 10, WEBHOOKS),
     Rule("CFG-01", "a process must not serve as it is set up", "critical", frozenset({UNFIT}), ONCE_SECONDS, 1),
 )  # fmt: skip

@@ -56,6 +56,22 @@ class Action(StrEnum):
     NOTICES_CAPPED = "notices.capped"
     FEED_MADE = "feed.made"
     FEED_REVOKED = "feed.revoked"
+    ACCOUNTS_ERASED = "accounts.erased"
+    REPORTS_COMPLETED = "reports.completed"
+    REPORTS_LATE = "reports.late"
+    REPORT_REFUSED = "report.refused"
+    TENANT_LEFT = "tenant.left"
+    TENANT_SEVERED = "tenant.severed"
+    TENANT_ERASED = "tenant.erased"
+    TENANT_IMPORTED = "tenant.imported"
+    EXPORT_ASKED = "export.asked"
+    EXPORT_READY = "export.ready"
+    EXPORT_TAKEN = "export.taken"
+    REQUEST_FILED = "request.filed"
+    REQUEST_VERIFIED = "request.verified"
+    REQUEST_EXTENDED = "request.extended"
+    REQUEST_REFUSED = "request.refused"
+    REQUEST_FULFILLED = "request.fulfilled"
 
 
 class Bookkeeping(StrEnum):
@@ -80,6 +96,10 @@ class Bookkeeping(StrEnum):
     LABEL_SETTLED = "label or entry in Jira looked at"
     LABELS_ASKED = "labels or entries in Jira asked for"
     SIGNALS_COUNTED = "counts for alert rules stored"
+    ACCOUNTS_LISTED = "accounts listed that are to be reported"
+    ACCOUNTS_LEASED = "accounts leased for a report"
+    ACCOUNTS_REPORTED = "accounts reported"
+    ACCOUNTS_REFRESHED = "accounts known to be up to date"
     SIGNALS_TIDIED = "old counts summed up"
     QUOTA_SHARED = "points of Jira's quota counted, or what Jira said about it"
     TELLING_ASKED = "telling people asked for"
@@ -87,6 +107,11 @@ class Bookkeeping(StrEnum):
     DIGEST_CLAIMED = "message about to be sent"
     DIGEST_POSTPONED = "message that could not be sent put off"
     LINK_MADE = "link for a message made"
+    DEPARTURES_NOTED = "who left and who returned noted"
+    ERASURE_ASKED = "next step of an erasure asked for"
+    TENANT_PART_ERASED = "some rows of a tenant that left deleted"
+    EXPORT_MOVED = "how far an export is noted"
+    RECEIPT_GIVEN = "receipt of an erasure signed"
 
 
 @dataclass(frozen=True)

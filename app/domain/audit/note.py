@@ -23,7 +23,7 @@ _LONGEST: Final = 16_384
 
 
 class NoteRefused(Exception):
-    """This is no checkpoint that the key of this log signed."""
+    """This is nothing that our key signed under that name."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,22 @@ def is_name(name: str) -> bool:
     return bool(name) and "+" not in name and not any(part.isspace() or part < " " for part in name)
 
 
-def signed(checkpoint: Checkpoint, *, public: bytes, signature: bytes) -> str:
-    """The note of a checkpoint that was signed under the name of its origin."""
-    line = base64.b64encode(key_id(checkpoint.origin, public) + signature).decode()
-    return f"{checkpoint.text}\n{_DASH}{checkpoint.origin} {line}\n"
+def signed(text: str, *, origin: str, public: bytes, signature: bytes) -> str:
+    """The note of a text that was signed under that name; its first line has to be the name."""
+    line = base64.b64encode(key_id(origin, public) + signature).decode()
+    return f"{text}\n{_DASH}{origin} {line}\n"
 
 
 def opened(note: str, *, origin: str, trusted: Sequence[bytes]) -> Checkpoint:
-    """The checkpoint in a note that one of these public keys signed for that log; raises `NoteRefused`.
+    """The checkpoint in a note that one of these public keys signed for that log; raises `NoteRefused`."""
+    checkpoint = Checkpoint.read(opened_text(note, origin=origin, trusted=trusted))
+    if checkpoint.origin != origin:
+        raise NoteRefused(NoteRefused.__doc__)
+    return checkpoint
+
+
+def opened_text(note: str, *, origin: str, trusted: Sequence[bytes]) -> str:
+    """The text of a note that one of these public keys signed under that name; raises `NoteRefused`.
 
     Signatures of other keys (witnesses, say) are passed over; a wrong one of a known key refuses the note.
     """
@@ -91,10 +99,9 @@ def opened(note: str, *, origin: str, trusted: Sequence[bytes]) -> Checkpoint:
         if public is not None:
             _verify(text, public=public, signature=signature[_ID_BYTES:])
             accepted += 1
-    checkpoint = Checkpoint.read(text)
-    if not accepted or checkpoint.origin != origin:
+    if not accepted:
         raise NoteRefused(NoteRefused.__doc__)
-    return checkpoint
+    return text
 
 
 def _signature(line: str) -> tuple[str, bytes]:

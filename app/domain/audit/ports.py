@@ -25,6 +25,9 @@ class CheckpointKey(Protocol):
     def sign(self, checkpoint: Checkpoint) -> str:
         """The signed note of that checkpoint."""
 
+    def sign_text(self, text: str, *, origin: str) -> str:
+        """The signed note of a text: the name under which it is signed, and below it a JSON object."""
+
 
 class Anchor(Protocol):
     """A place outside the database that only grows, and that the database's administrator cannot write to."""

@@ -16,7 +16,7 @@ from app.domain.audit.model import LoggedEntry, StoredEntry
 from app.domain.audit.note import vkey
 from app.domain.audit.operations import log_origin
 from app.domain.audit.ports import CheckpointKey, TenantLog
-from app.domain.identifiers import TenantId
+from app.domain.identifiers import AccountId, TenantId
 from app.domain.ports import Database
 
 _PAGE = 2000
@@ -65,6 +65,11 @@ class AuditQueries:
             "proof": [base64.b64encode(each).decode() for each in proof],
             "checkpoint": newest.note,
         }
+
+    def who(self, tenant: TenantId, entry: UUID) -> AccountId | None:
+        """Who did what that entry tells; None where the app did it, an operator, or a person who was erased since."""
+        with self.database.snapshot(tenant) as uow:
+            return uow.people.who(entry)
 
     @contextmanager
     def export(self, tenant: TenantId) -> Iterator[Export]:

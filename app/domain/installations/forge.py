@@ -37,8 +37,6 @@ from app.protocol.forge_fit import (
 )
 from app.protocol.refusals import NotForThis
 
-RETENTION = timedelta(days=30)
-"""For how long a reinstall finds the data of the installation before it."""
 GONE_AFTER = timedelta(days=3)
 """Without the hourly call for that long, an installation is taken for removed."""
 
@@ -59,6 +57,8 @@ class ForgeRules:
     connect_app_key: str | None
     region: str
     policy: str
+    retention: timedelta
+    """For how long a reinstall finds the data of the installation before it."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class ForgeAdmission:
                 return known
             connect = None if client_key is None else uow.registry.find_connect(client_key)
             former = uow.registry.find_forge_on_site(CloudId(invocation.cloud_id), invocation.environment_type)
-            tenant, installation = uow.registry.next_ids(_tenant_of(connect, former, now=now), now)
+            tenant, installation = uow.registry.next_ids(_tenant_of(connect, self._kept(former, now=now)), now)
             uow.enter(tenant)
             registered = ForgeRegistered(
                 forge_installation=invocation.installation_id,
@@ -214,6 +214,12 @@ class ForgeAdmission:
             uow.enqueue("sync-issues", tenant)
             uow.commit(because=event)
             return registered
+
+    def _kept(self, former: ForgeRegistered | None, *, now: datetime) -> ForgeRegistered | None:
+        """The site's installation before this one, unless the time for which its data is kept is over."""
+        if former is None or former.state is InstallationState.ACTIVE or now - former.seen_at <= self.rules.retention:
+            return former
+        return None
 
     def _keep_contact(self, invocation: ForgeInvocation, trouble: JiraUnavailable, *, now: datetime) -> None:
         contact = ForgeContact(
@@ -283,12 +289,9 @@ class ForgeUpkeep:
         return marked
 
 
-def _tenant_of(connect: Registered | None, former: ForgeRegistered | None, *, now: datetime) -> TenantId | None:
-    if connect is not None:
-        return connect.tenant
-    if former is not None and (former.state is InstallationState.ACTIVE or now - former.seen_at <= RETENTION):
-        return former.tenant
-    return None
+def _tenant_of(connect: Registered | None, former: ForgeRegistered | None) -> TenantId | None:
+    known = connect or former
+    return None if known is None else known.tenant
 
 
 def _install(registered: ForgeRegistered, invocation: ForgeInvocation) -> Install:

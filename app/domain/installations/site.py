@@ -20,6 +20,13 @@ class TokenAwaited(JiraUnavailable):
         super().__init__(_NEXT_TOKEN_SECONDS)
 
 
+class WayMissing(JiraUnavailable):
+    """This tenant is not installed in the way by which it would have to be asked."""
+
+    def __init__(self) -> None:
+        super().__init__(_NEXT_TOKEN_SECONDS)
+
+
 def site_access(
     database: Database,
     vault: Vault,

@@ -31,13 +31,16 @@ class KeyStillNeeded(Exception):
 
 
 def own_data_key(uow: UnitOfWork, vault: Vault, tenant: TenantId, *, purpose: Purpose, now: datetime) -> WrappedKey:
-    """The tenant's data key of that purpose, made and stored if it has none. The only place where one is made.
+    """The tenant's data key of that purpose, made and stored if it has none.
 
     Raises `VaultCannotAnswer`.
     """
     known = uow.tenants.data_key(purpose)
-    if known is not None:
-        return known
+    return known if known is not None else new_data_key(uow, vault, tenant, purpose=purpose, now=now)
+
+
+def new_data_key(uow: UnitOfWork, vault: Vault, tenant: TenantId, *, purpose: Purpose, now: datetime) -> WrappedKey:
+    """One more data key of that purpose, stored; raises `VaultCannotAnswer`."""
     # Before the vault looks which key is primary: a re-wrap then waits for this one, or this one sees the new primary.
     uow.registry.hold_wrapping()
     made = vault.new_data_key(tenant, purpose)

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from app.domain.audit.entry import Action, AuditEvent
-from app.domain.identifiers import TenantId
+from app.domain.identifiers import AccountId, TenantId
 from app.domain.keys.operations import own_data_key
 from app.domain.notices.letters import address_place, hash_of
 from app.domain.notices.model import Medium, Recipient, RecipientId, Standing
 from app.domain.ports import Database, UnitOfWork, Vault
+from app.domain.privacy.persons import by_person
 from app.domain.secrets import Purpose, Secret
 
 MOST = 500
@@ -35,7 +37,15 @@ class Recipients:
         with self.database.begin(tenant) as uow:
             return uow.recipients.list_all()
 
-    def add(self, tenant: TenantId, recipient: Recipient, *, address: Secret | None, actor: str) -> None:
+    def add(
+        self,
+        tenant: TenantId,
+        recipient: Recipient,
+        *,
+        address: Secret | None,
+        actor: str,
+        by: AccountId | None = None,
+    ) -> None:
         """Tell them from now on. Raises `RecipientUnfit`, `VaultCannotAnswer`."""
         with self.database.begin(tenant) as uow:
             is_mail = recipient.medium is Medium.MAIL
@@ -46,15 +56,20 @@ class Recipients:
                 data_key = own_data_key(uow, self.vault, tenant, purpose=Purpose.MAIL_ADDRESS, now=at)
                 uow.tenants.add_sealed(self.vault.seal(address, place=place, data_key=data_key))
             uow.recipients.add(recipient)
-            uow.commit(because=AuditEvent(Action.RECIPIENT_ADDED, actor, _target(recipient.recipient)))
+            event = AuditEvent(Action.RECIPIENT_ADDED, actor, _target(recipient.recipient))
+            at = recipient.added_at
+            uow.commit(because=by_person(event, by, uow=uow, vault=self.vault, tenant=tenant, now=at))
 
-    def remove(self, tenant: TenantId, recipient: RecipientId, *, actor: str) -> None:
-        """Forget them, their address and what waits for them; raises `RecipientUnknown`."""
+    def remove(
+        self, tenant: TenantId, recipient: RecipientId, *, actor: str, now: datetime, by: AccountId | None = None
+    ) -> None:
+        """Forget them, their address and what waits for them; raises `RecipientUnknown`, `VaultCannotAnswer`."""
         with self.database.begin(tenant) as uow:
             if not uow.recipients.remove(recipient):
                 raise RecipientUnknown(RecipientUnknown.__doc__)
             _forget_address(uow, tenant, recipient)
-            uow.commit(because=AuditEvent(Action.RECIPIENT_REMOVED, actor, _target(recipient)))
+            event = AuditEvent(Action.RECIPIENT_REMOVED, actor, _target(recipient))
+            uow.commit(because=by_person(event, by, uow=uow, vault=self.vault, tenant=tenant, now=now))
 
     def unsubscribe(self, token: str) -> None:
         """Whoever has the link is told no more; an unknown one does nothing, and nobody learns that."""

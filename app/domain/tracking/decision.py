@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.domain.clocks.model import EventKind, Severity, check_instant
+from app.domain.identifiers import AccountId
 
 AMS = "ams"
 """The kind of a report about a ticket of Atlassian's Marketplace Security project; every other kind is an event's."""
@@ -57,7 +58,12 @@ class Author:
     name: str
     """The account id of a person of the site, personal data that only the clock event keeps; or the operator's word."""
     kind: str
-    """For the audit log, which names no people: `person` or `operator`."""
+    """For the audit log, which names no people in the clear: `person` or `operator`."""
+
+    @property
+    def account(self) -> AccountId | None:
+        """Of a person of the site."""
+        return AccountId(self.name) if self.via is Via.FORM and self.name else None
 
 
 @dataclass(frozen=True, kw_only=True)

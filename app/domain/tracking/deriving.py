@@ -9,7 +9,8 @@ from app.domain.tracking.rule import TrackingRule, facts_of, missing_of, severit
 
 _ENDINGS = frozenset({EventKind.FIXED, EventKind.CANCELLED})
 _DEPENDS_ON_CONFIGURATION = frozenset({EventKind.SEVERITY_SET, EventKind.PAUSED, EventKind.RESUMED})
-_OF_JIRA = "jira:"
+SOURCE_IN_JIRA = "jira:"
+"""How the source of a fact begins that Jira tells."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _superseded(known: IssueRecord | None, facts: tuple[Event, ...], reading: Re
     return tuple(
         event
         for event in known.events
-        if event.kind in kinds and event.source.startswith(_OF_JIRA) and event not in current
+        if event.kind in kinds and event.source.startswith(SOURCE_IN_JIRA) and event not in current
     )
 
 

@@ -13,7 +13,8 @@ from app.domain.audit.entry import Action, AuditEvent
 from app.domain.clocks.engine import bounds_of
 from app.domain.clocks.model import Bounds, Event, EventKind
 from app.domain.identifiers import IssueId, TenantId
-from app.domain.ports import Database, UnitOfWork
+from app.domain.ports import Database, UnitOfWork, Vault
+from app.domain.privacy.persons import by_person
 from app.domain.promises.shelf import InForce
 from app.domain.tracking import ams
 from app.domain.tracking.deciding import check_decision, check_instant_of, check_tracked
@@ -133,6 +134,7 @@ class Recording:
 
     database: Database
     in_force: Callable[[str], InForce]
+    vault: Vault
 
     def record(
         self,
@@ -146,7 +148,7 @@ class Recording:
     ) -> Recorded:
         """Record one decision, unless it is known already; with `dry_run` only say what it would change.
 
-        Raises `DecisionRefused`, `DecisionReused`, `DecisionMalformed`.
+        Raises `DecisionRefused`, `DecisionReused`, `DecisionMalformed`, `VaultCannotAnswer`.
         """
         with self.database.begin(tenant) as uow:
             uow.issues.hold_decisions()
@@ -155,7 +157,8 @@ class Recording:
             if not is_new or dry_run:
                 return subject.outcome(subject.facts)
             facts = self._store(uow, subject, now=now)
-            uow.commit(because=_decided_event(author, subject))
+            event = _decided_event(author, subject)
+            uow.commit(because=by_person(event, author.account, uow=uow, vault=self.vault, tenant=tenant, now=now))
         return subject.outcome(facts)
 
     def import_file(

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.audit.entry import Action, AuditEvent
-from app.domain.identifiers import TenantId
-from app.domain.ports import Database, SiteAccess
+from app.domain.identifiers import AccountId, TenantId
+from app.domain.ports import Database, SiteAccess, Vault
+from app.domain.privacy.persons import by_person
 from app.domain.promises.shelf import InForce
 from app.domain.secrets import Secret
 from app.domain.tracking.bulk_reading import BulkJiraSites
@@ -61,6 +62,7 @@ class FollowingSettings:
     site_of: Callable[[TenantId, Secret | None], SiteAccess]
     rule: TrackingRule
     in_force: Callable[[str], InForce]
+    vault: Vault
 
     def view(self, tenant: TenantId) -> FollowingView:
         """What is in force, what has no meaning yet, and how far the runs are; raises `LookupError`."""
@@ -75,10 +77,19 @@ class FollowingSettings:
                 tracked=uow.batches.count_tracked(),
             )
 
-    def change(self, tenant: TenantId, document: Mapping[str, Any], *, version: int, actor: str, now: datetime) -> None:
+    def change(
+        self,
+        tenant: TenantId,
+        document: Mapping[str, Any],
+        *,
+        version: int,
+        actor: str,
+        now: datetime,
+        by: AccountId | None = None,
+    ) -> None:
         """Put that configuration in the place of version `version`, and read every issue under it.
 
-        Raises `ConfigurationRefused`, `VersionConflict`, `JiraUnavailable`, `LookupError`.
+        Raises `ConfigurationRefused`, `VersionConflict`, `JiraUnavailable`, `LookupError`, `VaultCannotAnswer`.
         """
         wanted = configuration_of(document, version=version + 1)
         self._check(tenant, wanted)
@@ -92,7 +103,8 @@ class FollowingSettings:
                 raise VersionConflict(VersionConflict.__doc__)
             uow.following.ask_run(RunKind.IMPORT, Cause.SETTINGS, now=now)
             uow.enqueue("sync-issues", tenant)
-            uow.commit(because=_event(tenant, before=before, wanted=wanted, actor=actor))
+            event = _event(tenant, before=before, wanted=wanted, actor=actor)
+            uow.commit(because=by_person(event, by, uow=uow, vault=self.vault, tenant=tenant, now=now))
 
     def _check(self, tenant: TenantId, wanted: FollowingConfiguration) -> None:
         """By the site itself: what it does not have or does not understand would be found out at night."""

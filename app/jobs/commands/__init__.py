@@ -12,14 +12,18 @@ from app.jobs.commands import (
     clocks,
     following,
     keys,
+    leaving,
     moving,
     operating,
     policy,
+    privacy,
     processes,
     publishing,
     questions,
+    receipts,
     recipients,
     recording,
+    requests,
 )
 
 ERROR, USAGE = 1, 4
@@ -40,13 +44,18 @@ for _command in (
     *clocks.COMMANDS,
     *audit.COMMANDS,
     *backups.COMMANDS,
+    *privacy.COMMANDS,
 ):
     pledge.add_command(_command)
 for _command in (moving.migrate, following.following, following.sync, publishing.publish, recipients.recipients):
     operating.installations.add_command(_command)
 keys.keys.add_command(backups.keys_backup)
+for _command in (leaving.export, leaving.import_, leaving.erase, leaving.left_list):
+    operating.installations.add_command(_command)
 for _command in recording.COMMANDS:
     clocks.clocks.add_command(_command)
+for _command in (receipts.receipt, requests.requests):
+    privacy.privacy.add_command(_command)
 
 
 def main(group: click.Group, operations: Operations) -> int:

@@ -84,6 +84,22 @@ def audit_prove(operations: Operations, *, tenant: int, entry: UUID, as_json: bo
     show(proof, (), as_json=True)
 
 
+@audit.command("who")
+@click.argument("tenant", type=int)
+@click.argument("entry", type=click.UUID)
+@json_option
+@click.pass_obj
+def audit_who(operations: Operations, *, tenant: int, entry: UUID, as_json: bool) -> int:
+    """Print the account id of the person who did what ENTRY tells; exit 3 where none is known.
+
+    None: the app or an operator did it, or the person was erased since.
+    """
+    with operations.services() as services:
+        account = services.audit.queries.who(TenantId(tenant), entry)
+    show({"account": account}, [account or "no person is known"], as_json=as_json)
+    return 0 if account else STALE
+
+
 @audit.command("check")
 @click.argument("path", type=click.Path(exists=True, path_type=Path), metavar="EXPORT_FOLDER|PROOF.json")
 @click.option("--key", metavar="VKEY", help="The public key of the log, got from somewhere else than the export.")

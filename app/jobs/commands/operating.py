@@ -115,6 +115,15 @@ def db_check(operations: Operations, *, as_json: bool) -> int:
     return 1 if found else 0
 
 
+@db.command("rewrite")
+@click.pass_obj
+def db_rewrite(operations: Operations) -> None:
+    """Write every table anew, so that no deleted row is left in its files. Each is locked meanwhile."""
+    for name in operations.database_rewrite():
+        click.echo(name)
+    click.echo("done")
+
+
 @click.group()
 def descriptor() -> None:
     """What we tell Atlassian about ourselves."""

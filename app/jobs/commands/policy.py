@@ -8,6 +8,7 @@ import click
 
 from app.domain.clocks.model import Event, EventKind, Severity
 from app.domain.operator import Operations
+from app.domain.privacy.cycle import PROMISES
 from app.domain.promises import reports
 from app.domain.promises.coverage import Today, checks_in
 from app.domain.promises.reading import read_policy
@@ -124,10 +125,13 @@ def _with_files(operations: Operations, names: tuple[str, ...]) -> tuple[Callabl
 def _today(operations: Operations) -> Today:
     return Today(
         checks=checks_in(operations.existing_checks()),
-        triggers=tuple(
-            rule.promise
-            for name in operations.policy_names()
-            for rule in InForce(read_policy(name, operations.policy_text)).issue_clocks
+        triggers=(
+            *PROMISES,
+            *(
+                rule.promise
+                for name in operations.policy_names()
+                for rule in InForce(read_policy(name, operations.policy_text)).issue_clocks
+            ),
         ),
         pages=operations.public_pages(),
     )

@@ -31,7 +31,7 @@ def recipients(operations: Operations, *, tenant: int, entry: IO[str] | None, go
             made, address = recipient_of(_object(entry), recipient=RecipientId(uuid4()), added_at=datetime.now(UTC))
             services.recipients.add(TenantId(tenant), made, address=address, actor="operator")
         if gone is not None:
-            services.recipients.remove(TenantId(tenant), RecipientId(gone), actor="operator")
+            services.recipients.remove(TenantId(tenant), RecipientId(gone), actor="operator", now=datetime.now(UTC))
         rows = [document_of(each) for each in services.recipients.list_all(TenantId(tenant))]
     lines = [f"{row['id']}  {row['medium']:<12}  {row['standing']:<12}  {row['label']}" for row in rows]
     show(rows, lines or ["nobody is told"], as_json=as_json)

@@ -39,6 +39,9 @@ def test_a_person_is_let_through_to_what_jira_has_to_confirm_and_never_to_what_t
         Permission.LIST_CONTAINERS,
         Permission.KEEP_WATCH,
         Permission.TELL,
+        Permission.REPORT_ACCOUNTS,
+        Permission.ERASE,
+        Permission.HAND_OVER,
     }
 
 
@@ -53,6 +56,8 @@ def test_the_host_is_never_let_through_to_what_is_for_persons():
         Permission.CHANGE_SETTINGS,
         Permission.MANAGE_RECIPIENTS,
         Permission.KEEP_OWN_CALENDAR,
+        Permission.EXPORT,
+        Permission.MANAGE_REQUESTS,
     }
 
 

@@ -24,6 +24,8 @@ ATTACKS = {
     "RLS-01": [("database_refused", CLOCKS, 0)],
     "AUD-01": [("audit_verify_failed", "audit verify", 0)],
     "NOTE-01": [("notices.capped", "audit", 0)],
+    "PRIV-01": [("reports.late", "audit", 0)],
+    "PRIV-02": [("report.refused", "audit", 0)],
     "WH-01": [("token_signature", WEBHOOK, seconds) for seconds in range(0, 50, 5)],
     "CFG-01": [("unfit_to_serve", "public.ready", 0)],
 }

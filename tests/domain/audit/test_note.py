@@ -20,7 +20,9 @@ CHECKPOINT = Checkpoint(ORIGIN, 7, EMPTY_ROOT)
 
 def sign(checkpoint=CHECKPOINT, key=KEY):
     public = key.public_key().public_bytes_raw()
-    return signed(checkpoint, public=public, signature=key.sign(checkpoint.text.encode()))
+    return signed(
+        checkpoint.text, origin=checkpoint.origin, public=public, signature=key.sign(checkpoint.text.encode())
+    )
 
 
 def is_refused(note, *, origin=ORIGIN, trusted=(PUBLIC,)):

@@ -10,13 +10,15 @@ import app
 from app.domain.audit.entry import Bookkeeping
 from app.domain.clocks.model import Event, EventKind, Severity, State
 from app.domain.clocks.state import state_of
-from app.domain.identifiers import IssueId
+from app.domain.identifiers import AccountId, IssueId
+from app.domain.privacy.erasing import Erasing
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.tracking.decision import Author, DecisionRefused, DecisionReused, Via, read_decision
 from app.domain.tracking.decision_file import read_file
 from app.domain.tracking.model import IssueRecord, Tracking
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recording import Recording
+from app.vault.door import Door
 
 PAUSING = """
 name = "pausing"
@@ -42,11 +44,12 @@ def policy_text(name):
 class Desk:
     """An issue of high severity, reported ten days ago, and whoever decides about it."""
 
-    def __init__(self, roles, tenant, now):
+    def __init__(self, roles, tenant, now, vault):
         self.web, self.worker, self.tenant, self.now = *roles, tenant, now
         self.reported = now - 10 * DAY
+        self.vault = vault
         self.shelf = PolicyShelf(policy_text)
-        self.recording = Recording(self.web, self.shelf.in_force)
+        self.recording = Recording(self.web, self.shelf.in_force, self.vault)
         self.views = IssueViews(self.web, self.shelf.in_force)
         self.keep()
         self.choose("pausing")
@@ -87,8 +90,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(roles, tenant, now):
-    return Desk(roles, tenant, now)
+def desk(roles, tenant, now, keyring_file):
+    return Desk(roles, tenant, now, Door.from_keyring_file(Path(keyring_file)))
 
 
 @pytest.fixture
@@ -280,7 +283,7 @@ def test_of_two_decisions_at_once_the_second_sees_the_first(desk):
 def import_file(desk, *lines, **options):
     read = read_file("\n".join(("issue,kind,id,at,reason,severity,ticket,status,due", *lines)).encode())
     assert read.faults == ()
-    worker = Recording(desk.worker, desk.shelf.in_force)
+    worker = Recording(desk.worker, desk.shelf.in_force, desk.vault)
     return worker.import_file(desk.tenant, read.entries, sha256=read.sha256, now=desk.now, **options)
 
 
@@ -340,3 +343,23 @@ def test_the_rows_of_a_ticket_may_stand_in_any_order(desk):
     assert clock.bounds.due_date.isoformat() == "2026-12-05"
     assert any("Extended to 2026-12-05" in step.text for step in clock.why)
     assert state_of(clock.bounds, now=desk.now) is State.RUNNING
+
+
+def test_the_log_names_who_decided_to_whom_it_may_and_nobody_once_that_person_is_erased(desk, rows):
+    desk.decide("paused", day=1, reason="vendor")
+    [(entry, sealed)] = rows("SELECT entry_id, sealed FROM app.audit_persons WHERE tenant_id = %s")
+    told = rows(
+        "SELECT row_to_json(e)::text FROM app.audit_entries e WHERE tenant_id = %s AND action = 'clock.decided'"
+    )
+    assert not any(LEAD.name in line for (line,) in told)
+    assert LEAD.name.encode() not in sealed
+
+    def who():
+        with desk.worker.begin(desk.tenant) as uow:
+            return uow.people.who(entry)
+
+    assert who() == LEAD.name
+    Erasing(desk.worker).erase(desk.tenant, [AccountId(LEAD.name)], actor="operator", reason="request")
+    assert who() is None
+    assert rows("SELECT count(*) FROM app.audit_persons WHERE tenant_id = %s") == [(0,)]
+    assert rows("SELECT count(*) FROM app.data_keys WHERE tenant_id = %s AND purpose = 'audit-person'") == [(0,)]
