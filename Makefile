@@ -18,7 +18,7 @@ run: setup ## everything, with three simulated Jira sites; prints the URL to ope
 	@$(VENV)/bin/pledge demo
 
 test: setup ## everything: environment, private PostgreSQL, all tests (T=path runs some)
-	@$(VENV)/bin/python -m pytest $(T)
+	@$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(T)
 
 setup: $(VENV)/test.lock ## only the environment: .venv with .venv/bin/pledge
 

@@ -104,7 +104,10 @@ def test_everything_about_a_tenant_goes_into_a_file_and_from_there_into_another_
     written = {each["name"]: each["sha256"] for each in json.loads(done.stdout)["files"] if each["imported"]}
     assert file.stat().st_mode & 0o777 == 0o600
     assert pledge(stack, "installations", "export", str(site.tenant), "--to", str(file)).returncode == 1
-    assert pledge(stack, "installations", "import", str(file), "--into", str(site.tenant)).returncode == 1
+    decided = pledge(stack, "clocks", "record", str(site.tenant), "SEC-1", "extension_requested", "--actor", "support")
+    assert decided.returncode == 0, decided.stderr
+    refused = pledge(stack, "installations", "import", str(file), "--into", str(site.tenant))
+    assert (refused.returncode, "not empty: app.clock_events" in refused.stderr) == (1, True)
     done = pledge(stack, "installations", "import", str(file), "--into", str(other.tenant), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["app.issues"] >= 1

@@ -213,7 +213,8 @@ def test_another_key_under_the_same_id_is_named_and_nothing_is_overwritten(stack
 
 
 def test_a_process_without_a_purpose_that_it_needs_does_not_start_and_says_which(stack, keyring):
-    pledge(stack, "keys", "export", "--purpose", "connect-secret", str(keyring.with_name("connect.json")))
+    given = ("--purpose", "connect-secret", "--purpose", "audit-person")
+    pledge(stack, "keys", "export", *given, str(keyring.with_name("connect.json")))
     refused = pledge(stack, "web", code=1, PLEDGE_KEYRING_FILE=str(keyring.with_name("connect.json")))
     assert "PLEDGE_KEYRING_FILE has no key for forge-token, which this process needs" in refused.stderr
     replace(keyring, keyring.with_name("connect.json").read_bytes())
@@ -289,7 +290,7 @@ def test_what_was_opened_is_in_the_audit_log_when_the_process_ends_and_a_bad_tok
 def test_a_web_process_that_was_given_connect_secrets_only_can_open_nothing_else(stack, ring):
     """The last of this module: a site moves to Forge, so that its system token would have to be opened."""
     subset = ring.with_name("web.json")
-    pledge(stack, "keys", "export", "--purpose", "connect-secret", str(subset))
+    pledge(stack, "keys", "export", "--purpose", "connect-secret", "--purpose", "audit-person", str(subset))
     assert stack.forge("install", "kencha")["accepted"]
     given = {"PLEDGE_KEYRING_FILE": str(subset), "PLEDGE_FORGE_APP_ID": ""}
     restart_web(stack, **given)
@@ -297,9 +298,10 @@ def test_a_web_process_that_was_given_connect_secrets_only_can_open_nothing_else
     moved = stack.clocks(10001, site="kencha")
     assert (moved.status_code, moved.json()["code"]) == (503, "vault_unavailable")
     shown = pledge(stack, "keys", "status", **given).stdout
-    for purpose in ("forge-token", "oauth-token", "audit-person"):
+    for purpose in ("forge-token", "oauth-token"):
         assert f"-  {purpose}  not held" in shown
     whole = json.loads(ring.read_text())["keys"]
-    assert not any(entry["key"] in subset.read_text() for entry in whole if entry["purpose"] != "connect-secret")
+    others = [entry["key"] for entry in whole if entry["purpose"] not in {"connect-secret", "audit-person"}]
+    assert not any(key in subset.read_text() for key in others)
     restart_web(stack, PLEDGE_KEYRING_FILE=str(ring), PLEDGE_FORGE_APP_ID=stack.env["PLEDGE_FORGE_APP_ID"])
     assert stack.clocks(10001, site="kencha").status_code == 200

@@ -12,6 +12,8 @@ OF_ADMINISTRATORS = {
     "jira-admin": [
         "tenant:issue-clocks:decide",
         "tenant:recipients:manage",
+        "tenant:data:export",
+        "tenant:requests:manage",
         "tenant:settings:change",
         "tenant:settings:view",
     ],

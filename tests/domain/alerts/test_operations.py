@@ -62,15 +62,13 @@ def test_a_count_for_a_tenant_that_does_not_exist_hides_no_alert(scene):
 
 
 def test_a_count_for_a_tenant_that_is_only_registered_hides_no_alert(scene):
-    """A web process can do that too; such a tenant has no log, so its alert cannot be raised, and that is told."""
+    """A web process can do that too; the log of such a tenant has nothing else, and its alert is raised there."""
     [(half,)] = scene.database.rows("INSERT INTO registry.tenants (created_at) VALUES (now()) RETURNING tenant_id")
     scene.count("installation.identity_changed", NOW, tenant=half)
     scene.count("database_refused", NOW, endpoint="api.issue_clocks")
     scene.count("audit_verify_failed", NOW, endpoint="audit verify")
-    with pytest.raises(IntegrityError):
-        scene.raised(NOW)
-    assert [alert.rule.rule_id for alert in scene.told] == ["RLS-01", "AUD-01"]
-    assert [rule for _, rule in scene.entries()][-2:] == ["RLS-01", "AUD-01"]
+    assert {"RLS-01", "AUD-01"} < set(scene.raised(NOW))
+    assert {"RLS-01", "AUD-01"} < {alert.rule.rule_id for alert in scene.told}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from app.domain.tracking.rule import TrackingRule
 from app.domain.tracking.runs import Cause, Phase, RunKind
 from app.domain.tracking.settings import FollowingSettings, VersionConflict
 from app.domain.tracking.synchronizing import PAGE, STEPS, Synchronizing
+from app.vault.door import Door
 
 MINUTE = timedelta(minutes=1)
 
@@ -74,7 +75,7 @@ def library():
 
 
 @pytest.fixture
-def parts(roles, library):
+def parts(roles, library, keyring_file):
     """The use cases as a worker has them."""
     database = roles[1]
     shelf = PolicyShelf(lambda name: (Path(app.__file__).parent / "policies" / f"{name}.toml").read_text())
@@ -82,9 +83,8 @@ def parts(roles, library):
     def site_of(tenant, person_token):
         return SiteAccess(database.view_tenant(tenant).base_url, authorize=lambda headers, *, method, target: None)
 
-    return [
-        kind(database, library, site_of, TrackingRule(), shelf.in_force) for kind in (Synchronizing, FollowingSettings)
-    ]
+    reads = (database, library, site_of, TrackingRule(), shelf.in_force)
+    return [Synchronizing(*reads), FollowingSettings(*reads, Door.from_keyring_file(Path(keyring_file)))]
 
 
 @pytest.fixture
