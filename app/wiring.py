@@ -245,8 +245,8 @@ class Operations:
         with _database(read_settings(os.environ)) as settings, self._services(settings, "worker") as services:
             logs.configure(settings.log_format)
             error_reports.configure(settings.sentry_dsn)
-            # Refused here, rather than by a log that grows unsigned.
-            services.audit.key(), services.audit.anchor()
+            # Refused here, rather than by a log that grows unsigned, or an erasure that nobody remembers.
+            services.audit.key(), services.audit.anchor(), services.leaving.remembering.ledger()
             refuse_unfit_keyring(settings)
             Worker(services, conninfo=_url(settings, "database_worker_url"), clock=now).run()
 

@@ -17,15 +17,15 @@ from app.domain.backup.model import BackupRefused, DatabaseNotEmpty, Manifest, M
 from app.domain.backup.ports import SealedInput
 from app.domain.backup.restoring import Restored, Restoring, check
 from app.domain.backup.wrapping import holds, seal_all
+from app.domain.privacy.again import Again
 from app.outbound.backup_file import existing_file, new_file
-from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.setting_values import PREFIX, SettingsRefused, required
 from app.settings import Settings, read_settings
 from app.store.backup_source import open_source
 from app.store.backup_target import SqlTarget
 from app.store.database import open_engines
 from app.vault.backup_key import BackupKeyFile, BackupKeyUnusable, create_backup_key
-from app.wiring_services import now, services_of
+from app.wiring_services import erasure_ledger, now, services_of
 
 KNOWN_ERRORS: tuple[type[Exception], ...] = (
     BackupKeyUnusable,
@@ -36,11 +36,6 @@ KNOWN_ERRORS: tuple[type[Exception], ...] = (
     MigrationUnderWay,
 )
 Progress = Callable[[str], None]
-
-
-def erasure_ledger(settings: Settings) -> ErasureLedgerFile:
-    """The ledger of this app; raises `SettingsRefused`."""
-    return ErasureLedgerFile(required("ERASURE_LEDGER", settings.erasure_ledger))
 
 
 @dataclass(frozen=True)
@@ -106,8 +101,7 @@ class BackupDesk:
                     target=SqlTarget(url),
                     database=services.database,
                     ledger=ledger,
-                    # Nothing of this version erases tenants or people, so no ledger of its own names any.
-                    erasing=ErasingAgain(services.database, ledger, again=None),
+                    erasing=ErasingAgain(services.database, ledger, Again(services.leaving, services.erasing)),
                     verification=services.audit.verification,
                 )
             finally:

@@ -16,6 +16,7 @@ from app.domain.alerts.counting import SignalCounts
 from app.domain.alerts.operations import Watch
 from app.domain.alerts.rules import UNFIT
 from app.domain.audit.log import AuditLog
+from app.domain.backup.erasing_again import Remembering
 from app.domain.identifiers import TenantId
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeRules, ForgeUpkeep
@@ -65,6 +66,7 @@ from app.jobs.schedule import JOB_NAMES
 from app.outbound.anchor_file import AnchorFile
 from app.outbound.budget import Budget
 from app.outbound.comments import CommentChannel
+from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.outbound.export_files import ExportFolder
 from app.outbound.forge_keys import ForgeKeys
 from app.outbound.forge_sites import ForgeSiteQuestions
@@ -138,6 +140,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     quota = QuotaStanding(database, settings.jira_points_per_hour)
     readiness = Readiness(database, vault, needed_purposes(settings))
     files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
+    erasing = Erasing(database, remembering_of(settings))
     leaving, exporting = leaving_of(settings, database, files), Exporting(database)
     return Services(
         admission=admission(settings, made),
@@ -146,9 +149,9 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         recomputing=Recomputing(database, in_force),
         synchronizing=Synchronizing(database, jira, site_of, rule, in_force),
         following_settings=FollowingSettings(database, jira, site_of, rule, in_force, vault),
-        reporting=Reporting(database, routes, clock=now),
+        reporting=Reporting(database, routes, clock=now, erasing=erasing),
         report_status=ReportStatus(database, way=routes.name),
-        erasing=Erasing(database),
+        erasing=erasing,
         forge=forge_admission(settings, made),
         forge_upkeep=ForgeUpkeep(database=database),
         moving=Moving(database, made.forge_sites, site_for_people, settings.connect_app_key, retirement),
@@ -302,7 +305,18 @@ def leaving_of(settings: Settings, database: SqlDatabase, files: ExportFolder | 
         retention=timedelta(days=settings.retention_days),
         backups_kept=timedelta(days=settings.backup_days),
         delete_files=(lambda _: None) if files is None else files.delete_of,
+        remembering=remembering_of(settings),
     )
+
+
+def erasure_ledger(settings: Settings) -> ErasureLedgerFile:
+    """The ledger of this app; raises `SettingsRefused`."""
+    return ErasureLedgerFile(required("ERASURE_LEDGER", settings.erasure_ledger))
+
+
+def remembering_of(settings: Settings) -> Remembering:
+    """Where erasures are recorded."""
+    return Remembering(partial(erasure_ledger, settings), clock=now)
 
 
 def policy_names() -> tuple[str, ...]:

@@ -16,10 +16,12 @@ import psutil
 import psycopg
 from flask import Flask
 
+from app.domain.backup.erasing_again import Remembering
 from app.domain.privacy.exporting import Exporting
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
 from app.domain.privacy.model import AskedBy
+from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.store.administration import provision, upgrade, urls_of
 from app.store.database import SqlDatabase, open_engines
 from app.store.embedded import EmbeddedPostgres
@@ -73,8 +75,9 @@ def measure(web: SqlDatabase, database: SqlDatabase, *, superuser: str, folder: 
     with archive.open("rb") as source:
         importing.run("import", rows, lambda: importer.read_in(target, source, progress=importing.told))
     key = CheckpointKeyFile(folder / "signing.key")
+    remembering = Remembering(lambda: ErasureLedgerFile(folder / "erasures.jsonl"), clock=now)
     times = {"retention": timedelta(days=30), "backups_kept": timedelta(days=14)}
-    leaving = Leaving(database, lambda: key, **times, delete_files=lambda _: None)
+    leaving = Leaving(database, lambda: key, **times, delete_files=lambda _: None, remembering=remembering)
     leaving.leave(tenant, asked_by=AskedBy.OPERATOR, at_once=True, now=now())
     erasing = Measured()
 

@@ -19,11 +19,13 @@ from pathlib import Path
 import psycopg
 from flask import Flask
 
+from app.domain.backup.erasing_again import Remembering
 from app.domain.identifiers import AccountId, TenantId
 from app.domain.privacy.acting import Acting
 from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.ports import Answer, Outcome, ReportedAccount, Routes
 from app.domain.privacy.reporting import Reporting
+from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.store.administration import provision, upgrade, urls_of
 from app.store.database import SqlDatabase, open_engines
 from app.store.embedded import EmbeddedPostgres
@@ -85,15 +87,19 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def measure(web: SqlDatabase, database: SqlDatabase, superuser: str, *, accounts: int, tenants: int) -> None:
+def measure(
+    web: SqlDatabase, database: SqlDatabase, superuser: str, *, ledger: Path, accounts: int, tenants: int
+) -> None:
     """List, report, then erase."""
     sites = [tenant_on(web) for _ in range(tenants)]
     fill(superuser, ((sites[n % tenants], n, f"{n:024x}") for n in range(accounts)))
+    remembering = Remembering(lambda: ErasureLedgerFile(ledger), clock=now)
+    erasing = Erasing(database, remembering)
     before = resident_megabytes()
-    seconds = timed(lambda: Acting(database).list_accounts(period=timedelta(days=7), now=now()))
+    seconds = timed(lambda: Acting(database, erasing).list_accounts(period=timedelta(days=7), now=now()))
     print(f"listed                {accounts:>10,}    {seconds / accounts * 1e6:>8.1f} µs per account")
     api = Api()
-    reporting = Reporting(database, Routes("benchmark", api.ask, is_shared=True), clock=now)
+    reporting = Reporting(database, Routes("benchmark", api.ask, is_shared=True), clock=now, erasing=erasing)
     seconds = timed(lambda: reporting.run(at_once=True))
     print(f"listed and reported   {api.accounts:>10,}    {seconds / accounts * 1e6:>8.1f} µs per account")
     print(f"requests              {api.requests:>10,}    of at least {math.ceil(accounts / 90):,}")
@@ -103,7 +109,6 @@ def measure(web: SqlDatabase, database: SqlDatabase, superuser: str, *, accounts
     holders = sites[:TENANTS_OF_ONE]
     rows = ((holders[n % len(holders)], accounts + n, ONE) for n in range(ROWS_OF_ONE))
     fill(superuser, rows)
-    erasing = Erasing(database)
     began = time.perf_counter()
     found = erasing.everywhere(ONE, actor="operator", reason="benchmark")
     seconds = time.perf_counter() - began
@@ -130,7 +135,10 @@ def main() -> None:
         exits.callback(web.dispose)
         exits.callback(worker.dispose)
         stores = SqlDatabase(web, clock=now), SqlDatabase(worker, clock=now)
-        measure(*stores, server.superuser_url("pledge"), accounts=wanted.accounts, tenants=wanted.tenants)
+        ledger = folder / "erasures.jsonl"
+        measure(
+            *stores, server.superuser_url("pledge"), ledger=ledger, accounts=wanted.accounts, tenants=wanted.tenants
+        )
 
 
 if __name__ == "__main__":

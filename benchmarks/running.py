@@ -85,6 +85,7 @@ def running() -> Iterator[Running]:
             "PLEDGE_KEYRING_FILE": str(folder / "keyring.json"),
             "PLEDGE_AUDIT_SIGNING_KEY_FILE": str(folder / "audit-signing.key"),
             "PLEDGE_AUDIT_ANCHOR": f"file:{folder / 'anchor.jsonl'}",
+            "PLEDGE_ERASURE_LEDGER": f"file:{folder / 'erasures.jsonl'}",
             "PLEDGE_CONNECT_INSTALL_KEYS_URLS": f"{simulator.control_url}/install-keys",
             "PLEDGE_FORGE_APP_ID": APP_ID,
             "PLEDGE_FORGE_JWKS_URL": f"{simulator.control_url}/.well-known/jwks.json",

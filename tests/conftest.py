@@ -274,6 +274,7 @@ class Stack:
             "PLEDGE_AUDIT_SIGNING_KEY_FILE": str(keyring_file.with_name("audit-signing.key")),
             "PLEDGE_AUDIT_ANCHOR": f"file:{keyring_file.with_name(f'anchor-{time.monotonic_ns()}.jsonl')}",
             "PLEDGE_EXPORT_DIR": str(keyring_file.with_name(f"exports-{time.monotonic_ns()}")),
+            "PLEDGE_ERASURE_LEDGER": f"file:{keyring_file.with_name(f'erasures-{time.monotonic_ns()}.jsonl')}",
             "PLEDGE_CONNECT_INSTALL_KEYS_URLS": f"{simulator.control_url}/install-keys",
             "PLEDGE_CONNECT_HOST_SCRIPT_URL": f"{simulator.control_url}/host.js",
             "PLEDGE_FORGE_APP_ID": APP_ID,

@@ -14,12 +14,14 @@ from sqlalchemy import CheckConstraint
 
 from app.domain.audit.entry import Action, AuditEvent, PersonalPart
 from app.domain.audit.log import AuditLog
+from app.domain.backup.erasing_again import Remembering
 from app.domain.identifiers import ClientKey
 from app.domain.installations.model import Install, InstallationState, Registered
 from app.domain.keys.operations import own_data_key
 from app.domain.privacy.leaving import Leaving
 from app.domain.secrets import Purpose, Secret, SecretPlace
 from app.outbound.anchor_file import AnchorFile
+from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.outbound.export_files import ExportFolder
 from app.store import tables as _tables  # noqa: F401  its import fills the metadata
 from app.store.database import SqlDatabase, open_engines
@@ -74,6 +76,8 @@ class Filled:
         self.vault = Door.from_keyring_file(self.keyring)
         self.files = ExportFolder(self.folder / "exports")
         self.anchor = self.folder / "anchor.jsonl"
+        self.ledger = ErasureLedgerFile(self.folder / "erasures.jsonl")
+        self.remembering = Remembering(lambda: self.ledger, clock=lambda: self.now)
 
     def open(self, url):
         engines = open_engines(Flask(f"privacy{len(self._engines)}"), url, connections=3)
@@ -99,7 +103,9 @@ class Filled:
     @property
     def leaving(self):
         times = {"retention": 30 * DAY, "backups_kept": 14 * DAY}
-        return Leaving(self.worker, lambda: self.key, **times, delete_files=self.files.delete_of)
+        return Leaving(
+            self.worker, lambda: self.key, **times, delete_files=self.files.delete_of, remembering=self.remembering
+        )
 
     def tenant(self, **changes):
         """A new tenant by Connect, with a sealed secret and an entry about a person."""

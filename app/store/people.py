@@ -82,6 +82,11 @@ class SqlPeople:
         )
         return {row.digest: AccountId(row.account_id) for row in found}
 
+    def held(self) -> Collection[AccountId]:
+        """Every account id in a column of this tenant, as the register says."""
+        held = accounts_held(self._tenant).subquery("accounts")
+        return [AccountId(account) for account in self._connection.execute(select(held.c.account_id)).scalars()]
+
     def erase(self, accounts: Collection[AccountId]) -> Mapping[str, int]:
         """Take these people out of every column; returns how many rows changed, by table."""
         wanted = sorted(set(accounts))

@@ -133,9 +133,9 @@ def test_a_server_comes_back_as_it_was_at_an_instant_and_what_was_erased_later_d
     lost = [kept.tenant() for _ in range(PER_STEP)]
     kept.sequence()
     with kept.web.begin(wanted[0]) as uow:
-        kept.recording.tenant(uow, wanted[0], now=instant(database))
+        kept.remembering.tenant(uow, wanted[0])
     with kept.web.begin(wanted[1]) as uow:
-        kept.recording.accounts(uow, wanted[1], [AccountId("account-3")], now=instant(database))
+        kept.remembering.accounts(uow, wanted[1], [AccountId("account-3")])
     archived(database)
     kept.close()
     for segment in spool.iterdir():

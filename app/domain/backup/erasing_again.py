@@ -23,24 +23,25 @@ class ErasedAgain:
 
 
 @dataclass(frozen=True)
-class Recording:
+class Remembering:
     """For whoever erases: what it calls before an erasure is confirmed."""
 
     ledger: Callable[[], ErasureLedger]
     """Opened when it is needed, which is never in a web process."""
+    clock: Callable[[], datetime]
 
-    def tenant(self, uow: UnitOfWork, tenant: TenantId, *, now: datetime) -> None:
+    def tenant(self, uow: UnitOfWork, tenant: TenantId) -> None:
         """All of that tenant is gone; `uow` is of that tenant. Raises `OSError`, `LedgerUnfit`."""
         since = uow.registry.created_at(tenant)
         if since is not None:
-            self.ledger().record(TenantErased(tenant, since, now))
+            self.ledger().record(TenantErased(tenant, since, self.clock()))
 
-    def accounts(self, uow: UnitOfWork, tenant: TenantId, accounts: Collection[AccountId], *, now: datetime) -> None:
+    def accounts(self, uow: UnitOfWork, tenant: TenantId, accounts: Collection[AccountId]) -> None:
         """These people are about to be gone from that tenant. Raises `OSError`, `LedgerUnfit`."""
         since = uow.registry.created_at(tenant)
         if since is not None:
             for account in accounts:
-                self.ledger().record(AccountErased(tenant, since, account, now))
+                self.ledger().record(AccountErased(tenant, since, account, self.clock()))
 
 
 @dataclass(frozen=True)

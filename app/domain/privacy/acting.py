@@ -19,6 +19,7 @@ class Acting:
     """What a run of the reports does beside reporting."""
 
     database: Database
+    erasing: Erasing
 
     def list_accounts(self, *, period: timedelta, now: datetime) -> int:
         """Find out which accounts each tenant holds, as the register says; returns how many, each tenant's own."""
@@ -63,7 +64,7 @@ class Acting:
             return
         with self.database.begin(tenant) as uow:
             accounts = uow.people.accounts(digests).values()
-        Erasing(self.database).erase(tenant, accounts, actor="system", reason="account_closed")
+        self.erasing.erase(tenant, accounts, actor="system", reason="account_closed")
 
     def _refresh(self, tenant: TenantId, digests: list[bytes], *, now: datetime) -> None:
         if not digests:

@@ -129,6 +129,7 @@ class Answering:
         self, uow: UnitOfWork, done: PrivacyRequest, *, tenant: TenantId, person: AccountId, now: datetime
     ) -> PrivacyRequest:
         counts = uow.people.erase([person])
+        self.leaving.remembering.accounts(uow, tenant, [person])
         key = self.key()
         receipt = sign_receipt(
             {

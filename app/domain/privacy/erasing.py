@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from app.domain.audit.entry import Action, AuditEvent
+from app.domain.backup.erasing_again import Remembering
 from app.domain.identifiers import AccountId, TenantId
 from app.domain.keys.queries import each_tenant
 from app.domain.ports import Database
@@ -20,6 +21,7 @@ class Erasing:
     """The use case; each call is one transaction of one tenant, and may be repeated."""
 
     database: Database
+    remembering: Remembering
 
     def erase(self, tenant: TenantId, accounts: Collection[AccountId], *, actor: str, reason: str) -> Mapping[str, int]:
         """Take these people out of every column of that tenant; returns how many rows changed, by table.
@@ -30,6 +32,7 @@ class Erasing:
         with self.database.begin(tenant) as uow:
             changed = uow.people.erase(accounts)
             if changed:
+                self.remembering.accounts(uow, tenant, accounts)
                 uow.commit(because=erased_event(tenant, changed, accounts=len(accounts), actor=actor, reason=reason))
         return changed
 

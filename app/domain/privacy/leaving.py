@@ -18,6 +18,7 @@ from typing import Any
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.audit.operations import log_origin
 from app.domain.audit.ports import CheckpointKey
+from app.domain.backup.erasing_again import Remembering
 from app.domain.clocks.model import instant_text
 from app.domain.identifiers import HOUSE, TenantId
 from app.domain.installations.model import InstallationState
@@ -47,6 +48,8 @@ class Leaving:
     backups_kept: timedelta
     delete_files: Callable[[TenantId], None]
     """Exports of that tenant which lie beside the database."""
+    remembering: Remembering
+    """Keeps outside of the database that a tenant is gone, so that no restored backup brings it back."""
 
     def wake(self, *, now: datetime) -> int:
         """Note who has left, and ask for the erasure of those whose time is over; returns how many that are."""
@@ -163,6 +166,7 @@ class Leaving:
             current = uow.departures.hold(left.tenant)
             if current is None or current.receipt is not None:
                 return
+            self.remembering.tenant(uow, left.tenant)
             note = sign_receipt(self._document(uow, current), self.key())
             uow.departures.save(replace(current, receipt=note))
             uow.commit(because=Bookkeeping.RECEIPT_GIVEN)

@@ -130,6 +130,9 @@ class PeopleRows(Protocol):
     def accounts(self, digests: Collection[bytes]) -> Mapping[bytes, AccountId]:
         """The ids of these accounts, as far as this tenant still holds them."""
 
+    def held(self) -> Collection[AccountId]:
+        """Every account id in a column of this tenant."""
+
     def erase(self, accounts: Collection[AccountId]) -> Mapping[str, int]:
         """Take these people out of every column of this tenant; returns how many rows changed, by table.
 

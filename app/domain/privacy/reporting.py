@@ -18,6 +18,7 @@ from app.domain.identifiers import HOUSE, TenantId
 from app.domain.ports import Database
 from app.domain.privacy.acting import Acting
 from app.domain.privacy.cycle import HOLD
+from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.evidence import Evidence
 from app.domain.privacy.ports import Due, ReportedAccount, Routes
 from app.domain.privacy.sending import LEASE, Leased, Run, Sender
@@ -35,6 +36,7 @@ class Reporting:
     database: Database
     routes: Routes
     clock: Callable[[], datetime]
+    erasing: Erasing
 
     def run(self, *, at_once: bool = False) -> Run:
         """Report what is due, and act on the answers; returns what was done.
@@ -44,7 +46,7 @@ class Reporting:
         """
         run, evidence = Run(), Evidence(self.database)
         self._list(now=self.clock(), at_once=at_once)
-        acting = Acting(self.database)
+        acting = Acting(self.database, self.erasing)
         acting.act(now=self.clock())
         with self.database.begin() as uow:
             cycle = uow.reports.cycle()
@@ -66,7 +68,7 @@ class Reporting:
             cycle = uow.reports.cycle()
         if not at_once and cycle.listed_at is not None and now < cycle.listed_at + LIST_EVERY:
             return
-        acting = Acting(self.database)
+        acting = Acting(self.database, self.erasing)
         acting.list_accounts(period=cycle.period, now=now)
         # Once more, for a worker that was killed before it could.
         acting.follow_period()

@@ -10,7 +10,7 @@ from flask import Flask
 
 from app.domain.audit.entry import Action, AuditEvent
 from app.domain.audit.log import AuditLog
-from app.domain.backup.erasing_again import ErasingAgain, Recording
+from app.domain.backup.erasing_again import ErasingAgain, Remembering
 from app.domain.backup.file_format import write_backup
 from app.domain.backup.restoring import Restoring
 from app.domain.identifiers import ClientKey
@@ -65,7 +65,7 @@ class Kept:
         create_backup_key(folder / "backup.key")
         self.key = BackupKeyFile(folder / "backup.key")
         self.ledger = ErasureLedgerFile(folder / "erasures.jsonl")
-        self.recording = Recording(lambda: self.ledger)
+        self.remembering = Remembering(lambda: self.ledger, clock=lambda: datetime.now(UTC))
         self.web, self.worker = self.open(database.web), self.open(database.worker)
 
     def open(self, url):

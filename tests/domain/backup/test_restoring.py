@@ -206,9 +206,9 @@ def test_whoever_was_erased_after_the_backup_is_erased_before_any_role_of_the_ap
     gone, stays = kept.tenant(), kept.tenant()
     data, _ = kept.backup()
     with kept.web.begin(gone) as uow:
-        kept.recording.tenant(uow, gone, now=datetime.now(UTC))
+        kept.remembering.tenant(uow, gone)
     with kept.web.begin(stays) as uow:
-        kept.recording.accounts(uow, stays, [AccountId("account-2")], now=datetime.now(UTC))
+        kept.remembering.accounts(uow, stays, [AccountId("account-2")])
     rights = []
 
     class Watching(DeletesTenants):
@@ -232,7 +232,7 @@ def test_while_something_cannot_be_erased_again_no_role_of_the_app_gets_in(ledge
     gone = kept.tenant()
     data, _ = kept.backup()
     with kept.web.begin(gone) as uow:
-        kept.recording.tenant(uow, gone, now=datetime.now(UTC))
+        kept.remembering.tenant(uow, gone)
     with pytest.raises(ErasuresLeft, match="1 tenants"):
         kept.restore(data, vacant, again=None)
     assert not kept.open(vacant.web).is_current()
@@ -266,7 +266,7 @@ def test_a_database_that_its_server_recovered_is_erased_again_and_leaves_out_ids
     kept = ledger_kept
     gone = kept.tenant()
     with kept.web.begin(gone) as uow:
-        kept.recording.tenant(uow, gone, now=datetime.now(UTC))
+        kept.remembering.tenant(uow, gone)
     rights = []
 
     class Watching(DeletesTenants):

@@ -12,6 +12,7 @@ from flask import Flask
 from psycopg.types.json import Jsonb
 
 from app.domain.audit.entry import Action, AuditEvent
+from app.domain.backup.erasing_again import Remembering
 from app.domain.identifiers import AccountId, ClientKey, IssueId
 from app.domain.installations.model import Install, InstallationState, Registered
 from app.domain.ports import JiraUnavailable
@@ -20,6 +21,7 @@ from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.evidence import ReportStatus
 from app.domain.privacy.ports import Answer, Outcome, Routes
 from app.domain.privacy.reporting import Reporting
+from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.store.database import SqlDatabase, open_engines
 from tests import filled_tenants
 
@@ -72,7 +74,9 @@ class Api:
 class Held:
     """One database with people in it. Time is moved by hand."""
 
-    def __init__(self, database, exits):
+    def __init__(self, database, exits, ledger):
+        self.ledger = ErasureLedgerFile(ledger)
+        self.remembering = Remembering(lambda: self.ledger, clock=lambda: self.now)
         self.sql, self.now, self._exits = database, NOW, exits
         self.web, self.worker = self.open(database.web), self.open(database.worker)
         self.api = Api()
@@ -115,10 +119,12 @@ class Held:
         return [actor for (actor,) in self.sql.rows(query, tenant)]
 
     def list(self, *, period=timedelta(days=7)):
-        return Acting(self.worker).list_accounts(period=period, now=self.now)
+        return Acting(self.worker, self.erasing).list_accounts(period=period, now=self.now)
 
     def reporting(self, *, is_shared=True, database=None):
-        return Reporting(database or self.worker, self.api.routes(is_shared=is_shared), clock=lambda: self.now)
+        return Reporting(
+            database or self.worker, self.api.routes(is_shared=is_shared), clock=lambda: self.now, erasing=self.erasing
+        )
 
     def run(self, *, at_once=True, is_shared=True):
         return self.reporting(is_shared=is_shared).run(at_once=at_once)
@@ -128,7 +134,7 @@ class Held:
 
     @property
     def erasing(self):
-        return Erasing(self.worker)
+        return Erasing(self.worker, self.remembering)
 
     @property
     def status(self):
@@ -140,9 +146,9 @@ class Held:
 
 
 @pytest.fixture
-def held(database):
+def held(database, tmp_path):
     with ExitStack() as exits:
-        yield Held(database, exits)
+        yield Held(database, exits, tmp_path / "erasures.jsonl")
 
 
 @pytest.fixture

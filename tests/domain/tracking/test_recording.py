@@ -8,6 +8,7 @@ import pytest
 
 import app
 from app.domain.audit.entry import Bookkeeping
+from app.domain.backup.erasing_again import Remembering
 from app.domain.clocks.model import Event, EventKind, Severity, State
 from app.domain.clocks.state import state_of
 from app.domain.identifiers import AccountId, IssueId
@@ -18,6 +19,7 @@ from app.domain.tracking.decision_file import read_file
 from app.domain.tracking.model import IssueRecord, Tracking
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recording import Recording
+from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.vault.door import Door
 
 PAUSING = """
@@ -345,7 +347,7 @@ def test_the_rows_of_a_ticket_may_stand_in_any_order(desk):
     assert state_of(clock.bounds, now=desk.now) is State.RUNNING
 
 
-def test_the_log_names_who_decided_to_whom_it_may_and_nobody_once_that_person_is_erased(desk, rows):
+def test_the_log_names_who_decided_to_whom_it_may_and_nobody_once_that_person_is_erased(desk, rows, tmp_path):
     desk.decide("paused", day=1, reason="vendor")
     [(entry, sealed)] = rows("SELECT entry_id, sealed FROM app.audit_persons WHERE tenant_id = %s")
     told = rows(
@@ -359,7 +361,8 @@ def test_the_log_names_who_decided_to_whom_it_may_and_nobody_once_that_person_is
             return uow.people.who(entry)
 
     assert who() == LEAD.name
-    Erasing(desk.worker).erase(desk.tenant, [AccountId(LEAD.name)], actor="operator", reason="request")
+    remembering = Remembering(lambda: ErasureLedgerFile(tmp_path / "erasures.jsonl"), clock=lambda: desk.now)
+    Erasing(desk.worker, remembering).erase(desk.tenant, [AccountId(LEAD.name)], actor="operator", reason="request")
     assert who() is None
     assert rows("SELECT count(*) FROM app.audit_persons WHERE tenant_id = %s") == [(0,)]
     assert rows("SELECT count(*) FROM app.data_keys WHERE tenant_id = %s AND purpose = 'audit-person'") == [(0,)]
