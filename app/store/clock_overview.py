@@ -42,7 +42,8 @@ def _statement(*, one_project: bool) -> str:
     ), counted AS MATERIALIZED (
         SELECT *, {_STATE} AS state, {ENDED} IS FALSE AS is_open FROM looked_at WHERE NOT EXISTS (
             SELECT FROM app.issues WHERE tenant_id = %(tenant)s::bigint AND issues.issue_id = looked_at.issue_id
-            AND restricted IS NOT FALSE AND NOT issues.issue_id = ANY(%(confirmed)s::bigint[]))
+            AND tracking = 'tracked' AND restricted IS NOT FALSE
+            AND NOT issues.issue_id = ANY(%(confirmed)s::bigint[]))
     )
     SELECT
         (SELECT jsonb_agg(jsonb_build_array(promise, state, severity, n, is_open)) FROM (
@@ -53,9 +54,10 @@ def _statement(*, one_project: bool) -> str:
         (SELECT jsonb_agg(jsonb_build_array(severity, begun, finished, n)) FROM (
             SELECT severity, {_weeks_since("started_at")} AS begun, {_weeks_since("stopped_at")} AS finished,
             count(*) AS n FROM counted WHERE started_at <= %(now)s GROUP BY 1, 2, 3) made),
-        (SELECT jsonb_build_array(issue_key, extract(epoch FROM started_at)) FROM counted
-            JOIN app.issues ON tenant_id = %(tenant)s::bigint AND issues.issue_id = counted.issue_id
-            WHERE is_open AND started_at <= %(now)s ORDER BY started_at, issues.issue_id LIMIT 1),
+        (SELECT jsonb_build_array(issue_key, extract(epoch FROM started_at)) FROM (
+            SELECT issue_id, started_at FROM counted WHERE is_open AND started_at <= %(now)s
+            ORDER BY started_at, issue_id LIMIT 1) oldest
+            JOIN app.issues ON tenant_id = %(tenant)s::bigint AND issues.issue_id = oldest.issue_id),
         (SELECT count(*) > %(most)s FROM unended) OR (SELECT count(*) > %(most)s FROM ended)"""
 
 

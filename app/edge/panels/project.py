@@ -148,9 +148,11 @@ def _tiles(place: Place, figures: Figures) -> tuple[Tile, ...]:
 
 def _rendered(template: str, place: Place, sight: Sight, *, figures: Figures, section: str, **content: object) -> str:
     links = shell.sections("project", SECTIONS, current=section, query=place.query)
-    announcement = f"{SECTIONS[section]}. {figures.count(State.BREACHED)} overdue"
     table = content.get("table")
-    url = table.url if isinstance(table, tables.Table) else place.url(section)
+    url, told = place.url(section), f"{figures.count(State.BREACHED)} overdue"
+    if isinstance(table, tables.Table):
+        url, told = table.url, table.wanted.words
+    announcement = f"{SECTIONS[section]}. {told}"
     return render_template(
         template if place.project in sight.projects else "project_denied.html",
         page=shell.frame(f"{TITLE} of {place.key}", PURPOSE, url=url, links=links, announcement=announcement),

@@ -52,19 +52,25 @@ def _promises() -> str:
     rows = tuple(_row(each, figures) for each in board.promises)
     backed = sum(row.state != "open" for row in rows)
     return _rendered(
-        "site_promises.html", "promises", sight, figures=figures, policy=board.policy, rows=rows, backed=backed
+        "site_promises.html",
+        "promises",
+        sight,
+        is_partial=figures.is_partial,
+        policy=board.policy,
+        rows=rows,
+        backed=backed,
     )
 
 
 def _clocks(section: str, asked: tables.Asked) -> str:
-    sight, figures = services().overviews.of(caller(), project=None, now=now())
+    sight = _sight()
     site = shell.site_url()
     table = tables.table_of(asked, sight, path="site", around={"section": section}, display_url=site)
-    return _rendered("site_clocks.html", section, sight, figures=figures, table=table)
+    return _rendered("site_clocks.html", section, sight, table=table)
 
 
 def _breaches() -> str:
-    sight, figures = services().overviews.of(caller(), project=None, now=now())
+    sight = _sight()
     any_of = ListFilter().clocks(sight.projects, now=now())
     wanted = {
         "overdue": replace(any_of, state=State.BREACHED, due_after=now() - RECENT),
@@ -73,7 +79,7 @@ def _breaches() -> str:
     found = services().lists.board(caller(), wanted, each=BREACHES, now=now())
     site = shell.site_url()
     breaches = {name: tuple(_breach(each, site) for each in clocks) for name, clocks in found.items()}
-    return _rendered("site_breaches.html", "breaches", sight, figures=figures, **breaches)
+    return _rendered("site_breaches.html", "breaches", sight, overdue=breaches["overdue"], late=breaches["late"])
 
 
 def _breach(listed: ListedClock, site: str) -> Breach:
@@ -98,19 +104,19 @@ def _breach(listed: ListedClock, site: str) -> Breach:
     )
 
 
-def _rendered(template: str, section: str, sight: Sight, *, figures: Figures, **content: object) -> str:
+def _sight() -> Sight:
+    """What the reader may see of the whole site."""
+    return services().overviews.sights.of(caller(), project=None, now=now())
+
+
+def _rendered(template: str, section: str, sight: Sight, *, is_partial: bool = False, **content: object) -> str:
     table = content.get("table")
-    url = table.url if isinstance(table, tables.Table) else _url(section)
+    url, announcement = _url(section), SECTIONS[section]
+    if isinstance(table, tables.Table):
+        url, announcement = table.url, f"{announcement}. {table.wanted.words}"
     links = shell.sections("site", SECTIONS, current=section)
-    announcement = f"{SECTIONS[section]}. {figures.count(State.BREACHED)} overdue"
-    return render_template(
-        template,
-        page=shell.frame(TITLE, PURPOSE, url=url, links=links, announcement=announcement),
-        sight=sight,
-        is_partial=figures.is_partial,
-        has_clocks=bool(figures.states),
-        **content,
-    )
+    page = shell.frame(TITLE, PURPOSE, url=url, links=links, announcement=announcement)
+    return render_template(template, page=page, sight=sight, is_partial=is_partial, **content)
 
 
 def _row(covered: Covered, figures: Figures) -> PromiseRow:
