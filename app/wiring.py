@@ -37,6 +37,7 @@ from app.vault.checkpoint_key import CheckpointKeyUnusable, create_checkpoint_ke
 from app.wiring_backups import KNOWN_ERRORS, BackupDesk
 from app.wiring_keys import KeyDesk, refuse_unfit_keyring
 from app.wiring_services import checkpoint_key, now, policy_names, policy_text, services_of
+from app.wiring_setup import SetUp
 from descriptor import connect, forge, forge_check, forge_modules, forge_package
 from descriptor.cells import Cell, CellsWrong
 
@@ -166,6 +167,13 @@ class Operations:
         settings = read_settings(os.environ)
         if settings.audit_signing_key_file is not None:
             checkpoint_key(settings)
+
+    def setup_findings(self, *, processes: int) -> tuple[str, ...]:
+        """What a process of this configuration would stumble over."""
+        settings = read_settings(os.environ)
+        if settings.connect_app_key is not None:
+            _descriptor(settings)  # made by every web process when it starts
+        return SetUp(settings, processes, now).findings((*commands.operating.KNOWN_ERRORS, *self.known_errors))
 
     def connect_descriptor(self) -> Mapping[str, object]:
         """The Connect descriptor of this cell."""

@@ -208,7 +208,7 @@ class Process:
     def start(self):
         self._ready.clear()
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", self.module, *self.arguments],
+            self.command(),
             env=self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -220,6 +220,10 @@ class Process:
         if not self._ready.wait(READY_SECONDS):
             self.stop()
             raise TimeoutError(f"{self.arguments} is not ready:\n{self.output}")
+
+    def command(self):
+        """The program and its arguments."""
+        return [sys.executable, "-m", self.module, *self.arguments]
 
     @property
     def output(self):

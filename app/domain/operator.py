@@ -104,6 +104,9 @@ class Operations(Protocol):
     def audit_check(self) -> None:
         """Raises where a checkpoint key is named that cannot be used."""
 
+    def setup_findings(self, *, processes: int) -> tuple[str, ...]:
+        """What so many web processes, or a worker, would stumble over; raises `SettingsRefused`."""
+
     def connect_descriptor(self) -> Mapping[str, object]:
         """The Connect descriptor of this cell."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,13 @@ def check(owner_url: str) -> tuple[str, ...]:
         if stored != newest_revision():
             return (f"migrations: the database is at {stored}, this code needs {newest_revision()}",)
         return findings(connection, expected=Base.metadata)
+
+
+def who_and_when(url: str) -> tuple[str, datetime]:
+    """As whom that URL connects, and the instant by the server's clock; raises `DatabaseUnavailable`."""
+    with _connected(url) as connection:
+        user, at = connection.execute(text("SELECT current_user::text, clock_timestamp()")).one()
+        return user, at
 
 
 def list_jobs(worker_url: str, states: Sequence[str]) -> list[dict[str, Any]]:

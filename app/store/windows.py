@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from limits.storage import MemoryStorage, RedisStorage
-from redis import RedisError
+from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -27,12 +27,25 @@ SLOTS = 20
 STAYS_HERE = "network:"
 """A key that has this in it is counted in this process only: what is made of an address is never handed on."""
 TIMEOUT_SECONDS = 0.25
+_PATIENCE_SECONDS = 2.0
+"""Of an operator who asks whether it answers."""
 _REST_SECONDS = 1.0
 """How long a store that failed is not asked again."""
 _MOST_KEYS = 50_000
 _KEPT_SECONDS = 3600
 """How long the store keeps a key after its last admission. It is the store's own clock that ends it, so a step of
 that clock by more than this would forget what was counted."""
+
+
+def fault_of(redis_url: str) -> str | None:
+    """Why that store does not answer; None if it does."""
+    store = Redis.from_url(redis_url, socket_timeout=_PATIENCE_SECONDS, socket_connect_timeout=_PATIENCE_SECONDS)
+    try:
+        with store:
+            store.ping()
+    except RedisError as failure:
+        return _kind(failure)
+    return None
 
 
 class Verdict(NamedTuple):

@@ -41,9 +41,10 @@ def show(document: Any, lines: Sequence[str], *, as_json: bool) -> None:  # noqa
 
 
 @click.command()
+@click.option("--processes", default=2, show_default=True, help="Web processes that are to run.")
 @json_option
 @click.pass_obj
-def doctor(operations: Operations, *, as_json: bool) -> int:
+def doctor(operations: Operations, *, processes: int, as_json: bool) -> int:
     """Say what is wrong with this set-up, and how to mend it."""
     found: list[str] = []
     for question in (
@@ -51,6 +52,7 @@ def doctor(operations: Operations, *, as_json: bool) -> int:
         lambda: found.extend(operations.keys().faults()),
         operations.audit_check,
         lambda: found.extend(operations.database_findings()),
+        lambda: found.extend(operations.setup_findings(processes=processes)),
     ):
         try:
             question()

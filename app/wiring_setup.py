@@ -1,0 +1,106 @@
+"""The part of the composition root that `pledge doctor` asks: over what would a process of this configuration stumble?
+
+Each question is asked whatever the others have found. Keyring, signing key and catalogue are asked elsewhere.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from app.domain.ports import DatabaseUnavailable
+from app.domain.promises.shelf import PolicyShelf
+from app.edge import limits, metrics
+from app.setting_values import PREFIX, required
+from app.settings import Settings, check_processes
+from app.store import administration, windows
+from app.store.row_security import OWNER, WEB, WORKER
+from app.wiring_services import policy_text
+
+_ROLES = {"database_url": WEB, "database_worker_url": WORKER, "database_owner_url": OWNER}
+_CLOCKS_APART_SECONDS = 30.0
+"""The leeway that a token has."""
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """What was configured, and how it is to be run."""
+
+    settings: Settings
+    processes: int
+    """How many web processes there are to be."""
+    clock: Callable[[], datetime]
+
+    def findings(self, known: tuple[type[Exception], ...]) -> tuple[str, ...]:
+        """What is wrong, each as a sentence with its remedy; errors of these kinds are such sentences."""
+        found: list[str] = []
+        for question in (_hosts, _policy, _limits, _shared_store, _metrics, _worker, _databases):
+            try:
+                found.extend(question(self))
+            except known as fault:
+                found.append(str(fault))
+        return tuple(dict.fromkeys(found))
+
+
+def _hosts(given: SetUp) -> Iterator[str]:
+    if given.settings.connect_app_key is None and given.settings.forge_app_id is None:
+        yield f"{PREFIX}CONNECT_APP_KEY and {PREFIX}FORGE_APP_ID are not set; without either every call answers 404"
+
+
+def _policy(given: SetUp) -> Iterator[str]:
+    try:
+        policy_text(given.settings.policy)
+    except LookupError:
+        yield f"{PREFIX}POLICY is {given.settings.policy!r}; `pledge policy list` names those that there are"
+    else:
+        PolicyShelf(policy_text).in_force(given.settings.policy)
+
+
+def _limits(given: SetUp) -> Sequence[str]:
+    limits.rates(given.settings.rate_limits or ())
+    return ()
+
+
+def _shared_store(given: SetUp) -> Iterator[str]:
+    check_processes(given.settings, processes=given.processes)
+    if given.settings.redis_url is not None:
+        fault = windows.fault_of(given.settings.redis_url)
+        if fault is not None:
+            yield f"{PREFIX}REDIS_URL: the shared store does not answer ({fault}); each process counts for itself"
+
+
+def _metrics(given: SetUp) -> Sequence[str]:
+    metrics.token_sha256(given.settings.metrics_token_file)
+    return ()
+
+
+def _worker(given: SetUp) -> Iterator[str]:
+    """Only where a worker is configured: a web process is given neither key nor anchor."""
+    if given.settings.database_worker_url is not None:
+        required("AUDIT_SIGNING_KEY_FILE", given.settings.audit_signing_key_file)
+        anchor = required("AUDIT_ANCHOR", given.settings.audit_anchor)
+        if not _can_be_written(anchor):
+            yield f"{PREFIX}AUDIT_ANCHOR: {anchor} cannot be written here; the log would wait for its anchor"
+
+
+def _can_be_written(file: Path) -> bool:
+    place = next(each for each in (file, *file.absolute().parents) if each.exists())
+    return place.is_dir() is (place != file) and os.access(place, os.W_OK)
+
+
+def _databases(given: SetUp) -> Iterable[str]:
+    for name, role in _ROLES.items():
+        url: str | None = getattr(given.settings, name)
+        if url is None:
+            continue
+        try:
+            user, at = administration.who_and_when(url)
+        except DatabaseUnavailable as fault:
+            yield str(fault)
+            continue
+        if user != role:
+            yield f"{PREFIX}{name.upper()} connects as {user}; it has to be {role}, which has all rights it needs"
+        apart = abs((given.clock() - at).total_seconds())
+        if apart > _CLOCKS_APART_SECONDS:
+            yield f"the clocks of this machine and of the database are {apart:.0f} s apart; set them by NTP"
