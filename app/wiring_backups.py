@@ -11,7 +11,7 @@ from pathlib import Path
 from flask import Flask
 
 from app.domain.backup.erasing_again import ErasingAgain
-from app.domain.backup.erasures import ErasuresLeft, LedgerUnfit
+from app.domain.backup.erasures import LedgerUnfit
 from app.domain.backup.file_format import write_backup
 from app.domain.backup.model import BackupRefused, DatabaseNotEmpty, Manifest, MigrationUnderWay
 from app.domain.backup.ports import SealedInput
@@ -31,7 +31,6 @@ KNOWN_ERRORS: tuple[type[Exception], ...] = (
     BackupKeyUnusable,
     BackupRefused,
     DatabaseNotEmpty,
-    ErasuresLeft,
     LedgerUnfit,
     MigrationUnderWay,
 )

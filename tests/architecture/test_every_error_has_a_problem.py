@@ -28,7 +28,6 @@ KEPT_INSIDE = {
     "app.domain.backup.model.DatabaseNotEmpty": _COMMAND,
     "app.domain.backup.model.MigrationUnderWay": _COMMAND,
     "app.domain.backup.erasures.LedgerUnfit": "commands tell it; an erasure that cannot be recorded is tried again",
-    "app.domain.backup.erasures.ErasuresLeft": _COMMAND,
     "app.domain.keys.operations.KeyStillNeeded": "an operator's command, which tells it",
     "app.domain.secrets.SecretMissing": "`admission` turns it into a refusal",
     "app.domain.audit.merkle.ProofRefused": _COMMAND,

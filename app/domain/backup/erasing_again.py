@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.domain.backup.erasures import AccountErased, ErasesAgain, ErasuresLeft, TenantErased
+from app.domain.backup.erasures import AccountErased, ErasesAgain, TenantErased
 from app.domain.backup.ports import ErasureLedger
 from app.domain.identifiers import AccountId, TenantId
 from app.domain.ports import Database, UnitOfWork
@@ -50,11 +50,10 @@ class ErasingAgain:
 
     database: Database
     ledger: ErasureLedger
-    again: ErasesAgain | None
-    """None: this version has nothing that erases."""
+    again: ErasesAgain
 
     def run(self, *, since: datetime, now: datetime) -> ErasedAgain:
-        """Everything that the ledger names and that is here; raises `ErasuresLeft`, `LedgerUnfit`, `OSError`."""
+        """Everything that the ledger names and that is here; raises `LedgerUnfit`, `OSError`."""
         tenants = {
             (each.tenant, each.since) for each in self.ledger.tenants() if self._is_here(each.tenant, each.since)
         }
@@ -63,13 +62,6 @@ class ErasingAgain:
             for (tenant, began), is_erased in self.ledger.accounts(since=since - MARGIN).items()
             if (tenant, began) not in tenants and self._is_here(tenant, began)
         }
-        if self.again is None:
-            if tenants or people:
-                raise ErasuresLeft(
-                    f"{len(tenants)} tenants and people of {len(people)} others were erased after this backup, "
-                    "and this version cannot erase; restore with the version that erased them"
-                )
-            return ErasedAgain(0, 0)
         erased = sum(self.again.tenant(tenant, now=now) for tenant, _ in sorted(tenants))
         gone = sum(self.again.accounts(tenant, people[tenant], now=now) for tenant in sorted(people))
         return ErasedAgain(erased, gone)

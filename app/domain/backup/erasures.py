@@ -16,10 +16,6 @@ class LedgerUnfit(Exception):
     """The ledger of erasures cannot be relied on."""
 
 
-class ErasuresLeft(Exception):
-    """The ledger names erasures that could not be done again, so nobody may use this database."""
-
-
 @dataclass(frozen=True)
 class TenantErased:
     """All of a tenant was erased."""

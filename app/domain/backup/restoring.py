@@ -66,7 +66,7 @@ class Restoring:
     ) -> Restored:
         """From a backup; `opened` opens it anew each time.
 
-        Raises `BackupRefused`, `DatabaseNotEmpty`, `LedgerUnfit`, `ErasuresLeft`, `DatabaseUnavailable`, `OSError`.
+        Raises `BackupRefused`, `DatabaseNotEmpty`, `LedgerUnfit`, `DatabaseUnavailable`, `OSError`.
         """
         # Refused here, rather than when everything is loaded.
         self.verification.key(), self.verification.anchor()

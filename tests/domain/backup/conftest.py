@@ -131,7 +131,7 @@ class Kept:
             target=SqlTarget(target.owner),
             database=database,
             ledger=self.ledger,
-            erasing=ErasingAgain(database, self.ledger, again=again),
+            erasing=ErasingAgain(database, self.ledger, again or DeletesTenants(target)),
             verification=self.log(database).verification,
         )
 
