@@ -33,6 +33,8 @@ CLASSES = {
     "POST /connect/security/containers": signed_request,
     "GET /connect/security/containers/search": signed_request,
     "GET /fragments/issue": {"JWT": context_token, "Bearer": forge_page},
+    "GET /fragments/issue/decisions": {"JWT": context_token, "Bearer": forge_page},
+    "POST /fragments/issue/decisions": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/issues/<id_or_key>/clocks": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/issues/<id_or_key>/events": {"JWT": context_token, "Bearer": forge_page},
     "POST /api/v1/issues/<id_or_key>/events": {"JWT": context_token, "Bearer": forge_page},
