@@ -108,7 +108,8 @@ def check(tab, axe, name):
             frame.evaluate("(frame, width) => { frame.style.width = `${width}px`; }", width)
             tab.settle()
             assert tab.frame.evaluate(SIDEWAYS) == 0
-            assert violations(tab.frame, axe, only_colours=look != "light") == [], (look, width)
+            if look == "light" or width == WIDTHS[0]:  # colours do not depend on the width, all else not on the look
+                assert violations(tab.frame, axe, only_colours=look != "light") == [], (look, width)
             frame.screenshot(path=SCREENS / f"state-{name}-{look}-{width}.png")
 
 

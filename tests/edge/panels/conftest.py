@@ -11,7 +11,9 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.domain.clocks.model import Event, EventKind, Severity, State
+from app.domain.tracking.possible import TRIAGE, Possible
 from app.edge.panels import wording
+from app.edge.panels.decision_forms import DecisionsView, form_of, kinds_of
 from app.edge.panels.history import history_of
 from app.edge.panels.view_models import (
     Assets,
@@ -210,6 +212,14 @@ class Templates:
 
     def fragment(self, name):
         return self._environment.get_template("issue_panel.html").render(panel=SAMPLES[name])
+
+    def forms(self):
+        """Every form, as somebody sees it who may decide everything."""
+        now_is = Possible(pause_reasons=("waiting for the vendor",))
+        kinds = kinds_of({TRIAGE, *EventKind})
+        made = tuple(form_of(kind, now_is=now_is, decision_id="a1", vector=VECTOR) for kind in kinds)
+        view = DecisionsView(standing="forms", url="/fragments/issue/decisions?issueId=10042", forms=made)
+        return self._environment.get_template("issue_decisions.html").render(view=view)
 
     def page(self, name):
         assets = Assets(
