@@ -32,6 +32,7 @@ OSV_URL = "https://api.osv.dev/v1/query"
 PYTHON_LOCKS = ("run", "test", "lint", "uv")
 NODE_LOCKS: Mapping[str, str | None] = {
     "descriptor/forge_ui": None,
+    "tests/browser/axe": None,
     "benchmarks/peer_connect_express": "it is what we are measured against, runs on loopback alone and is not deployed",
 }
 """Folder with a package-lock.json, and why what is found there does not fail."""

@@ -49,8 +49,7 @@ def forms() -> Response:
     who, record = _in_sight()
     try:
         return _answer(_forms(record, _possible(who, record)))
-    except NotPermitted as refusal:
-        report(refusal)
+    except NotPermitted:  # whoever looks is told who may decide, which is no refusal
         return _answer(_without_forms(record, "not_permitted"))
     except JiraUnavailable as failure:
         report(failure)

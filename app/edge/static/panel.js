@@ -70,6 +70,16 @@ function inZone(timeZone, more) {
   });
 }
 
+// A zone that the browser does not know is another one: the server has written the time in words.
+function isOwnTime(at, zone) {
+  try {
+    return inZone().format(at) === inZone(zone).format(at);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return false;
+  }
+}
+
 function showLocalTimes() {
   const own = inZone(undefined, { timeZoneName: "short" });
   for (const time of document.querySelectorAll("time[data-instant]")) {
@@ -80,8 +90,7 @@ function showLocalTimes() {
   }
   // the policy's time is said only where it is another than the reader's
   for (const line of document.querySelectorAll("[data-zone]")) {
-    const at = new Date(line.dataset.at);
-    line.hidden = inZone().format(at) === inZone(line.dataset.zone).format(at);
+    line.hidden = isOwnTime(new Date(line.dataset.at), line.dataset.zone);
   }
 }
 
