@@ -106,10 +106,11 @@ class SqlOverviews:
         # Planned for these very values, as lists are.
         query = _statement(one_project=len(projects) == 1).encode()
         row = self._driver.cursor().execute(query, values, prepare=False).fetchone()
-        return _figures(*(row or (None, None, None, None, False)))
+        return _figures(row or (None, None, None, None, False))
 
 
-def _figures(states: Any, days: Any, spells: Any, oldest: Any, is_partial: Any) -> Figures:  # noqa: ANN401  JSON
+def _figures(row: tuple[Any, ...]) -> Figures:
+    states, days, spells, oldest, is_partial = row
     return Figures(
         states=tuple(
             InState(promise, State(state), None if severity is None else Severity(severity), count, is_open)

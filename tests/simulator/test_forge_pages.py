@@ -24,7 +24,7 @@ const { callBridge } = globalThis.__bridge;
   document.body.addEventListener("dblclick", () => {
     callBridge("navigate", { url: "/browse/SEC-3", type: "same-tab" });
   });
-  await callBridge("createHistory").catch((error) => show("error", error.message));
+  await callBridge("openModal").catch((error) => show("error", error.message));
 })();
 """
 
@@ -183,7 +183,7 @@ def test_a_bundle_runs_in_its_frame(simulator, bundle, answering, page):
     frame = page.frame_locator("iframe")
     expect(frame.locator("#context")).to_have_text(f"SEC-2 {site.person('developer').account_id} dark")
     expect(frame.locator("#said")).to_have_text("true 200 <p>28 days left</p>")
-    expect(frame.locator("#error")).to_have_text("createHistory is not simulated")
+    expect(frame.locator("#error")).to_have_text("openModal is not simulated")
     expect(frame.locator("html")).to_have_attribute("data-color-mode", "dark")
     page.get_by_role("button", name="Light / dark").click()
     expect(frame.locator("html")).to_have_attribute("data-color-mode", "light")

@@ -66,7 +66,8 @@ class ListFilter:
             *([f"ended since {wording.date_words(self.ended_since)}"] if self.ended_since else []),
             *([f"issue {self.key}"] if self.key else []),
         ]
-        return ", ".join(said) or "All clocks"
+        words = ", ".join(said) or "All clocks"
+        return words[:1].upper() + words[1:]
 
     def clocks(self, projects: frozenset[ProjectId], *, now: datetime) -> ClockFilter:
         """The clocks that are meant, of these projects."""

@@ -76,8 +76,8 @@ def _board(place: Place) -> str:
     columns = tuple(
         Column.of(
             name,
-            numbers[name],
-            place.list_of(each),
+            number=numbers[name],
+            url=place.list_of(each),
             cards=tuple(lists.row_of(card, display_url=place.display_url) for card in cards.get(name, ())),
         )
         for name, each in wanted.items()

@@ -33,7 +33,7 @@ class Column:
     cards: tuple[ClockRow, ...]
 
     @classmethod
-    def of(cls, name: str, number: int, url: str, *, cards: tuple[ClockRow, ...]) -> "Column":
+    def of(cls, name: str, *, number: int, url: str, cards: tuple[ClockRow, ...]) -> "Column":
         """The column of that state, or of what is done."""
         lozenge = _DONE if name == DONE else wording.STATE_LOZENGES[State(name)]
         return cls(name.replace("_", "-"), lozenge, number, url, cards)

@@ -53,8 +53,8 @@ def _promises() -> str:
     backed = sum(row.state != "open" for row in rows)
     return _rendered(
         "site_promises.html",
-        "promises",
         sight,
+        section="promises",
         is_partial=figures.is_partial,
         policy=board.policy,
         rows=rows,
@@ -66,7 +66,7 @@ def _clocks(section: str, asked: tables.Asked) -> str:
     sight = _sight()
     site = shell.site_url()
     table = tables.table_of(asked, sight, path="site", around={"section": section}, display_url=site)
-    return _rendered("site_clocks.html", section, sight, table=table)
+    return _rendered("site_clocks.html", sight, section=section, table=table)
 
 
 def _breaches() -> str:
@@ -79,7 +79,9 @@ def _breaches() -> str:
     found = services().lists.board(caller(), wanted, each=BREACHES, now=now())
     site = shell.site_url()
     breaches = {name: tuple(_breach(each, site) for each in clocks) for name, clocks in found.items()}
-    return _rendered("site_breaches.html", "breaches", sight, overdue=breaches["overdue"], late=breaches["late"])
+    return _rendered(
+        "site_breaches.html", sight, section="breaches", overdue=breaches["overdue"], late=breaches["late"]
+    )
 
 
 def _breach(listed: ListedClock, site: str) -> Breach:
@@ -109,7 +111,7 @@ def _sight() -> Sight:
     return services().overviews.sights.of(caller(), project=None, now=now())
 
 
-def _rendered(template: str, section: str, sight: Sight, *, is_partial: bool = False, **content: object) -> str:
+def _rendered(template: str, sight: Sight, *, section: str, is_partial: bool = False, **content: object) -> str:
     table = content.get("table")
     url, announcement = _url(section), SECTIONS[section]
     if isinstance(table, tables.Table):
