@@ -13,6 +13,7 @@ from app.store.metric_tables import MetricRow
 from app.store.tables import DeliveryRow, IssueRow, PendingReadRow, RecomputationRow
 
 _CLAIM = "measuring"
+_MOST = 5_000
 _JOBS = text(
     """
     SELECT job.task_name AS name,
@@ -31,11 +32,11 @@ _JOBS = text(
 )
 _AT_WORK = text(
     """
-    SELECT DISTINCT (job.args ->> 'tenant')::bigint AS tenant FROM jobs.procrastinate_jobs job
+    SELECT (job.args ->> 'tenant')::bigint AS tenant FROM jobs.procrastinate_jobs job
     JOIN registry.tenants known ON known.tenant_id = (job.args ->> 'tenant')::bigint
     WHERE job.status IN ('todo', 'doing')
         AND job.task_name IN ('read-issues', 'wake:read-issues', 'recompute-clocks', 'wake:recompute-clocks')
-    ORDER BY 1
+    GROUP BY 1 ORDER BY min(job.id) LIMIT :limit
     """
 )
 
@@ -68,8 +69,9 @@ class SqlMetrics:
         self._connection.execute(adding.on_conflict_do_update(index_elements=key, set_={"value": new, "at": at}))
 
     def stored(self) -> Mapping[Series, float]:
-        """All of them."""
-        rows = self._connection.execute(select(MetricRow.name, MetricRow.labels, MetricRow.value))
+        """All of them; of what somebody who took over a process has put in, no more than there can be."""
+        query = select(MetricRow.name, MetricRow.labels, MetricRow.value)
+        rows = self._connection.execute(query.order_by(MetricRow.name, MetricRow.labels).limit(_MOST))
         return {Series(name, labels): value for name, labels, value in rows}
 
     def claim(self, *, now: datetime, every: timedelta) -> bool:
@@ -88,9 +90,9 @@ class SqlMetrics:
         rows = self._connection.execute(_JOBS, {"now": now})
         return [JobStanding(row.name, row.state, row.many, row.oldest) for row in rows]
 
-    def tenants_at_work(self) -> Sequence[TenantId]:
-        """Those for whom a job reads issues or makes bounds anew, or waits to."""
-        return [TenantId(tenant) for tenant in self._connection.execute(_AT_WORK).scalars()]
+    def tenants_at_work(self, limit: int) -> Sequence[TenantId]:
+        """Those for whom a job reads issues or makes bounds anew, or waits to; the longest waiting first."""
+        return [TenantId(tenant) for tenant in self._connection.execute(_AT_WORK, {"limit": limit}).scalars()]
 
     def backlog(self, tenant: TenantId) -> Backlog:
         """Of the tenant that was entered."""

@@ -5,7 +5,7 @@ import requests
 
 TENANT_TABLES = (
     "SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind = 'r'"
-    " AND relname !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals|alerts|jira_quota)' ORDER BY 1"
+    " AND relname !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals|alerts|jira_quota|metrics)' ORDER BY 1"
 )
 
 

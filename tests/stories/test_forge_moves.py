@@ -17,7 +17,7 @@ GROWS_BY_ONE = {"app.installations", "app.data_keys", "app.sealed_secrets", "app
 TABLES = """
     SELECT oid::regclass::text FROM pg_class JOIN pg_attribute ON attrelid = oid AND attname = 'tenant_id'
     WHERE relkind = 'r' AND relnamespace IN ('app'::regnamespace, 'registry'::regnamespace)
-    AND relname !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals|alerts|jira_quota)'
+    AND relname !~ '^(audit_(waiting|leaves|checkpoints|anchor)|signals|alerts|jira_quota|metrics)'
     AND relname NOT IN ('issue_labels', 'publications', 'runs')
 """
 """What a worker writes by itself is left out: the log's own tables, which follow the entries, counts, runs, labels."""

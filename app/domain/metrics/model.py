@@ -47,8 +47,12 @@ LIMIT_STORE_FAILURES = Metric(
 )
 JOBS = Metric("pledge_jobs", "gauge", "Jobs that wait (todo), are not due (later), run, or failed.", has_labels=True)
 QUEUE_AGE = Metric("pledge_queue_age_seconds", "age", "The oldest job that could run and does not.", has_labels=True)
-EVENTS_WAITING = Metric("pledge_events_waiting", "gauge", "Events that are stored and not worked on yet.")
-ISSUES_WAITING = Metric("pledge_issues_waiting", "gauge", "Issues that are to be read from Jira.")
+EVENTS_WAITING = Metric(
+    "pledge_events_waiting", "gauge", "Events that are stored and not worked on, of 200 tenants at most."
+)
+ISSUES_WAITING = Metric(
+    "pledge_issues_waiting", "gauge", "Issues that are to be read from Jira, of 200 tenants at most."
+)
 EVENT_AGE = Metric("pledge_oldest_event_age_seconds", "age", "Since when the oldest event or asked read waits.")
 RECOMPUTE_AGE = Metric("pledge_recompute_age_seconds", "age", "Since when stored bounds of a tenant are made anew.")
 AUDIT_WAITING = Metric("pledge_audit_entries_waiting", "gauge", "Audit entries without a place in their log.")

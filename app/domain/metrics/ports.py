@@ -57,8 +57,8 @@ class MetricRows(Protocol):
     def jobs(self, *, now: datetime) -> Sequence[JobStanding]:
         """The queue by name and state."""
 
-    def tenants_at_work(self) -> Sequence[TenantId]:
-        """Those for whom a job reads issues or makes bounds anew, or waits to."""
+    def tenants_at_work(self, limit: int) -> Sequence[TenantId]:
+        """Those for whom a job reads issues or makes bounds anew, or waits to; the longest waiting first."""
 
     def backlog(self, tenant: TenantId) -> Backlog:
         """Of the tenant that was entered."""
