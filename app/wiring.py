@@ -32,6 +32,7 @@ from app.store.database import open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyringChangeRefused, KeyringUnusable
 from app.vault.checkpoint_key import CheckpointKeyUnusable, create_checkpoint_key
+from app.vault.client_secret import ClientSecretFile, ClientSecretUnusable
 from app.wiring_keys import KeyDesk, refuse_unfit_keyring
 from app.wiring_services import checkpoint_key, now, policy_names, policy_text, services_of
 from descriptor import connect, forge, forge_check, forge_modules, forge_package
@@ -109,6 +110,7 @@ class Operations:
         KeyringUnusable,
         KeyringChangeRefused,
         CheckpointKeyUnusable,
+        ClientSecretUnusable,
         KeyStillNeeded,
         EmbeddedPostgresRefused,
         CellsWrong,
@@ -229,6 +231,8 @@ class Operations:
             error_reports.configure(settings.sentry_dsn)
             # Refused here, rather than by a log that grows unsigned.
             services.audit.key(), services.audit.anchor()
+            if settings.oauth_client_secret_file is not None:
+                ClientSecretFile(settings.oauth_client_secret_file).check()
             refuse_unfit_keyring(settings)
             Worker(services, conninfo=_url(settings, "database_worker_url"), clock=now).run()
 

@@ -29,6 +29,7 @@ def needed_purposes(settings: Settings) -> frozenset[Purpose]:
         Purpose.CONNECT_SECRET: settings.connect_app_key,
         Purpose.FORGE_TOKEN: settings.forge_app_id,
         Purpose.MAIL_ADDRESS: settings.smtp_url,
+        Purpose.OAUTH_TOKEN: settings.oauth_client_id,
     }
     return frozenset(purpose for purpose, needing in asked.items() if needing is not None)
 

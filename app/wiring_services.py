@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,6 +23,12 @@ from app.domain.installations.moving import Moving, Retirement
 from app.domain.installations.operations import Lifecycle, LifecycleRules
 from app.domain.installations.site import site_access, site_in_turn
 from app.domain.installations.standing import Standings
+from app.domain.integrations.connecting import Connecting
+from app.domain.integrations.disconnecting import Disconnecting
+from app.domain.integrations.operations import Integrations
+from app.domain.integrations.queries import IntegrationStatus
+from app.domain.integrations.sealing import Keeping
+from app.domain.integrations.tokens import AccessTokens
 from app.domain.keys.operations import Openings
 from app.domain.keys.queries import NO_DATABASE, Readiness
 from app.domain.notices.calendars import Calendars
@@ -57,6 +63,7 @@ from app.domain.tracking.settings import FollowingSettings
 from app.domain.tracking.synchronizing import Synchronizing
 from app.jobs import logs
 from app.outbound.anchor_file import AnchorFile
+from app.outbound.authorization_server import AtlassianAuthorization
 from app.outbound.budget import Budget
 from app.outbound.comments import CommentChannel
 from app.outbound.export_files import ExportFolder
@@ -68,9 +75,10 @@ from app.outbound.mail import MailChannel
 from app.settings import Settings, required
 from app.store.database import Engines, SqlDatabase
 from app.vault.checkpoint_key import CheckpointKeyFile
+from app.vault.client_secret import ClientSecretFile
 from app.vault.door import Door
 from app.wiring_keys import needed_purposes
-from app.wiring_privacy import report_routes
+from app.wiring_privacy import granted_routes, report_routes
 from descriptor import modules
 
 POLICIES = Path(__file__).parent / "policies"
@@ -125,7 +133,10 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     site_of, site_for_people = made.site_of, made.site_for_people
     signals = SignalCounts(database)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
+    integrations, tokens = integrations_of(settings, made)
     routes = report_routes(settings, database, site_of)
+    if settings.report_auth == "oauth":
+        routes = granted_routes(settings, tokens, lacking=integrations.status.lacking)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
     readiness = Readiness(database, vault, needed_purposes(settings))
@@ -139,7 +150,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         synchronizing=Synchronizing(database, jira, site_of, rule, in_force),
         following_settings=FollowingSettings(database, jira, site_of, rule, in_force),
         reporting=Reporting(database, routes, clock=now),
-        report_status=ReportStatus(database, way=routes.name),
+        report_status=ReportStatus(database, way=routes.name, lacking=routes.lacking),
+        integrations=integrations,
         erasing=Erasing(database),
         forge=ForgeAdmission(
             database=database,
@@ -185,6 +197,31 @@ def admission(settings: Settings, made: Adapters) -> Admission:
         audiences=frozenset({settings.base_url}),
         region=settings.region,
     )
+
+
+def integrations_of(settings: Settings, made: Adapters) -> tuple[Integrations, AccessTokens]:
+    """Our own grant at Atlassian; without a client id nobody can get one, and nothing is asked."""
+    database, keeping = made.database, Keeping(made.database, made.vault)
+    client_id = partial(required, "OAUTH_CLIENT_ID", settings.oauth_client_id)
+    server = AtlassianAuthorization(settings.oauth_url, client_id, partial(_identify, settings))
+    redirect_uri = f"{settings.base_url}/oauth/callback"
+    integrations = Integrations(
+        connecting=Connecting(database, keeping, server, redirect_uri),
+        disconnecting=Disconnecting(
+            database,
+            keeping,
+            server,
+            key=partial(checkpoint_key, settings),
+            backups_kept=timedelta(days=settings.backup_days),
+        ),
+        status=IntegrationStatus(database),
+    )
+    return integrations, AccessTokens(database, keeping, server, clock=now, pause=time.sleep)
+
+
+def _identify(settings: Settings, form: MutableMapping[str, str]) -> None:
+    path = required("OAUTH_CLIENT_SECRET_FILE", settings.oauth_client_secret_file)
+    ClientSecretFile(path).put_in_form(form)
 
 
 def publishing(settings: Settings, made: Adapters) -> Publishing:

@@ -14,6 +14,7 @@ from app.domain.installations.forge import ForgeAdmission, ForgeUpkeep
 from app.domain.installations.moving import Moving
 from app.domain.installations.operations import Lifecycle
 from app.domain.installations.standing import Standings
+from app.domain.integrations.operations import Integrations
 from app.domain.keys.operations import Openings
 from app.domain.notices.calendars import Calendars
 from app.domain.notices.operations import Telling
@@ -52,6 +53,7 @@ class Services:
     reporting: Reporting
     report_status: ReportStatus
     erasing: Erasing
+    integrations: Integrations
     forge: ForgeAdmission
     forge_upkeep: ForgeUpkeep
     moving: Moving

@@ -16,6 +16,7 @@ from app.store.clock_list import SqlClockList
 from app.store.departures import SqlDepartures
 from app.store.exports import SqlExportLinks, SqlExports
 from app.store.following import SqlFollowing
+from app.store.integrations import SqlIntegrations
 from app.store.issue_batches import SqlIssueBatches
 from app.store.issues import SqlIssues
 from app.store.labels import SqlLabels
@@ -184,6 +185,11 @@ class SqlUnitOfWork:
     def export_links(self) -> SqlExportLinks:
         """The links to exports."""
         return SqlExportLinks(self._connection)
+
+    @property
+    def integrations(self) -> SqlIntegrations:
+        """Our own grant at Atlassian."""
+        return SqlIntegrations(self._connection, self._entered())
 
     def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
         """Ask for work in this transaction."""

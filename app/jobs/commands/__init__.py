@@ -10,6 +10,7 @@ from app.jobs.commands import (
     audit,
     clocks,
     following,
+    integrations,
     keys,
     leaving,
     moving,
@@ -43,6 +44,7 @@ for _command in (
     *clocks.COMMANDS,
     *audit.COMMANDS,
     *privacy.COMMANDS,
+    *integrations.COMMANDS,
 ):
     pledge.add_command(_command)
 for _command in (moving.migrate, following.following, following.sync, publishing.publish, recipients.recipients):
