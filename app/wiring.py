@@ -17,6 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.domain.keys.operations import KeyStillNeeded
 from app.domain.privacy.register import Declared
 from app.domain.quota.queries import Standing
+from app.domain.secrets import VaultCannotAnswer
 from app.domain.services import Services
 from app.edge import limits, mounts, problems, shields
 from app.edge.assets import assets_at
@@ -32,7 +33,7 @@ from app.store.database import open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyringChangeRefused, KeyringUnusable
 from app.vault.checkpoint_key import CheckpointKeyUnusable, create_checkpoint_key
-from app.vault.client_secret import ClientSecretFile, ClientSecretUnusable
+from app.vault.client_secret import ClientSecretFile
 from app.wiring_keys import KeyDesk, refuse_unfit_keyring
 from app.wiring_services import checkpoint_key, now, policy_names, policy_text, services_of
 from descriptor import connect, forge, forge_check, forge_modules, forge_package
@@ -110,7 +111,7 @@ class Operations:
         KeyringUnusable,
         KeyringChangeRefused,
         CheckpointKeyUnusable,
-        ClientSecretUnusable,
+        VaultCannotAnswer,
         KeyStillNeeded,
         EmbeddedPostgresRefused,
         CellsWrong,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
+from typing import TypeVar
 
 from app.domain.access.administration import CONFIRMED_FOR, SiteRoles
 from app.domain.access.decisions import Confirmations, IssueAccess
@@ -51,7 +52,7 @@ from app.domain.publishing.operations import Places, Publishing
 from app.domain.publishing.tab import SecurityTab
 from app.domain.quota.operations import Quota
 from app.domain.quota.queries import QuotaStanding
-from app.domain.secrets import KeyFault, Secret
+from app.domain.secrets import KeyFault, Secret, VaultCannotAnswer
 from app.domain.services import Services
 from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
@@ -72,7 +73,7 @@ from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira_writes import WritingJira
 from app.outbound.key_directories import InstallKeys
 from app.outbound.mail import MailChannel
-from app.settings import Settings, required
+from app.settings import Settings, SettingsRefused, required
 from app.store.database import Engines, SqlDatabase
 from app.vault.checkpoint_key import CheckpointKeyFile
 from app.vault.client_secret import ClientSecretFile
@@ -83,6 +84,7 @@ from descriptor import modules
 
 POLICIES = Path(__file__).parent / "policies"
 log = logging.getLogger("pledge")
+_Value = TypeVar("_Value")
 
 
 def now() -> datetime:
@@ -202,7 +204,7 @@ def admission(settings: Settings, made: Adapters) -> Admission:
 def integrations_of(settings: Settings, made: Adapters) -> tuple[Integrations, AccessTokens]:
     """Our own grant at Atlassian; without a client id nobody can get one, and nothing is asked."""
     database, keeping = made.database, Keeping(made.database, made.vault)
-    client_id = partial(required, "OAUTH_CLIENT_ID", settings.oauth_client_id)
+    client_id = partial(_of_client, "OAUTH_CLIENT_ID", settings.oauth_client_id)
     server = AtlassianAuthorization(settings.oauth_url, client_id, partial(_identify, settings))
     redirect_uri = f"{settings.base_url}/oauth/callback"
     integrations = Integrations(
@@ -220,8 +222,15 @@ def integrations_of(settings: Settings, made: Adapters) -> tuple[Integrations, A
 
 
 def _identify(settings: Settings, form: MutableMapping[str, str]) -> None:
-    path = required("OAUTH_CLIENT_SECRET_FILE", settings.oauth_client_secret_file)
-    ClientSecretFile(path).put_in_form(form)
+    ClientSecretFile(_of_client("OAUTH_CLIENT_SECRET_FILE", settings.oauth_client_secret_file)).put_in_form(form)
+
+
+def _of_client(name: str, value: _Value | None) -> _Value:
+    """A grant may be there of a client that is not configured any more: it can still be ended, unconfirmed."""
+    try:
+        return required(name, value)
+    except SettingsRefused as missing:
+        raise VaultCannotAnswer(str(missing)) from missing
 
 
 def publishing(settings: Settings, made: Adapters) -> Publishing:

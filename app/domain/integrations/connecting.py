@@ -138,10 +138,10 @@ class Connecting:
         uow.integrations.forget(_OF_ATTEMPT)
         scopes = " ".join(sorted(tokens.scopes or NEEDED))
         uow.integrations.save(
-            Connection(
-                State.CONNECTED,
+            replace(
+                known.bare(),
+                state=State.CONNECTED,
                 changed_at=now,
-                attempt_version=known.attempt_version,
                 access_version=versions[0],
                 refresh_version=versions[1],
                 scopes=scopes,

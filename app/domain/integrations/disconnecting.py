@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.audit.operations import log_origin
@@ -23,9 +24,13 @@ from app.domain.privacy.receipts import ageing, sign_receipt
 from app.domain.secrets import VaultCannotAnswer
 
 CONFIRMED_WITHIN = timedelta(days=1)
-UNCONFIRMED = "revocation_unconfirmed"
-_TOLD = (Action.INTEGRATION_DISCONNECTED, Action.INTEGRATION_REVOKED, Action.INTEGRATION_UNCONFIRMED)
-_BY_HAND = "end it by hand at https://id.atlassian.com/manage-profile/apps, as the person who consented"
+UNCONFIRMED, NO_GRANT = "revocation_unconfirmed", "no_grant"
+_REVOCATION = {
+    None: "ended at the provider",
+    NO_GRANT: "there was no grant any more that could be ended",
+    UNCONFIRMED: "not confirmed by the provider: end it by hand at https://id.atlassian.com/manage-profile/apps,"
+    " as the person who consented",
+}
 
 
 class NothingConnected(LookupError):
@@ -61,6 +66,8 @@ class Disconnecting:
                     changed_at=now,
                     disconnected_at=now,
                     erased_secrets=gone,
+                    problem=None if is_granted else NO_GRANT,
+                    receipt=None,
                     # A renewal that is under way brings the token that is to be revoked.
                     leased_until=known.leased_until if is_granted else None,
                 )
@@ -109,7 +116,6 @@ class Disconnecting:
                 known.bare(),
                 state=State.DISCONNECTED,
                 changed_at=now,
-                disconnected_at=since,
                 erased_secrets=known.erased_secrets + gone,
                 problem=None if is_confirmed else UNCONFIRMED,
             )
@@ -129,17 +135,16 @@ class Disconnecting:
         left, erased = known.disconnected_at, known.changed_at
         if left is None or erased is None:
             raise ValueError("a receipt is for what has happened")
-        is_confirmed = known.problem != UNCONFIRMED
         return {
             "subject": TARGET,
             "asked_by": "operator",
             "left_at": instant_text(left),
             "erased_at": instant_text(erased),
             "erased": {"app.sealed_secrets": known.erased_secrets},
-            "revocation": "ended at the provider" if is_confirmed else f"not confirmed by the provider: {_BY_HAND}",
+            "revocation": _REVOCATION[known.problem],
             "audit": {
                 "log": log_origin(self.key().name, HOUSE),
-                "entries": [str(entry) for entry in uow.erasure.entries(_TOLD)],
+                "entries": [str(entry) for entry in _entries(uow, known)],
             },
             "only_ageing_removes": [each.to_json() for each in ageing(erased, backups_kept=self.backups_kept)],
         }
@@ -147,6 +152,14 @@ class Disconnecting:
 
 _AGAIN = Answered(Verdict.LATER, retry_after_seconds=1)
 """A newer refresh token came while the former one was being revoked."""
+
+
+def _entries(uow: UnitOfWork, known: Connection) -> tuple[UUID, ...]:
+    """Those of this disconnection; there may have been others before."""
+    asked = uow.erasure.entries((Action.INTEGRATION_DISCONNECTED,))[-1:]
+    if known.problem == NO_GRANT:
+        return asked
+    return asked + uow.erasure.entries((Action.INTEGRATION_REVOKED, Action.INTEGRATION_UNCONFIRMED))[-1:]
 
 
 def _confirmed(secrets: int) -> AuditEvent:

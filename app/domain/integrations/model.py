@@ -86,12 +86,14 @@ class Connection:
     receipt: str | None = None
 
     def bare(self) -> "Connection":
-        """What stays when everything else goes: the versions, so that none is given twice."""
+        """What stays when everything else goes: the versions, so that none is given twice, and the last receipt."""
         return Connection(
             self.state,
             attempt_version=self.attempt_version,
             access_version=self.access_version,
             refresh_version=self.refresh_version,
+            disconnected_at=self.disconnected_at,
+            receipt=self.receipt,
         )
 
     def open_attempt(self, now: datetime) -> Attempt | None:

@@ -47,13 +47,14 @@ class AccessTokens:
 
     def current(self) -> int:
         """The version of an access token that is good now; raises `GrantUnavailable`, `VaultCannotAnswer`."""
+        ends_soon = SOON
         for _ in range(_LOOKS):
             with self.database.begin(HOUSE) as uow:
                 known = uow.integrations.find()
             now = self.clock()
             if known.state is not State.CONNECTED:
                 raise GrantUnavailable(known.state.value, is_over=True)
-            if known.access_expires_at is not None and now + SOON < known.access_expires_at:
+            if known.access_expires_at is not None and now + ends_soon < known.access_expires_at:
                 return known.access_version
             if known.waits_until is not None and now < known.waits_until:
                 seconds = max(1, int((known.waits_until - now).total_seconds()))
@@ -62,6 +63,8 @@ class AccessTokens:
                 self.pause(_LOOK_SECONDS)
             else:
                 self._renew(known.refresh_version)
+                # What is new is used, however short its life is: or it would be renewed for ever.
+                ends_soon = timedelta()
         raise GrantUnavailable("renewal_under_way", retry_after_seconds=int(LEASE.total_seconds()))
 
     def doubt(self, version: int) -> None:

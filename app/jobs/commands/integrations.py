@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from app.domain.integrations.disconnecting import NO_GRANT
 from app.domain.integrations.model import ATLASSIAN, State
 from app.domain.operator import Operations
 from app.domain.services import Services
@@ -62,7 +63,7 @@ def status(operations: Operations, *, integration: str, as_json: bool) -> int:
     with operations.services() as services:
         found = services.integrations.status.read(now=datetime.now(UTC))
     show(found, _lines(found), as_json=as_json)
-    if found["state"] == State.NEEDS_RECONNECTING or found["problem"] is not None:
+    if found["state"] == State.NEEDS_RECONNECTING or found["problem"] not in {None, NO_GRANT}:
         return FAILED
     return 0 if found["state"] == State.CONNECTED else UNKNOWN
 

@@ -111,12 +111,19 @@ def test_an_open_attempt_goes_too(house):
     house.worker.disconnecting.disconnect(now=house.now())
     house.worker.integrations.tend(now=house.now())
     assert (house.state, house.sealed()) == ("disconnected", [])
-    assert receipt(house)["erased"] == {"app.sealed_secrets": 1}
+    found = receipt(house)
+    assert (found["erased"], len(found["audit"]["entries"])) == ({"app.sealed_secrets": 1}, 1)
+    assert "no grant" in found["revocation"]
 
 
 def test_after_a_disconnection_one_can_connect_again_and_no_version_comes_twice(connected):
     connected.worker.disconnecting.disconnect(now=connected.now())
     connected.worker.integrations.tend(now=connected.now())
+    former = receipt(connected)
     connected.connect()
     assert connected.worker.tokens.current() == 2
+    assert receipt(connected) == former
+    connected.worker.disconnecting.disconnect(now=connected.now())
     assert receipt(connected) is None
+    connected.worker.integrations.tend(now=connected.now())
+    assert receipt(connected)["left_at"] > former["left_at"]

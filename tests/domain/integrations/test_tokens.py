@@ -44,6 +44,13 @@ def test_a_token_is_renewed_before_it_ends_and_the_former_ones_are_gone(connecte
     assert not [token for token in {*first, *connected.held()} if token in everything]
 
 
+def test_a_token_that_is_good_for_seconds_is_used_and_not_renewed_for_ever(house):
+    house.control(access_seconds=30)
+    house.connect()
+    assert house.worker.tokens.current() == 2
+    assert house.asked("refresh_token") == [200]
+
+
 def test_two_workers_that_find_it_ended_at_once_ask_once(connected):
     workers = [connected.process(connected.sql.worker) for _ in range(4)]
     connected.pass_time(hours=2)
