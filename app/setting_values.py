@@ -178,6 +178,8 @@ _REMEDIES = {
     "BASE_URL": "set it to the public https URL of this app",
     "MAIL_FROM": "set it to the address that mail comes from, such as pledge@example.com",
     "KEYRING_FILE": "set it to a file made by `pledge keys init`",
+    "OAUTH_CLIENT_ID": "set it to the client id that the developer console shows for your OAuth 2.0 (3LO) app",
+    "OAUTH_CLIENT_SECRET_FILE": "set it to a file, mode 0600, with the client secret of that app",
     "AUDIT_SIGNING_KEY_FILE": "set it to a file made by `pledge audit init`",
     "BACKUP_KEY_FILE": "set it to a file made by `pledge keys backup`",
     "ERASURE_LEDGER": "set it to file: and a path that is neither on the database's disk nor in its backups",

@@ -166,9 +166,22 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "REPORT_AUTH",
-        one_of("connect", "forge"),
-        "how personal data reports authenticate: `connect` (JWT at the site) or `forge` (system token at the API)",
+        one_of("connect", "forge", "oauth"),
+        "how personal data reports authenticate: `connect` (JWT at the site), `forge` (system token at the API) or "
+        "`oauth` (the vendor's own grant: `pledge integrations connect atlassian`)",
         shown_default="each site in the way in which it is installed",
+    ),
+    Setting("OAUTH_CLIENT_ID", str, "client id of the vendor's OAuth 2.0 (3LO) app, for `REPORT_AUTH=oauth`"),
+    Setting(
+        "OAUTH_CLIENT_SECRET_FILE",
+        Path,
+        "file, mode 0600, with the client secret of that app; read by the worker and by commands only",
+    ),
+    Setting(
+        "OAUTH_URL",
+        base_url,
+        "Atlassian's authorization server; below it are `/authorize`, `/oauth/token` and `/oauth/revoke`",
+        "https://auth.atlassian.com",
     ),
     Setting("POLICY", str, "default policy of a new tenant", "atlassian-marketplace"),
     Setting(
@@ -274,6 +287,9 @@ class Settings:
     forge_environments: tuple[str, ...]
     atlassian_api_url: str
     report_auth: str | None
+    oauth_client_id: str | None
+    oauth_client_secret_file: Path | None
+    oauth_url: str
     policy: str
     fixed_resolutions: tuple[str, ...]
     write_to_jira: bool
@@ -323,6 +339,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         required(name, values[name.lower()])
     if values["smtp_url"] is not None:
         required("MAIL_FROM", values["mail_from"])
+    if values["report_auth"] == "oauth" or values["oauth_client_id"] is not None:
+        required("OAUTH_CLIENT_ID", values["oauth_client_id"])
+        required("OAUTH_CLIENT_SECRET_FILE", values["oauth_client_secret_file"])
     settings = Settings(**values)
     if settings.security_tab and not settings.write_to_jira:
         raise SettingsRefused(
@@ -363,6 +382,7 @@ def _refuse_unsafe(settings: Settings) -> None:
         "CONNECT_HOST_SCRIPT_URL": (settings.connect_host_script_url,),
         "FORGE_JWKS_URL": (settings.forge_jwks_url,),
         "ATLASSIAN_API_URL": (settings.atlassian_api_url,),
+        "OAUTH_URL": (settings.oauth_url,),
     }
     for name, values in urls.items():
         for value in values:

@@ -18,6 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.domain.keys.operations import KeyStillNeeded
 from app.domain.privacy.register import Declared
 from app.domain.quota.queries import Standing
+from app.domain.secrets import VaultCannotAnswer
 from app.domain.services import Services
 from app.edge import limits, metering, metrics, mounts, problems, shields
 from app.edge.assets import assets_at
@@ -34,6 +35,7 @@ from app.store.database import open_engines
 from app.store.postgres_programs import EmbeddedPostgresRefused
 from app.vault.administration import KeyringChangeRefused, KeyringUnusable
 from app.vault.checkpoint_key import CheckpointKeyUnusable, create_checkpoint_key
+from app.vault.client_secret import ClientSecretFile
 from app.wiring_backups import KNOWN_ERRORS, BackupDesk
 from app.wiring_keys import KeyDesk, refuse_unfit_keyring
 from app.wiring_services import checkpoint_key, now, policy_names, policy_text, services_of
@@ -116,6 +118,7 @@ class Operations:
         KeyringUnusable,
         KeyringChangeRefused,
         CheckpointKeyUnusable,
+        VaultCannotAnswer,
         KeyStillNeeded,
         EmbeddedPostgresRefused,
         CellsWrong,
@@ -255,6 +258,8 @@ class Operations:
             error_reports.configure(settings.sentry_dsn)
             # Refused here, rather than by a log that grows unsigned, or an erasure that nobody remembers.
             services.audit.key(), services.audit.anchor(), services.leaving.remembering.ledger()
+            if settings.oauth_client_secret_file is not None:
+                ClientSecretFile(settings.oauth_client_secret_file).check()
             refuse_unfit_keyring(settings)
             Worker(services, conninfo=_url(settings, "database_worker_url"), clock=now).run()
 

@@ -31,6 +31,7 @@ def needed_purposes(settings: Settings) -> frozenset[Purpose]:
         Purpose.FORGE_TOKEN: settings.forge_app_id,
         Purpose.AUDIT_PERSON: settings.connect_app_key or settings.forge_app_id,
         Purpose.MAIL_ADDRESS: settings.smtp_url,
+        Purpose.OAUTH_TOKEN: settings.oauth_client_id,
     }
     return frozenset(purpose for purpose, needing in asked.items() if needing is not None)
 

@@ -1,14 +1,24 @@
 """The part of the composition root that is about people's data: who takes the personal data reports."""
 
 from collections.abc import Callable
+from functools import partial
 
 from app.domain.identifiers import TenantId
 from app.domain.installations.site import WayMissing
+from app.domain.integrations.reports import GrantedAsk
+from app.domain.integrations.tokens import AccessTokens
 from app.domain.ports import Database, SiteAccess
 from app.domain.privacy.ports import Ask, Routes
 from app.domain.secrets import Secret
 from app.outbound.privacy_api import SHARED_PATH, SITE_PATH, ReportApi
 from app.settings import Settings
+
+
+def granted_routes(settings: Settings, tokens: AccessTokens, *, lacking: Callable[[], str | None]) -> Routes:
+    """By the vendor's own grant, for all tenants at once."""
+    url = settings.atlassian_api_url + SHARED_PATH
+    ask = GrantedAsk(tokens, tokens.keeping, partial(ReportApi, url))
+    return Routes("oauth", lambda _: ask, is_shared=True, lacking=lacking)
 
 
 def report_routes(

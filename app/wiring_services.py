@@ -3,12 +3,13 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
+from typing import TypeVar
 
 from app.domain.access.administration import CONFIRMED_FOR, SiteRoles
 from app.domain.access.decisions import Confirmations, IssueAccess
@@ -24,6 +25,12 @@ from app.domain.installations.moving import Moving, Retirement
 from app.domain.installations.operations import Lifecycle, LifecycleRules
 from app.domain.installations.site import site_access, site_in_turn
 from app.domain.installations.standing import Standings
+from app.domain.integrations.connecting import Connecting
+from app.domain.integrations.disconnecting import Disconnecting
+from app.domain.integrations.operations import Integrations
+from app.domain.integrations.queries import IntegrationStatus
+from app.domain.integrations.sealing import Keeping
+from app.domain.integrations.tokens import AccessTokens
 from app.domain.keys.operations import Openings
 from app.domain.keys.queries import NO_DATABASE, Readiness
 from app.domain.metrics.operations import Measuring, MetricCounts
@@ -49,7 +56,7 @@ from app.domain.publishing.operations import Places, Publishing
 from app.domain.publishing.tab import SecurityTab
 from app.domain.quota.operations import Quota
 from app.domain.quota.queries import QuotaStanding
-from app.domain.secrets import KeyFault, Secret
+from app.domain.secrets import KeyFault, Secret, VaultCannotAnswer
 from app.domain.services import Services
 from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
@@ -64,6 +71,7 @@ from app.edge import mounts
 from app.jobs import logs
 from app.jobs.schedule import JOB_NAMES
 from app.outbound.anchor_file import AnchorFile
+from app.outbound.authorization_server import AtlassianAuthorization
 from app.outbound.budget import Budget
 from app.outbound.comments import CommentChannel
 from app.outbound.erasure_ledger import ErasureLedgerFile
@@ -73,17 +81,19 @@ from app.outbound.forge_sites import ForgeSiteQuestions
 from app.outbound.jira_writes import WritingJira
 from app.outbound.key_directories import InstallKeys
 from app.outbound.mail import MailChannel
-from app.setting_values import required
+from app.setting_values import SettingsRefused, required
 from app.settings import Settings
 from app.store.database import Engines, SqlDatabase
 from app.vault.checkpoint_key import CheckpointKeyFile
+from app.vault.client_secret import ClientSecretFile
 from app.vault.door import Door
 from app.wiring_keys import needed_purposes
-from app.wiring_privacy import report_routes
+from app.wiring_privacy import granted_routes, report_routes
 from descriptor import modules
 
 POLICIES = Path(__file__).parent / "policies"
 log = logging.getLogger("pledge")
+_Value = TypeVar("_Value")
 
 
 def now() -> datetime:
@@ -134,7 +144,10 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     site_of, site_for_people = made.site_of, made.site_for_people
     signals = SignalCounts(database)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
+    integrations, tokens = integrations_of(settings, made)
     routes = report_routes(settings, database, site_of)
+    if settings.report_auth == "oauth":
+        routes = granted_routes(settings, tokens, lacking=integrations.status.lacking)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
     quota = QuotaStanding(database, settings.jira_points_per_hour)
@@ -150,9 +163,10 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         synchronizing=Synchronizing(database, jira, site_of, rule, in_force),
         following_settings=FollowingSettings(database, jira, site_of, rule, in_force, vault),
         reporting=Reporting(database, routes, clock=now, erasing=erasing),
-        report_status=ReportStatus(database, way=routes.name),
+        report_status=ReportStatus(database, way=routes.name, lacking=routes.lacking),
         erasing=erasing,
         forge=forge_admission(settings, made),
+        integrations=integrations,
         forge_upkeep=ForgeUpkeep(database=database),
         moving=Moving(database, made.forge_sites, site_for_people, settings.connect_app_key, retirement),
         standings=Standings(database, retirement),
@@ -206,6 +220,38 @@ def forge_admission(settings: Settings, made: Adapters) -> ForgeAdmission:
         vault=made.vault,
         rules=forge_rules(settings),
     )
+
+
+def integrations_of(settings: Settings, made: Adapters) -> tuple[Integrations, AccessTokens]:
+    """Our own grant at Atlassian; without a client id nobody can get one, and nothing is asked."""
+    database, keeping = made.database, Keeping(made.database, made.vault)
+    client_id = partial(_of_client, "OAUTH_CLIENT_ID", settings.oauth_client_id)
+    server = AtlassianAuthorization(settings.oauth_url, client_id, partial(_identify, settings))
+    redirect_uri = f"{settings.base_url}/oauth/callback"
+    integrations = Integrations(
+        connecting=Connecting(database, keeping, server, redirect_uri),
+        disconnecting=Disconnecting(
+            database,
+            keeping,
+            server,
+            key=partial(checkpoint_key, settings),
+            backups_kept=timedelta(days=settings.backup_days),
+        ),
+        status=IntegrationStatus(database),
+    )
+    return integrations, AccessTokens(database, keeping, server, clock=now, pause=time.sleep)
+
+
+def _identify(settings: Settings, form: MutableMapping[str, str]) -> None:
+    ClientSecretFile(_of_client("OAUTH_CLIENT_SECRET_FILE", settings.oauth_client_secret_file)).put_in_form(form)
+
+
+def _of_client(name: str, value: _Value | None) -> _Value:
+    """A grant may be there of a client that is not configured any more: it can still be ended, unconfirmed."""
+    try:
+        return required(name, value)
+    except SettingsRefused as missing:
+        raise VaultCannotAnswer(str(missing)) from missing
 
 
 def publishing(settings: Settings, made: Adapters) -> Publishing:

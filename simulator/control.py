@@ -35,6 +35,7 @@ _CONTROLS = frozenset(
         "jwks",
         "license",
         "accounts",
+        "oauth",
     }
 )
 
@@ -55,6 +56,7 @@ class Control:
         app.add_url_rule("/.well-known/jwks.json", "key_set", self._forge.key_set)
         app.add_url_rule("/reports", "reports", self.reports)
         app.add_url_rule("/reports", "expected", self.reports, methods=["POST"])
+        app.add_url_rule("/grants", "grants", self.grants)
         app.add_url_rule("/control", "state", self.state)
         app.add_url_rule("/control", "control", self.control, methods=["POST"])
         rows: list[tuple[str, Callable[..., Json], str]] = [
@@ -113,13 +115,18 @@ class Control:
         expected = _body().get("accounts", []) if request.method == "POST" else []
         return jsonify(self._world.reports.show(expected))
 
+    def grants(self) -> Response:
+        """Return the ledger of the authorization server."""
+        return jsonify(self._world.authorization.show())
+
     def control(self) -> Response:
         """Move the clock, set faults (on `site`, or on all), open or close a project, or reset everything.
 
         Keys: site, advance_seconds, latency_seconds, page_era, storm, webhooks, events, reset,
         browse {project, account, allowed}, jwks (rotate, drop, down, up), license (active, inactive, absent: of
         the Connect app; that of a Forge app is changed by `PATCH /sites/{site}/forge`), accounts (what the personal
-        data reporting API answers: see `simulator.reports.Reports.change`).
+        data reporting API answers: see `simulator.reports.Reports.change`), oauth (what the authorization server does:
+        see `simulator.oauth.Authorization.change`).
         """
         body = _body()
         sites = [self._world.site(body.pop("site"))] if "site" in body else list(self._world.sites.values())
@@ -135,6 +142,8 @@ class Control:
             self._forge.change_keys(body["jwks"])
         if "accounts" in body:
             self._world.reports.change(body["accounts"])
+        if "oauth" in body:
+            self._world.authorization.change(body["oauth"])
         self._world.advance(advance)
         return self.state()
 

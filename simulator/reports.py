@@ -88,7 +88,7 @@ class Reports:
         """
         if not isinstance(wanted, dict) or not wanted.keys() <= _CHANGES:
             raise BadRequest(f"accounts is an object with some of {', '.join(sorted(_CHANGES))}")
-        canned = [_canned(one) for one in wanted.get("answers", [])]
+        answers = [canned(one) for one in wanted.get("answers", [])]
         with self._lock:
             if wanted.get("reset"):
                 self._clear()
@@ -96,7 +96,7 @@ class Reports:
             self.malformed.update(wanted.get("malformed", []))
             self.changed.update(dict.fromkeys(wanted.get("update", []), self._now()))
             self.cycle_period = wanted.get("cycle_period", self.cycle_period)
-            self.canned.extend(canned)
+            self.canned.extend(answers)
             self.latency_seconds = float(wanted.get("latency_seconds", self.latency_seconds))
             if "rate" in wanted:
                 rate = wanted["rate"]
@@ -122,16 +122,16 @@ class Reports:
         body = request.get_json(silent=True)
         accounts = body.get("accounts") if isinstance(body, dict) else None
         with self._lock:
-            canned = self._next_canned()
+            fault = self._next_canned()
             limited = self._limited()
-        if canned is not None:
-            time.sleep(canned.delay_seconds)
-            return self._keep(way, accounts, canned.response())
+        if fault is not None:
+            time.sleep(fault.delay_seconds)
+            return self._keep(way, accounts, fault.response())
         if limited is not None:
             return self._keep(way, accounts, limited)
-        fault = self._fault(accounts)
-        if fault is not None:
-            return self._keep(way, accounts, _error(400, fault))
+        wrong = self._fault(accounts)
+        if wrong is not None:
+            return self._keep(way, accounts, _error(400, wrong))
         return self._keep(way, accounts, self._judged(accounts or []))
 
     def _judged(self, accounts: list[Json]) -> Response:
@@ -198,7 +198,8 @@ def _error(status: int, message: str) -> Response:
     return Response(body, status, content_type="application/json")
 
 
-def _canned(wanted: object) -> Canned:
+def canned(wanted: object) -> Canned:
+    """Return the answer that a control request describes."""
     known = {one.name for one in fields(Canned)}
     if not isinstance(wanted, dict) or not wanted.keys() <= known:
         raise BadRequest(f"an answer has some of {', '.join(sorted(known))}")

@@ -22,6 +22,7 @@ from simulator.pages import Pages, guard, serve_static
 from simulator.places import Places
 from simulator.reports import SHARED_RULES, SITE_RULES
 from simulator.rest import Rest
+from simulator.signing import TokenRefused
 from simulator.site import Site
 from simulator.world import SITE_NAMES, World
 from simulator.writes import Writes
@@ -110,9 +111,16 @@ class Simulator:
             writes = Writes(site, is_connect=False, told=partial(self.world.property_set, site))
             rest = Rest(site, self.world.now, caller=partial(forge_caller, forge), writes=writes)
             app.register_blueprint(rest.blueprint(), url_prefix=f"/ex/jira/{forge.site.cloud_id}")
-        routes = self.world.reports.blueprint("api", SHARED_RULES, admit=partial(any_forge_app, self.world.forge))
-        app.register_blueprint(routes)
+        app.register_blueprint(self.world.reports.blueprint("api", SHARED_RULES, admit=self._admit_at_the_api))
+        app.register_blueprint(self.world.authorization.blueprint(), url_prefix="/oauth")
         return app
+
+    def _admit_at_the_api(self) -> None:
+        """Let in whom a Forge app's own token proves, or one of the authorization server."""
+        try:
+            any_forge_app(self.world.forge)
+        except TokenRefused:
+            self.world.authorization.admit()
 
     def _site_app(self, site: Site) -> Flask:
         app = Flask("simulator")

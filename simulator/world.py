@@ -12,6 +12,7 @@ from simulator.events import EventLane
 from simulator.forge import Forge
 from simulator.forge_tokens import InvocationKeys
 from simulator.issues import Issue
+from simulator.oauth import Authorization
 from simulator.people import Json, Person
 from simulator.reports import Reports
 from simulator.signing import InstallKey
@@ -50,7 +51,7 @@ class World:
         self._offset = timedelta()
         self._started, self._hours = datetime.now(UTC), 0
         self._lock, self._stopped = threading.RLock(), threading.Event()
-        self.reports = Reports(self.now)
+        self.reports, self.authorization = Reports(self.now), Authorization(self.now)
         self.forge = {name: Forge(site, keys=self.invocation_keys, now=self.now) for name, site in self.sites.items()}
         self.lanes = {name: WebhookLane(site) for name, site in self.sites.items()}
         self.events = {name: EventLane(forge) for name, forge in self.forge.items()}

@@ -285,6 +285,7 @@ class Stack:
             "PLEDGE_FORGE_JWKS_URL": f"{simulator.control_url}/.well-known/jwks.json",
             "PLEDGE_ATLASSIAN_API_URL": simulator.control_url,
             "PLEDGE_METRICS_TOKEN_FILE": str(keyring_file.with_name("metrics-token")),
+            "PLEDGE_OAUTH_URL": f"{simulator.control_url}/oauth",
             "PLEDGE_LOG_FORMAT": "json",
             **settings,
         }

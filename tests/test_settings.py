@@ -44,6 +44,16 @@ def test_production_needs_little_and_defaults_to_the_safe_side():
     assert settings.security_contact is None
 
 
+@pytest.mark.parametrize("missing", ["PLEDGE_OAUTH_CLIENT_ID", "PLEDGE_OAUTH_CLIENT_SECRET_FILE"])
+def test_reports_under_our_own_grant_need_the_client_and_its_secret(missing):
+    client = {"PLEDGE_OAUTH_CLIENT_ID": "made-up", "PLEDGE_OAUTH_CLIENT_SECRET_FILE": "/etc/pledge/client-secret"}
+    good = PRODUCTION | {"PLEDGE_REPORT_AUTH": "oauth"} | client
+    assert read_settings(good).oauth_url == "https://auth.atlassian.com"
+    said = refusal({name: value for name, value in good.items() if name != missing})
+    assert said.startswith(f"{missing} is not set; set it to ")
+    assert "https" in refusal(good | {"PLEDGE_OAUTH_URL": "http://auth.example.com"})
+
+
 def test_labels_are_written_and_the_security_tab_is_left_alone_unless_said_otherwise():
     settings = read_settings(PRODUCTION)
     assert (settings.write_to_jira, settings.security_tab) == (True, False)

@@ -14,6 +14,7 @@ from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.audit.ports import AnchorTree, TenantLog
 from app.domain.identifiers import HOUSE, AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
+from app.domain.integrations.ports import IntegrationRows
 from app.domain.metrics.ports import MetricRows
 from app.domain.notices.ports import (
     FeedRows,
@@ -41,7 +42,14 @@ from app.domain.tracking.ports import FollowingRows, IssueBatches
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
 JobKind = Literal[
-    "read-issues", "recompute-clocks", "sync-issues", "publish-labels", "tell-people", "erase-tenant", "export-tenant"
+    "read-issues",
+    "recompute-clocks",
+    "sync-issues",
+    "publish-labels",
+    "tell-people",
+    "erase-tenant",
+    "export-tenant",
+    "tend-integrations",
 ]
 """Kinds of work that a change can ask for; one job per tenant and kind waits at a time."""
 
@@ -185,6 +193,10 @@ class UnitOfWork(Protocol):
     def metrics(self) -> MetricRows:
         """What the processes of the cell have counted and measured."""
 
+    @property
+    def integrations(self) -> IntegrationRows:
+        """Our own grant at Atlassian; only as the house."""
+
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant of this transaction; once, because row security would follow a change silently."""
 
@@ -288,6 +300,16 @@ class Vault(Protocol):
         self, fields: MutableMapping[str, str], *, place: SecretPlace, fetch: Callable[[SecretPlace], Sealed]
     ) -> None:
         """Put the mail address at that place on a message that is about to go, as its field `To`."""
+
+    def put_in_form(
+        self,
+        form: MutableMapping[str, str],
+        field: str,
+        *,
+        place: SecretPlace,
+        fetch: Callable[[SecretPlace], Sealed],
+    ) -> None:
+        """Put what an authorization server gave, and is at that place, into a form that is about to go to it."""
 
     def stamp_fresh(self, headers: MutableMapping[str, str], *, token: Secret) -> None:
         """The same with a token that came with this very request and has no place yet."""

@@ -14,6 +14,7 @@ from app.domain.installations.forge import ForgeAdmission, ForgeUpkeep
 from app.domain.installations.moving import Moving
 from app.domain.installations.operations import Lifecycle
 from app.domain.installations.standing import Standings
+from app.domain.integrations.operations import Integrations
 from app.domain.keys.operations import Openings
 from app.domain.metrics.operations import Measuring, MetricCounts
 from app.domain.metrics.queries import Metrics
@@ -57,6 +58,7 @@ class Services:
     report_status: ReportStatus
     erasing: Erasing
     overviews: Overviews
+    integrations: Integrations
     forge: ForgeAdmission
     forge_upkeep: ForgeUpkeep
     moving: Moving

@@ -20,6 +20,7 @@ from app.domain.access.roles import NotPermitted
 from app.domain.identifiers import HOUSE
 from app.domain.installations.admission import KeysUnavailable
 from app.domain.installations.operations import SecretTooShort
+from app.domain.integrations.connecting import CallbackRefused
 from app.domain.notices.calendars import FeedUnknown
 from app.domain.notices.entry import EntryMalformed
 from app.domain.notices.recipients import RecipientUnfit, RecipientUnknown
@@ -72,6 +73,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     FeedUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
     RecipientUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
     NotFound: Problem(404, "not_found", "There is nothing here that you may see"),
+    CallbackRefused: Problem(404, "not_found", "There is nothing here that you may see"),
     NoSuchExport: Problem(404, "not_found", "There is nothing here that you may see"),
     ExportsOff: Problem(404, "not_found", "There is nothing here that you may see"),
     DecisionRefused: Problem(409, "decision_refused", "The promise, or what holds at that instant, does not allow it"),

@@ -89,6 +89,12 @@ TENANT_JOBS: tuple[TenantJob, ...] = (
         Permission.HAND_OVER,
         "an administrator asked for everything that we have of the site",
     ),
+    TenantJob(
+        "tend-integrations",
+        lambda services, tenant, now: services.integrations.tend(now=now),
+        Permission.KEEP_INTEGRATIONS,
+        "somebody consented to our grant or ended it, for our own house: the provider is to be asked",
+    ),
 )
 
 SCHEDULE: tuple[PeriodicJob, ...] = (
@@ -147,6 +153,13 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         lambda services, now: services.reporting.run(),
         Permission.REPORT_ACCOUNTS,
         "Atlassian is told once per cycle whose data is held; whoever closed their account is erased",
+    ),
+    PeriodicJob(
+        "tend-integrations-due",
+        "* * * * *",
+        lambda services, now: services.integrations.tend(now=now),
+        Permission.KEEP_INTEGRATIONS,
+        "a revocation is tried again until it is confirmed, and what a killed worker began is ended",
     ),
     PeriodicJob(
         "mark-vanished",

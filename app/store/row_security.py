@@ -35,6 +35,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.alembic_version": {WEB: "SELECT", WORKER: "SELECT"},
     "app.privacy_requests": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.exports": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "app.integrations": {WEB: "SELECT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.tenants": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, UPDATE, DELETE"},
     "app.installations": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.data_keys": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.domain.privacy.register import Erase, Kind, Personal, personal, plain
 from app.store import audit_tables as _audit_tables  # noqa: F401  who imports this module has every table
 from app.store import following_tables as _following_tables  # noqa: F401  the same
+from app.store import integration_tables as _integration_tables  # noqa: F401  the same
 from app.store import label_tables as _label_tables  # noqa: F401  the same
 from app.store import metric_tables as _metric_tables  # noqa: F401  the same
 from app.store import notice_tables as _notice_tables  # noqa: F401  the same

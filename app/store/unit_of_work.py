@@ -17,6 +17,7 @@ from app.store.clock_overview import SqlOverviews
 from app.store.departures import SqlDepartures
 from app.store.exports import SqlExportLinks, SqlExports
 from app.store.following import SqlFollowing
+from app.store.integrations import SqlIntegrations
 from app.store.issue_batches import SqlIssueBatches
 from app.store.issues import SqlIssues
 from app.store.labels import SqlLabels
@@ -196,6 +197,11 @@ class SqlUnitOfWork:
     def export_links(self) -> SqlExportLinks:
         """The links to exports."""
         return SqlExportLinks(self._connection)
+
+    @property
+    def integrations(self) -> SqlIntegrations:
+        """Our own grant at Atlassian."""
+        return SqlIntegrations(self._connection, self._entered())
 
     def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
         """Ask for work in this transaction."""

@@ -218,6 +218,24 @@ class Door:
         fields["To"] = address.reveal().decode()
         self._count(place, address)
 
+    def put_in_form(
+        self,
+        form: MutableMapping[str, str],
+        field: str,
+        *,
+        place: SecretPlace,
+        fetch: Callable[[SecretPlace], Sealed],
+    ) -> None:
+        """Put what is at that place into a form that is about to go to who gave it; errors as in
+        `check_connect_token`.
+        """
+        if place.purpose is not Purpose.OAUTH_TOKEN:
+            # Each of the others has a place of its own on a request, and none is for an authorization server.
+            raise ValueError(f"a {place.purpose} goes into no form")
+        secret = self._opened.find(place) or self._open_fetched(place, fetch)
+        form[field] = secret.reveal().decode()
+        self._count(place, secret)
+
     def stamp_fresh(self, headers: MutableMapping[str, str], *, token: Secret) -> None:
         """The same with a token that came with this very request and has no place yet."""
         headers["Authorization"] = f"Bearer {token.reveal()}"

@@ -35,6 +35,8 @@ KEPT_INSIDE = {
     "app.domain.audit.model.LogBroken": "the worker logs it, and `pledge audit verify` says more",
     "app.domain.audit.offline_check.DoesNotHold": _COMMAND,
     "app.domain.tracking.decision.DecisionFault": "what is raised is one of its kinds, which have rows",
+    "app.domain.integrations.connecting.StillDisconnecting": "an operator's command, which tells it",
+    "app.domain.integrations.disconnecting.NothingConnected": "an operator's command, which tells it",
     "app.domain.privacy.leaving.NoSuchTenant": "an operator's command, which tells it",
     "app.domain.privacy.receipts.ReceiptRefused": _COMMAND,
     "app.domain.privacy.requests.RequestRefused": "an operator's command, which tells it",

@@ -63,6 +63,7 @@ CLASSES = {
     "GET /api/v1/exports": {"JWT": context_token, "Bearer": forge_page},
     "POST /api/v1/exports": {"JWT": context_token, "Bearer": forge_page},
     "GET /exports/<token>": open_to_all,
+    "GET /oauth/callback": open_to_all,
     "GET /api/v1/privacy/requests": {"JWT": context_token, "Bearer": forge_page},
     "POST /api/v1/privacy/requests": {"JWT": context_token, "Bearer": forge_page},
     "POST /forge/lifecycle": forge_lifecycle,

@@ -99,6 +99,7 @@ CASES = {
     "401 ask export": (401, "POST", "/api/v1/exports", {}),
     "401 requests": (401, "GET", "/api/v1/privacy/requests", {}),
     "401 file request": (401, "POST", "/api/v1/privacy/requests", {}),
+    "404 callback": (404, "GET", "/oauth/callback?code=from-outside&state=from-outside", {}),
     "404 export of nothing": (404, "GET", "/exports/of-nothing", {}),
     "403 installed": (403, "POST", "/connect/installed", {"kind": "install", "body": {"key": "another.app"}}),
     "404 nowhere": (404, "GET", "/nowhere", {}),
@@ -254,7 +255,15 @@ def test_a_429_and_a_503_say_when_to_come_back(answers, name):
 @each_case
 def test_what_is_counted_says_so_and_nothing_else_does(answers, name):
     """A gate, or what stands before it, refuses without counting; `healthz` and `readyz` are not limited."""
-    counted_too = ("404 static", "404 clocks", "404 decision", "404 no calendar", "404 feed", "404 export")
+    counted_too = (
+        "404 static",
+        "404 clocks",
+        "404 decision",
+        "404 no calendar",
+        "404 feed",
+        "404 export",
+        "404 callback",
+    )
     is_counted = name.startswith(("2", "400", "403", "413", "415", "429", "503", *counted_too))
     is_counted &= name not in {"200 healthz", "200 readyz", "200 head"}
     assert ("RateLimit" in answers[name].headers) is ("RateLimit-Policy" in answers[name].headers) is is_counted

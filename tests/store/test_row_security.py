@@ -57,6 +57,9 @@ def two(web, worker, register, record, now):
                 uow, "INSERT INTO app.audit_leaves VALUES (:tenant, 0, gen_random_uuid(), '')", tenant=registered.tenant
             )
             run(uow, "INSERT INTO app.audit_checkpoints VALUES (:tenant, 1, '', '')", tenant=registered.tenant)
+            run(uow, "INSERT INTO app.integrations (tenant_id, integration, state, attempt_version, access_version,"
+                " refresh_version, failures, erased_secrets) VALUES (:tenant, 'x', 'connected', 0, 0, 0, 0, 0)",
+                tenant=registered.tenant)  # fmt: skip
             run(uow, "INSERT INTO app.people VALUES (:tenant, 'a', '', now(), null)", tenant=registered.tenant)
             run(
                 uow,

@@ -38,6 +38,7 @@ PUBLIC = (
     "/static/pledge.css",
     "/unsubscribe/a-token",
     "/calendar/a-token.ics",
+    "/oauth/callback",
 )
 LOOKS = (
     "/connect/issue?issueId={id}&issueKey={key}&projectId=10000",
@@ -116,6 +117,7 @@ DRIVEN_BY = {
     "GET /exports/<token>": "administrator_asks",
     "GET /api/v1/privacy/requests": "person_looks",
     "POST /api/v1/privacy/requests": "administrator_asks",
+    "GET /oauth/callback": "anybody_asks",
     "POST /forge/lifecycle": "forge_lifecycle",
     "POST /forge/events": "issue_changes",
     "POST /forge/cron": "forge_lifecycle",

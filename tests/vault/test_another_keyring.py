@@ -122,6 +122,18 @@ def test_an_address_is_put_on_a_message_and_nothing_else_is(service_door):
             service_door.put_address(fields, place=other.place, fetch=lambda _, other=other: other)
 
 
+def test_a_grants_secret_is_put_into_a_form_and_nothing_else_is(service_door):
+    sealed = sealed_in(service_door, Purpose.OAUTH_TOKEN)
+    form: dict[str, str] = {}
+    service_door.put_in_form(form, "refresh_token", place=sealed.place, fetch=lambda _: sealed)
+    assert form == {"refresh_token": "a-shared-secret-of-forty-characters-0001"}
+    assert service_door.take_open_counts() == {(sealed.place.tenant, Purpose.OAUTH_TOKEN): 1}
+    for purpose in set(Purpose) - {Purpose.OAUTH_TOKEN}:
+        other = sealed_in(service_door, purpose)
+        with pytest.raises(ValueError, match="into no form"):
+            service_door.put_in_form(form, "refresh_token", place=other.place, fetch=lambda _, other=other: other)
+
+
 def test_a_wrapped_key_opens_with_its_binding_and_purpose_only(keyring):
     data_key = Plain(bytes(range(32)))
     kek_id, wrapped = keyring.wrap(CONNECT, data_key=data_key, binding=b"tenant 3")

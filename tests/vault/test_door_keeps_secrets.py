@@ -41,6 +41,7 @@ MAY_LEAVE = {
     "stamp": NoneType,
     "stamp_fresh": NoneType,
     "put_address": NoneType,
+    "put_in_form": NoneType,
     "reseal": WrappedKey,
     "primaries": Mapping[Purpose, str],
     "prove": KeyProof,

@@ -27,6 +27,8 @@ class Permission(StrEnum):
     TELL = "tenant:people:tell"
     REPORT_ACCOUNTS = "house:accounts:report"
     """To tell Atlassian whose data is held, and to erase whom it says is gone."""
+    KEEP_INTEGRATIONS = "house:integrations:keep"
+    """To exchange, renew and revoke what the vendor was granted."""
     OPEN_PAGE = "tenant:page:open"
     """The shell of a page, which holds no fact: what is in it is asked for once more."""
     VIEW_OWN_ROLES = "tenant:own-roles:view"
@@ -73,6 +75,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
             Permission.LIST_CONTAINERS,
             Permission.KEEP_WATCH,
             Permission.REPORT_ACCOUNTS,
+            Permission.KEEP_INTEGRATIONS,
             Permission.TELL,
             Permission.OPEN_PAGE,
         }

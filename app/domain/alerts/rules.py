@@ -88,6 +88,11 @@ RULES: tuple[Rule, ...] = (
         "PRIV-02", "an answer about people's accounts was refused, or refused us", "high",
         frozenset({Action.REPORT_REFUSED}), window_seconds=ONCE_SECONDS, threshold=1,
     ),
+    Rule(
+        "PRIV-03", "the grant under which accounts are reported is gone, refused, or not revoked", "high",
+        frozenset({Action.INTEGRATION_LOST, Action.INTEGRATION_REFUSED, Action.INTEGRATION_UNCONFIRMED}),
+        window_seconds=ONCE_SECONDS, threshold=1,
+    ),
     Rule("WH-01", "webhooks that nobody signed", "medium", _UNSIGNED, 300, 10, WEBHOOKS),
     Rule("CFG-01", "a process must not serve as it is set up", "critical", frozenset({UNFIT}), ONCE_SECONDS, 1),
 )  # fmt: skip

@@ -67,6 +67,15 @@ class Action(StrEnum):
     EXPORT_ASKED = "export.asked"
     EXPORT_READY = "export.ready"
     EXPORT_TAKEN = "export.taken"
+    INTEGRATION_ASKED = "integration.asked"
+    INTEGRATION_FAILED = "integration.failed"
+    INTEGRATION_CONNECTED = "integration.connected"
+    INTEGRATION_RENEWED = "integration.renewed"
+    INTEGRATION_REFUSED = "integration.refused"
+    INTEGRATION_LOST = "integration.lost"
+    INTEGRATION_DISCONNECTED = "integration.disconnected"
+    INTEGRATION_REVOKED = "integration.revoked"
+    INTEGRATION_UNCONFIRMED = "integration.unconfirmed"
     REQUEST_FILED = "request.filed"
     REQUEST_VERIFIED = "request.verified"
     REQUEST_EXTENDED = "request.extended"
@@ -112,6 +121,10 @@ class Bookkeeping(StrEnum):
     ERASURE_ASKED = "next step of an erasure asked for"
     TENANT_PART_ERASED = "some rows of a tenant that left deleted"
     EXPORT_MOVED = "how far an export is noted"
+    CODE_KEPT = "code of an authorization kept until it is exchanged, or taken to be"
+    PROVIDER_ASKED = "one process asks the provider of a grant"
+    PROVIDER_POSTPONED = "provider of a grant asked again later"
+    TOKEN_DOUBTED = "access token taken for one that is over"  # noqa: S105  words, not a secret
     RECEIPT_GIVEN = "receipt of an erasure signed"
 
 

@@ -14,8 +14,8 @@ from uuid import UUID
 from app.domain.alerts.ports import Signal
 from app.domain.alerts.rules import OPENED
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
-from app.domain.identifiers import TenantId
-from app.domain.keys.queries import KeyUse, each_tenant
+from app.domain.identifiers import HOUSE, TenantId
+from app.domain.keys.queries import KeyUse, each_key_holder
 from app.domain.ports import Database, UnitOfWork, Vault
 from app.domain.secrets import Purpose, VaultCannotAnswer, WrappedKey
 
@@ -80,9 +80,10 @@ class KeyUpkeep:
         while found:
             number, found, stuck = number + 1, 0, Counter[tuple[Purpose, str]]()
             self._await_wrapping()
-            for looked_at, tenant in enumerate(each_tenant(self.database), start=1):
+            for looked_at, tenant in enumerate(each_key_holder(self.database), start=1):
                 found += self._rewrap_tenant(tenant, stuck, now=now)
-                yield Rewrapped(round=number, tenants=looked_at, data_keys=done + found, stuck=stuck)
+                tenants = looked_at - (tenant == HOUSE)
+                yield Rewrapped(round=number, tenants=tenants, data_keys=done + found, stuck=stuck)
             done += found
 
     def release(self, kek_id: str) -> None:

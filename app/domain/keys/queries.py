@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from app.domain.identifiers import TenantId
+from app.domain.identifiers import HOUSE, TenantId
 from app.domain.ports import Database, DatabaseUnavailable, Vault
 from app.domain.secrets import KeyFault, Purpose
 
@@ -25,6 +25,12 @@ def each_tenant(database: Database) -> Iterator[TenantId]:
         last = page[-1]
 
 
+def each_key_holder(database: Database) -> Iterator[TenantId]:
+    """The same, and last our own house, whose grants are sealed with keys of its own."""
+    yield from each_tenant(database)
+    yield HOUSE
+
+
 @dataclass(frozen=True)
 class KeyUse:
     """How many data keys each key-encryption key wraps."""
@@ -34,7 +40,7 @@ class KeyUse:
     def counts(self) -> Mapping[tuple[Purpose, str], int]:
         """By purpose and id of the key-encryption key, over all tenants; raises `DatabaseUnavailable`."""
         found: Counter[tuple[Purpose, str]] = Counter()
-        for tenant in each_tenant(self.database):
+        for tenant in each_key_holder(self.database):
             with self.database.begin(tenant) as uow:
                 found.update(uow.tenants.count_data_keys())
         return found

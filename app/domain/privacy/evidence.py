@@ -1,5 +1,6 @@
 """The cycle as a promise with evidence: what each pass took, and who is told when it is late."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -76,6 +77,8 @@ class ReportStatus:
 
     database: Database
     way: str
+    lacking: Callable[[], str | None] = lambda: None
+    """Why nobody can be asked."""
 
     def read(self, *, now: datetime) -> dict[str, Any]:
         """Counts, instants, and the newest requests; nobody's id."""
@@ -85,6 +88,7 @@ class ReportStatus:
         return {
             "state": CycleState.NOTHING_HELD if cycle.listed_at is None else cycle_state(standing, now=now),
             "way": self.way,
+            "lacking": self.lacking(),
             **_cycle(cycle, standing),
             "accounts": standing.accounts,
             "due": standing.due,

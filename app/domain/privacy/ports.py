@@ -75,6 +75,8 @@ class Routes:
     """Of that tenant's site, or where `is_shared` of everybody's; raises `JiraUnavailable` where there is no way."""
     is_shared: bool = False
     """Whether one credential reports every tenant's accounts, so that requests are filled across tenants."""
+    lacking: Callable[[], str | None] = lambda: None
+    """Why nobody can be asked before a person does something; None = somebody can."""
 
 
 @dataclass(frozen=True)

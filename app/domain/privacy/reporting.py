@@ -52,6 +52,8 @@ class Reporting:
             cycle = uow.reports.cycle()
         if cycle.waits_until is not None and cycle.waits_until > self.clock():
             run.waits_for = cycle.waits_for
+        elif (lacking := self.routes.lacking()) is not None:
+            run.waits_for = lacking
         else:
             self._report(run, at_once=at_once)
         acting.act(now=self.clock())

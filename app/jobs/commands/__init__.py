@@ -11,6 +11,7 @@ from app.jobs.commands import (
     backups,
     clocks,
     following,
+    integrations,
     keys,
     leaving,
     moving,
@@ -45,6 +46,7 @@ for _command in (
     *audit.COMMANDS,
     *backups.COMMANDS,
     *privacy.COMMANDS,
+    *integrations.COMMANDS,
 ):
     pledge.add_command(_command)
 for _command in (moving.migrate, following.following, following.sync, publishing.publish, recipients.recipients):

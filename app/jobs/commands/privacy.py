@@ -69,6 +69,8 @@ def _status_lines(status: dict[str, Any]) -> list[str]:
         f"{status['due']} are due, the oldest since {status['oldest_due_at']}; late from {status['breach_at']}",
         f"{status['set_aside']} are set aside, {status['closed_unerased']} are closed and not erased yet",
     ]
+    if status["lacking"] is not None:
+        lines.append(f"nobody can be asked: {status['lacking']}; see `pledge integrations status`")
     if status["waits_until"] is not None:
         lines.append(f"nobody is asked before {status['waits_until']}: {status['waits_for']}")
     for row in status["requests"]:

@@ -91,6 +91,7 @@ ROWS = {
     "GET /exports/<token>": PUBLIC,
     "GET /api/v1/privacy/requests": Row(connect="requests", forge="ui"),
     "POST /api/v1/privacy/requests": Row(connect="file-request", forge="ui"),
+    "GET /oauth/callback": PUBLIC,
     "POST /forge/lifecycle": Row(forge="lifecycle"),
     "POST /forge/events": Row(forge="events", in_body=True),
     "POST /forge/cron": Row(forge="cron"),

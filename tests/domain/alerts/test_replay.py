@@ -26,6 +26,7 @@ ATTACKS = {
     "NOTE-01": [("notices.capped", "audit", 0)],
     "PRIV-01": [("reports.late", "audit", 0)],
     "PRIV-02": [("report.refused", "audit", 0)],
+    "PRIV-03": [("integration.lost", "audit", 0)],
     "WH-01": [("token_signature", WEBHOOK, seconds) for seconds in range(0, 50, 5)],
     "CFG-01": [("unfit_to_serve", "public.ready", 0)],
 }

@@ -5,7 +5,8 @@ import threading
 import psycopg
 import pytest
 
-from app.domain.keys.operations import KeyStillNeeded, KeyUpkeep, Openings, Rewrapped
+from app.domain.identifiers import HOUSE
+from app.domain.keys.operations import KeyStillNeeded, KeyUpkeep, Openings, Rewrapped, own_data_key
 from app.domain.ports import DatabaseRefused, DatabaseUnavailable
 from app.domain.secrets import Purpose
 from app.protocol.refusals import SignatureWrong
@@ -69,6 +70,19 @@ def test_a_re_wrap_that_was_cut_off_goes_on_where_it_stopped(database, install, 
     assert rewrapped(upkeep, now).data_keys == 2
     assert keks(database) == {upkeep.vault.primaries()[CONNECT]}
     assert all(opens(Door.from_keyring_file(keyring_path), site) for site in sites)
+
+
+def test_the_keys_of_our_own_house_are_re_wrapped_and_counted_too(database, web, upkeep, keyring_path, now):
+    with web.begin(HOUSE) as uow:
+        own_data_key(uow, upkeep.vault, HOUSE, purpose=Purpose.OAUTH_TOKEN, now=now)
+        uow._connection.commit()
+    [former] = keks(database)
+    rotate(keyring_path, purpose=Purpose.OAUTH_TOKEN, now=now)
+    with pytest.raises(KeyStillNeeded):
+        upkeep.release(former)
+    assert rewrapped(upkeep, now) == Rewrapped(round=2, tenants=0, data_keys=1)
+    assert keks(database) == {upkeep.vault.primaries()[Purpose.OAUTH_TOKEN]}
+    upkeep.release(former)
 
 
 def test_more_data_keys_than_fit_into_a_transaction_are_all_re_wrapped(

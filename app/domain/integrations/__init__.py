@@ -1,0 +1,1 @@
+"""Grants that the vendor has at others, and what is done under them."""
