@@ -4,12 +4,13 @@ Sources: RFC 6749 §4.1, RFC 7636 (S256 only), RFC 9207 (issuer), and for Atlass
 https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/
 """
 
-import base64
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
+
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 _LONGEST_QUERY = 8192
 _MOST_FIELDS = 20
@@ -42,25 +43,26 @@ class Callback:
 
 def challenge_of(verifier: str) -> str:
     """`code_challenge` of a verifier, method S256."""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return str(create_s256_code_challenge(verifier))
 
 
 def authorization_url(
     endpoint: str, *, client_id: str, redirect_uri: str, scopes: frozenset[str], state: str, challenge: str
 ) -> str:
     """Where the vendor's browser has to go, in a top-level window."""
-    asked = {
-        "audience": "api.atlassian.com",
-        "client_id": client_id,
-        "scope": " ".join(sorted(scopes)),
-        "redirect_uri": redirect_uri,
-        "state": state,
-        "response_type": "code",
-        "prompt": "consent",
-        "code_challenge": challenge,
-        "code_challenge_method": "S256",
-    }
-    return f"{endpoint}?{urlencode(asked)}"
+    pkce = {"code_challenge": challenge, "code_challenge_method": "S256"}
+    asked = prepare_grant_uri(
+        endpoint,
+        client_id=client_id,
+        response_type="code",
+        redirect_uri=redirect_uri,
+        scope=sorted(scopes),
+        state=state,
+        audience="api.atlassian.com",
+        prompt="consent",
+        **pkce,
+    )
+    return str(asked)
 
 
 def read_callback(query: str) -> Callback | None:
