@@ -145,9 +145,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     signals = SignalCounts(database)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
     integrations, tokens = integrations_of(settings, made)
-    routes = report_routes(settings, database, site_of)
-    if settings.report_auth == "oauth":
-        routes = granted_routes(settings, tokens, lacking=integrations.status.lacking)
+    granted = granted_routes(settings, tokens, lacking=integrations.status.lacking)
+    routes = granted if settings.report_auth == "oauth" else report_routes(settings, database, site_of)
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
     quota = QuotaStanding(database, settings.jira_points_per_hour)

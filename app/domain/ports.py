@@ -315,29 +315,6 @@ class Vault(Protocol):
         """The same with a token that came with this very request and has no place yet."""
 
 
-class ForgeKeyDirectory(Protocol):
-    """Public keys of Forge invocation tokens."""
-
-    def keys(self, kid: str) -> Mapping[str, bytes]:
-        """PEM by kid, fetched anew if that kid is not among them; raises `KeysUnavailable`."""
-
-
-class ForgeSites(Protocol):
-    """What is asked of a site before its tenant is known."""
-
-    def connect_client_key(
-        self, api_base_url: str, *, app_key: str, authorize: Callable[[MutableMapping[str, str]], None]
-    ) -> ClientKey | None:
-        """The client key that Jira keeps for an app that was a Connect app there; raises `JiraUnavailable`."""
-
-
-class KeyDirectory(Protocol):
-    """Public keys of signed installs."""
-
-    def key(self, kid: str) -> bytes:
-        """PEM of that key id; raises `KeyUnknown` (no server has it) or `KeysUnavailable` (try later)."""
-
-
 class Authorize(Protocol):
     """Puts the authorization of one request on its headers."""
 

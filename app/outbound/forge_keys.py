@@ -21,7 +21,7 @@ _STALE_SECONDS = 24 * 3600.0
 
 
 class ForgeKeys:
-    """See `app.domain.ports.ForgeKeyDirectory`. `elapsed` is a monotonic clock in seconds."""
+    """see `app.domain.installations.ports.ForgeKeyDirectory`. `elapsed` is a monotonic clock in seconds."""
 
     def __init__(self, url: str, *, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._url = url

@@ -19,7 +19,7 @@ _COME_BACK_SECONDS = 60
 
 
 class ForgeSiteQuestions:
-    """See `app.domain.ports.ForgeSites`. `api_url` is where Jira is reached by cloud id.
+    """see `app.domain.installations.ports.ForgeSites`. `api_url` is where Jira is reached by cloud id.
 
     The tenant is not known yet: these calls count for nobody, and stop only when all do.
     """

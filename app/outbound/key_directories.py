@@ -25,7 +25,7 @@ _PER_SECONDS = 60.0
 
 
 class InstallKeys:
-    """See `app.domain.ports.KeyDirectory`. `elapsed` is a monotonic clock in seconds."""
+    """see `app.domain.installations.ports.KeyDirectory`. `elapsed` is a monotonic clock in seconds."""
 
     def __init__(self, bases: tuple[str, ...], *, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._bases = bases

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from app.edge import limits
-from app.edge.gates import by_scheme, open_to_all
+from app.edge.gates import by_scheme, metrics_token, open_to_all
 from app.edge.limits import CLASSES, UnknownLimit, rates
 from app.edge.mounts import MOUNTS
 from app.store.windows import LocalWindows
@@ -51,6 +51,9 @@ def test_only_what_is_open_to_all_is_limited_by_network_and_nothing_else_is():
         if mount.gate is open_to_all:
             assert by_tenant is None
             assert (by_network is None) == mount.rule.endswith("z"), mount.rule
+        elif mount.gate is metrics_token:
+            # Without the token it costs a hash and a comparison; who has it must not be locked out by who has not.
+            assert (by_network, by_tenant) == (None, None)
         else:
             assert by_network is None
             assert by_tenant is not None, mount.rule

@@ -96,7 +96,7 @@ def test_only_the_address_that_was_registered_is_taken(pasted, query):
     assert query_of(pasted, redirect_uri="https://app.example.com/oauth/callback") == query
 
 
-@given(texts, texts, texts)
+@given(*[st.text(min_size=1, max_size=60)] * 3)
 def test_whatever_is_asked_for_stays_within_its_parameter(client_id, redirect_uri, state):
     asked = {"client_id": client_id, "redirect_uri": redirect_uri, "state": state}
     url = authorization_url(

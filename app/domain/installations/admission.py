@@ -6,7 +6,8 @@ from typing import Literal
 
 from app.domain.identifiers import AccountId, ClientKey, TenantId
 from app.domain.installations.model import Caller, CallerKind, InstallationState, Registered
-from app.domain.ports import Database, KeyDirectory, Vault
+from app.domain.installations.ports import KeyDirectory
+from app.domain.ports import Database, Vault
 from app.domain.secrets import Purpose, Sealed, SecretMissing, SecretPlace
 from app.protocol.connect_jwt import (
     ConnectClaims,

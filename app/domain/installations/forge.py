@@ -25,8 +25,9 @@ from app.domain.installations.model import (
     InstallationState,
     Registered,
 )
+from app.domain.installations.ports import ForgeKeyDirectory, ForgeSites
 from app.domain.installations.site import TokenAwaited
-from app.domain.ports import Database, ForgeKeyDirectory, ForgeSites, JiraUnavailable, Vault
+from app.domain.ports import Database, JiraUnavailable, Vault
 from app.domain.secrets import Secret
 from app.protocol.forge_fit import (
     ForgeInvocation,

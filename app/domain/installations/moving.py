@@ -22,8 +22,9 @@ from app.domain.identifiers import ClientKey, TenantId
 from app.domain.installations.forge import GONE_AFTER
 from app.domain.installations.forge_tokens import site_name
 from app.domain.installations.model import PRODUCTION, ForgeRegistered, Install, InstallationState, Registered, Tenant
+from app.domain.installations.ports import ForgeSites
 from app.domain.installations.site import TokenAwaited
-from app.domain.ports import Database, ForgeSites, JiraUnavailable, SiteAccess, UnitOfWork
+from app.domain.ports import Database, JiraUnavailable, SiteAccess, UnitOfWork
 from app.domain.secrets import Secret
 
 
