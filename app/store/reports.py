@@ -215,6 +215,13 @@ class SqlReports:
         }
         self._connection.execute(insert(ReportLogRow).values(**values))
 
+    def oldest(self) -> tuple[datetime | None, datetime | None]:
+        """The ends of two partial indexes."""
+        due = select(func.min(AccountReportRow.due_at)).where(AccountReportRow.state == _STATE["open"])
+        is_unerased = (AccountReportRow.state == _STATE["closed"]) & AccountReportRow.answered_at.is_not(None)
+        unerased = select(func.min(AccountReportRow.answered_at)).where(is_unerased)
+        return self._connection.execute(due).scalar_one(), self._connection.execute(unerased).scalar_one()
+
     def standing(self, *, now: datetime) -> Standing:
         """How far the reports are."""
         is_open, is_closed = AccountReportRow.state == _STATE["open"], AccountReportRow.state == _STATE["closed"]

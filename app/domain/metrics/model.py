@@ -59,6 +59,10 @@ AUDIT_WAITING = Metric("pledge_audit_entries_waiting", "gauge", "Audit entries w
 AUDIT_AGE = Metric("pledge_audit_entry_age_seconds", "age", "Since when the oldest of them waits.")
 ANCHORS_WAITING = Metric("pledge_audit_checkpoints_waiting", "gauge", "Checkpoints that are not anchored.")
 ANCHOR_AGE = Metric("pledge_audit_checkpoint_age_seconds", "age", "Since when the oldest of them waits.")
+REPORT_AGE = Metric("pledge_report_due_age_seconds", "age", "Since when the oldest account is due to be reported.")
+CLOSED_AGE = Metric(
+    "pledge_closed_account_age_seconds", "age", "Since when the oldest account that was closed is to be erased."
+)
 POINTS_LEFT = Metric("pledge_jira_points_left", "gauge", "Points of Jira's quota that are left in this hour.")
 POINTS = Metric("pledge_jira_points_per_hour", "gauge", "Points that may be spent in an hour.")
 JIRA_STOPPED = Metric("pledge_jira_stopped_seconds", "gauge", "How long nothing is asked: Jira said that all is spent.")
@@ -81,6 +85,8 @@ METRICS: tuple[Metric, ...] = (
     AUDIT_AGE,
     ANCHORS_WAITING,
     ANCHOR_AGE,
+    REPORT_AGE,
+    CLOSED_AGE,
     POINTS_LEFT,
     POINTS,
     JIRA_STOPPED,

@@ -88,11 +88,14 @@ class Measuring:
 
 def _of_the_house(uow: UnitOfWork) -> dict[Series, float]:
     (entries, entry), (checkpoints, checkpoint) = uow.signals.audit_backlog(), uow.signals.anchor_backlog()
+    due, closed = uow.reports.oldest()
     values = {
         Series(model.AUDIT_WAITING.name): float(entries),
         Series(model.AUDIT_AGE.name): since(entry),
         Series(model.ANCHORS_WAITING.name): float(checkpoints),
         Series(model.ANCHOR_AGE.name): since(checkpoint),
+        Series(model.REPORT_AGE.name): since(due),
+        Series(model.CLOSED_AGE.name): since(closed),
     }
     return values | {labelled(model.ALERT_AGE, rule=rule): since(at) for rule, at in uow.metrics.alerts().items()}
 

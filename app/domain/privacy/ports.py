@@ -222,6 +222,9 @@ class ReportRows(Protocol):
     def record(self, sent: Sent) -> None:
         """One more line of evidence."""
 
+    def oldest(self) -> tuple[datetime | None, datetime | None]:
+        """Since when the account that is due first is due, and one that was closed is to be erased; by indexes only."""
+
     def standing(self, *, now: datetime) -> Standing:
         """How far the reports are."""
 

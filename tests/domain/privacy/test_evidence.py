@@ -68,3 +68,19 @@ def test_evidence_names_nobody(held, people):
     held.run()
     assert account not in str(held.status)
     assert account not in str(held.sql.rows("SELECT * FROM registry.report_log"))
+
+
+def test_since_when_the_oldest_is_due_and_a_closed_one_waits_is_told(held, people):
+    tenant, accounts = held.tenant(), people(2)
+    held.hold(tenant, *accounts)
+    assert held.list(period=timedelta(days=7)) == 2
+
+    def oldest():
+        with held.worker.begin() as uow:
+            return uow.reports.oldest()
+
+    due = "SELECT min(due_at) FROM registry.account_reports"
+    assert oldest() == (held.sql.rows(due)[0][0], None)
+    at = held.now
+    held.sql.execute("UPDATE registry.account_reports SET state = 'closed', answered_at = %s", at)
+    assert oldest() == (None, at)
