@@ -1,5 +1,7 @@
 """The cycle is a promise: each pass leaves evidence, and somebody is told when it is a day late."""
 
+from datetime import timedelta
+
 from app.domain.alerts.operations import Watch
 from app.domain.privacy.cycle import CycleState
 from app.domain.privacy.ports import Answer, Outcome
