@@ -51,6 +51,7 @@ from app.domain.quota.operations import Quota
 from app.domain.quota.queries import QuotaStanding
 from app.domain.secrets import KeyFault, Secret
 from app.domain.services import Services
+from app.domain.tracking.choosing import PolicyChoices
 from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
@@ -60,6 +61,7 @@ from app.domain.tracking.rule import TrackingRule
 from app.domain.tracking.settings import FollowingSettings
 from app.domain.tracking.sight import Overviews, Sights
 from app.domain.tracking.synchronizing import Synchronizing
+from app.domain.tracking.trying import FollowingTrials
 from app.edge import mounts
 from app.jobs import logs
 from app.jobs.schedule import JOB_NAMES
@@ -141,6 +143,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
     records = ErasureRecords(lambda: erasure_ledger(settings))
     erasing = Erasing(database, records)
+    following_settings = FollowingSettings(database, jira, site_of, rule, in_force, vault)
     leaving, exporting = leaving_of(settings, database, files, records), Exporting(database)
     return Services(
         admission=admission(settings, made),
@@ -148,7 +151,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         following=Following(database, jira, site_of, rule, in_force),
         recomputing=Recomputing(database, in_force),
         synchronizing=Synchronizing(database, jira, site_of, rule, in_force),
-        following_settings=FollowingSettings(database, jira, site_of, rule, in_force, vault),
+        following_settings=following_settings,
+        following_trials=FollowingTrials(following_settings),
         reporting=Reporting(database, routes, erasing, clock=now),
         report_status=ReportStatus(database, way=routes.name),
         erasing=erasing,
@@ -168,6 +172,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database, in_force),
         promises=PromiseBoards(database, in_force, {row.rule for row in mounts.MOUNTS if row.is_public}),
+        policies=PolicyChoices(database, in_force, policy_names(), vault),
         recording=Recording(database, in_force, vault),
         publishing=publishing(settings, made),
         recipients=Recipients(database, vault),

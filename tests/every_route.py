@@ -177,6 +177,9 @@ def _body(stack, mount):
     if mount.rule == "/fragments/issue/decisions":
         form = {"id": uuid4().hex, "kind": "extension_requested", "reason": "made up", "step": "record"}
         return json.dumps({name: [value] for name, value in form.items()}).encode()
+    if mount.rule == "/fragments/admin":
+        form = {"version": "0", "vector_field": "auto", "score_field": "auto", "step": "save"}
+        return json.dumps({name: [value] for name, value in form.items()}).encode()
     if mount.rule == "/api/v1/recipients":
         return json.dumps({"label": "Team", "address": "team@example.com"}).encode()
     if mount.rule == "/api/v1/privacy/requests":

@@ -231,6 +231,9 @@ class BoundsRows(Protocol):
     def remaining(self, *, policy: str) -> int:
         """How many tracked issues a recomputation by that policy (sha256) has before it."""
 
+    def behind(self, *, policy: str) -> tuple[int, int]:
+        """How many stored bounds follow from another policy (sha256) than this, and how many there are."""
+
     def is_stale(self, *, policy: str, calendars: Collection[str]) -> bool:
         """Whether some stored bounds follow from another policy or holiday list (sha256) than these."""
 

@@ -32,6 +32,7 @@ from app.domain.privacy.reporting import Reporting
 from app.domain.promises.board import PromiseBoards
 from app.domain.publishing.operations import Publishing
 from app.domain.quota.queries import QuotaStanding
+from app.domain.tracking.choosing import PolicyChoices
 from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
@@ -40,6 +41,7 @@ from app.domain.tracking.recording import Recording
 from app.domain.tracking.settings import FollowingSettings
 from app.domain.tracking.sight import Overviews
 from app.domain.tracking.synchronizing import Synchronizing
+from app.domain.tracking.trying import FollowingTrials
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Services:
     following: Following
     recomputing: Recomputing
     following_settings: FollowingSettings
+    following_trials: FollowingTrials
     synchronizing: Synchronizing
     lists: ClockLists
     reporting: Reporting
@@ -66,6 +69,7 @@ class Services:
     views: IssueViews
     recording: Recording
     promises: PromiseBoards
+    policies: PolicyChoices
     publishing: Publishing
     recipients: Recipients
     calendars: Calendars

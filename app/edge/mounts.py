@@ -118,6 +118,7 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("GET", "/fragments/site", our_pages, READS, site.fragment, May.LIST_CLOCKS),
     Mount("GET", "/fragments/download", our_pages, READS, downloads.fragment, May.LIST_CLOCKS),
     Mount("GET", "/fragments/admin", our_pages, READS, admin.fragment, May.VIEW_SETTINGS),
+    Mount("POST", "/fragments/admin", our_pages, DECISIONS, admin.changed, May.CHANGE_SETTINGS),
     Mount("GET", "/fragments/issue/decisions", our_pages, READS, issue_decisions.forms, May.VIEW_ISSUE_CLOCKS),
     Mount("POST", "/fragments/issue/decisions", our_pages, DECISIONS, issue_decisions.decided, May.RECORD_DECISION),
     Mount("GET", "/api/v1/issues/<id_or_key>/clocks", our_pages, READS, api.issue_clocks, May.VIEW_ISSUE_CLOCKS),

@@ -61,6 +61,7 @@ ROUTES = {
     "file-request": ("POST", "/api/v1/privacy/requests"),
     "fragment": ("GET", f"/fragments/issue?issueId={ISSUE}&issueKey=SEC-1"),
     "forms": ("GET", f"/fragments/issue/decisions?issueId={ISSUE}&issueKey=SEC-1"),
+    "admin form": ("POST", "/fragments/admin?section=following"),
     "form sent": ("POST", f"/fragments/issue/decisions?issueId={ISSUE}&issueKey=SEC-1"),
     "installed": ("POST", "/connect/installed"),
     "uninstalled": ("POST", "/connect/uninstalled"),
@@ -73,6 +74,7 @@ FRAMED = {"panel", "project page", "site page", "admin page"}
 CONTEXT |= {
     "forms",
     "form sent",
+    "admin form",
     "recipients",
     "recipient added",
     "recipient removed",
