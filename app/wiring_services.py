@@ -16,6 +16,7 @@ from app.domain.alerts.counting import SignalCounts
 from app.domain.alerts.operations import Watch
 from app.domain.alerts.rules import UNFIT
 from app.domain.audit.log import AuditLog
+from app.domain.audit.looking import AuditLooks
 from app.domain.backup.erasing_again import ErasureRecords
 from app.domain.identifiers import TenantId
 from app.domain.installations.admission import Admission
@@ -39,6 +40,7 @@ from app.domain.privacy.answering import Answering
 from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.evidence import ReportStatus
 from app.domain.privacy.exporting import Exporting
+from app.domain.privacy.facts import DataFacts
 from app.domain.privacy.handing_over import HandingOver
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
@@ -76,6 +78,7 @@ from app.outbound.jira_writes import WritingJira
 from app.outbound.key_directories import InstallKeys
 from app.outbound.mail import MailChannel
 from app.settings import Settings, required
+from app.store import personal_columns, tenant_erasure
 from app.store.database import Engines, SqlDatabase
 from app.vault.checkpoint_key import CheckpointKeyFile
 from app.vault.door import Door
@@ -179,12 +182,19 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         calendars=Calendars(database, access, settings.base_url),
         telling=telling(settings, made),
         audit=audit_log(settings, made),
+        audit_looks=AuditLooks(database),
         watch=Watch(database=database, tell=logs.log_alert),
         signals=signals,
         leaving=leaving,
         exporting=exporting,
         answering=Answering(database, leaving, erasing, exporting, key=partial(checkpoint_key, settings), vault=vault),
         handing_over=HandingOver(database, exporting, files, vault),
+        data_facts=DataFacts(
+            register=tuple(personal_columns.register()),
+            stays=tenant_erasure.STAYS,
+            retention=timedelta(days=settings.retention_days),
+            backups_kept=timedelta(days=settings.backup_days),
+        ),
         importing=Importing(database, knows_policy=lambda name: name in policy_names()),
         counts=MetricCounts(database),
         measuring=Measuring(database),

@@ -9,6 +9,7 @@ from app.domain.access.decisions import IssueAccess
 from app.domain.alerts.counting import SignalCounts
 from app.domain.alerts.operations import Watch
 from app.domain.audit.log import AuditLog
+from app.domain.audit.looking import AuditLooks
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeUpkeep
 from app.domain.installations.moving import Moving
@@ -25,6 +26,7 @@ from app.domain.privacy.answering import Answering
 from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.evidence import ReportStatus
 from app.domain.privacy.exporting import Exporting
+from app.domain.privacy.facts import DataFacts
 from app.domain.privacy.handing_over import HandingOver
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
@@ -75,6 +77,7 @@ class Services:
     calendars: Calendars
     telling: Telling
     audit: AuditLog
+    audit_looks: AuditLooks
     watch: Watch
     signals: SignalCounts
     leaving: Leaving
@@ -82,6 +85,7 @@ class Services:
     importing: Importing
     answering: Answering
     handing_over: HandingOver
+    data_facts: DataFacts
     counts: MetricCounts
     measuring: Measuring
     metrics: Metrics

@@ -26,6 +26,11 @@ PAGES = {
     "site-upcoming": ("/apps", "#section-upcoming"),
     "site-breaches": ("/apps", "#section-breaches"),
     "admin": ("/admin/apps", None),
+    "admin-following": ("/admin/apps", "#section-following"),
+    "admin-policies": ("/admin/apps", "#section-policies"),
+    "admin-audit": ("/admin/apps", "#section-audit"),
+    "admin-privacy": ("/admin/apps", "#section-privacy"),
+    "admin-people": ("/admin/apps", "#section-people"),
 }
 HOSTS = ("connect", "forge")
 TEXTS = "#panel :is(h2, h3, p, a, th, td, span, label, li, dt, dd, summary, .lozenge)"

@@ -46,6 +46,8 @@ CASES = {
     "401 project": (401, "GET", f"/fragments/project?{PROJECT}", {"kind": "request"}),
     "401 site": (401, "GET", "/fragments/site", {}),
     "401 admin": (401, "GET", "/fragments/admin", {"kind": "request"}),
+    "401 admin right": (401, "POST", "/fragments/admin/rights", {"kind": "request"}),
+    "503 admin right": (503, "POST", "/fragments/admin/rights", {"kind": "context"}),
     "401 admin form": (401, "POST", "/fragments/admin", {"kind": "request"}),
     "400 admin form": (400, "POST", "/fragments/admin?section=nowhere", {"kind": "context"}),
     "503 admin form": (503, "POST", "/fragments/admin?section=following", {"kind": "context"}),

@@ -7,7 +7,15 @@ from flask import Response
 from app.domain.access.roles import Permission
 from app.edge.caller import caller, now, services
 from app.edge.forms import read_form
-from app.edge.panels import admin_following, admin_frame, admin_policies, shell
+from app.edge.panels import (
+    admin_audit,
+    admin_following,
+    admin_frame,
+    admin_people,
+    admin_policies,
+    admin_privacy,
+    shell,
+)
 from app.edge.panels.admin_frame import SECTIONS, TITLE, Form
 
 
@@ -24,7 +32,16 @@ def fragment() -> Response:
 
 def changed() -> Response:
     """`POST /fragments/admin?section=`: a form of that section; the section comes back with what it came to."""
-    permission, change = _CHANGED[shell.section_of(_CHANGED)]
+    return _change(_CHANGED)
+
+
+def right_used() -> Response:
+    """`POST /fragments/admin/rights?section=`: the same for what a lapsed licence holds nobody back from."""
+    return _change(_RIGHTS)
+
+
+def _change(known: "_Changes") -> Response:
+    permission, change = known[shell.section_of(known)]
     services().roles.require(permission, caller(), now=now())
     return change(read_form())
 
@@ -39,8 +56,17 @@ _SHOWN: Mapping[str, Callable[[], str]] = {
     "overview": _overview,
     "following": admin_following.shown,
     "policies": admin_policies.shown,
+    "audit": admin_audit.shown,
+    "privacy": admin_privacy.shown,
+    "people": admin_people.shown,
 }
-_CHANGED: Mapping[str, tuple[Permission, Callable[[Form], Response]]] = {
+_Changes = Mapping[str, tuple[Permission, Callable[[Form], Response]]]
+_CHANGED: _Changes = {
     "following": (Permission.CHANGE_SETTINGS, admin_following.changed),
     "policies": (Permission.CHANGE_SETTINGS, admin_policies.changed),
+    "people": (Permission.MANAGE_RECIPIENTS, admin_people.added),
+}
+_RIGHTS: _Changes = {
+    "privacy": (Permission.MANAGE_REQUESTS, admin_privacy.changed),
+    "people": (Permission.MANAGE_RECIPIENTS, admin_people.removed),
 }

@@ -11,7 +11,14 @@ from app.edge.problems import answer, trace_id
 
 TITLE = "Pledge"
 PURPOSE = "How this site is served."
-SECTIONS = {"overview": "Overview", "following": "Following", "policies": "Policies"}
+SECTIONS = {
+    "overview": "Overview",
+    "following": "Following",
+    "policies": "Policies",
+    "audit": "Audit log",
+    "privacy": "Privacy",
+    "people": "People and roles",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
