@@ -159,13 +159,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         reporting=Reporting(database, routes, erasing, clock=now),
         report_status=ReportStatus(database, way=routes.name),
         erasing=erasing,
-        forge=ForgeAdmission(
-            database=database,
-            keys=ForgeKeys(settings.forge_jwks_url),
-            sites=made.forge_sites,
-            vault=vault,
-            rules=forge_rules(settings),
-        ),
+        forge=forge_admission(settings, made),
         forge_upkeep=ForgeUpkeep(database=database),
         moving=Moving(database, made.forge_sites, site_for_people, settings.connect_app_key, retirement),
         standings=Standings(database, retirement),
@@ -189,12 +183,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         exporting=exporting,
         answering=Answering(database, leaving, erasing, exporting, key=partial(checkpoint_key, settings), vault=vault),
         handing_over=HandingOver(database, exporting, files, vault),
-        data_facts=DataFacts(
-            register=tuple(personal_columns.register()),
-            stays=tenant_erasure.STAYS,
-            retention=timedelta(days=settings.retention_days),
-            backups_kept=timedelta(days=settings.backup_days),
-        ),
+        data_facts=data_facts(settings),
         importing=Importing(database, knows_policy=lambda name: name in policy_names()),
         counts=MetricCounts(database),
         measuring=Measuring(database),
@@ -215,6 +204,17 @@ def admission(settings: Settings, made: Adapters) -> Admission:
         install_keys=InstallKeys(settings.connect_install_keys_urls),
         audiences=frozenset({settings.base_url}),
         region=settings.region,
+    )
+
+
+def forge_admission(settings: Settings, made: Adapters) -> ForgeAdmission:
+    """The Forge gates."""
+    return ForgeAdmission(
+        database=made.database,
+        keys=ForgeKeys(settings.forge_jwks_url),
+        sites=made.forge_sites,
+        vault=made.vault,
+        rules=forge_rules(settings),
     )
 
 
@@ -318,6 +318,16 @@ def leaving_of(
         backups_kept=timedelta(days=settings.backup_days),
         delete_files=(lambda _: None) if files is None else files.delete_of,
         records=records,
+    )
+
+
+def data_facts(settings: Settings) -> DataFacts:
+    """What administrators are told about the data that is kept."""
+    return DataFacts(
+        register=tuple(personal_columns.register()),
+        stays=tenant_erasure.STAYS,
+        retention=timedelta(days=settings.retention_days),
+        backups_kept=timedelta(days=settings.backup_days),
     )
 
 

@@ -168,6 +168,7 @@ def _row(seen: SeenEntry) -> EntryRow:
         return EntryRow(
             index=seen.index, at=None, actor="", account=None, title="Entry is missing", target="", detail=()
         )
+    said = sorted((name, value) for name, value in stored.detail.items() if value not in (None, ""))
     return EntryRow(
         index=seen.index,
         at=stored.at,
@@ -175,7 +176,7 @@ def _row(seen: SeenEntry) -> EntryRow:
         account=_account(seen),
         title=_title(stored.action),
         target=stored.target,
-        detail=tuple((wording.title_of(name), str(value)) for name, value in sorted(stored.detail.items())),
+        detail=tuple((wording.title_of(name), str(value)) for name, value in said),
     )
 
 
