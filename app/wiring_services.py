@@ -16,7 +16,6 @@ from app.domain.alerts.counting import SignalCounts
 from app.domain.alerts.operations import Watch
 from app.domain.alerts.rules import UNFIT
 from app.domain.audit.log import AuditLog
-from app.domain.audit.looking import AuditLooks
 from app.domain.backup.erasing_again import ErasureRecords
 from app.domain.identifiers import TenantId
 from app.domain.installations.admission import Admission
@@ -63,7 +62,6 @@ from app.domain.tracking.rule import TrackingRule
 from app.domain.tracking.settings import FollowingSettings
 from app.domain.tracking.sight import Overviews, Sights
 from app.domain.tracking.synchronizing import Synchronizing
-from app.domain.tracking.trying import FollowingTrials
 from app.edge import mounts
 from app.jobs import logs
 from app.jobs.schedule import JOB_NAMES
@@ -146,7 +144,6 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
     records = ErasureRecords(lambda: erasure_ledger(settings))
     erasing = Erasing(database, records)
-    following_settings = FollowingSettings(database, jira, site_of, rule, in_force, vault)
     leaving, exporting = leaving_of(settings, database, files, records), Exporting(database)
     return Services(
         admission=admission(settings, made),
@@ -154,8 +151,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         following=Following(database, jira, site_of, rule, in_force),
         recomputing=Recomputing(database, in_force),
         synchronizing=Synchronizing(database, jira, site_of, rule, in_force),
-        following_settings=following_settings,
-        following_trials=FollowingTrials(following_settings),
+        following_settings=FollowingSettings(database, jira, site_of, rule, in_force, vault),
         reporting=Reporting(database, routes, erasing, clock=now),
         report_status=ReportStatus(database, way=routes.name),
         erasing=erasing,
@@ -176,7 +172,6 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         calendars=Calendars(database, access, settings.base_url),
         telling=telling(settings, made),
         audit=audit_log(settings, made),
-        audit_looks=AuditLooks(database),
         watch=Watch(database=database, tell=logs.log_alert),
         signals=signals,
         leaving=leaving,

@@ -9,7 +9,6 @@ from app.domain.access.decisions import IssueAccess
 from app.domain.alerts.counting import SignalCounts
 from app.domain.alerts.operations import Watch
 from app.domain.audit.log import AuditLog
-from app.domain.audit.looking import AuditLooks
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeUpkeep
 from app.domain.installations.moving import Moving
@@ -43,7 +42,6 @@ from app.domain.tracking.recording import Recording
 from app.domain.tracking.settings import FollowingSettings
 from app.domain.tracking.sight import Overviews
 from app.domain.tracking.synchronizing import Synchronizing
-from app.domain.tracking.trying import FollowingTrials
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,6 @@ class Services:
     following: Following
     recomputing: Recomputing
     following_settings: FollowingSettings
-    following_trials: FollowingTrials
     synchronizing: Synchronizing
     lists: ClockLists
     reporting: Reporting
@@ -77,7 +74,6 @@ class Services:
     calendars: Calendars
     telling: Telling
     audit: AuditLog
-    audit_looks: AuditLooks
     watch: Watch
     signals: SignalCounts
     leaving: Leaving

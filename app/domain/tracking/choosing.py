@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from app.domain.audit.entry import Action, AuditEvent
 from app.domain.identifiers import AccountId, IssueId, TenantId
@@ -140,6 +139,6 @@ def issue_of(name: str) -> tuple[IssueId, str]:
 
 def _subjects(uow: UnitOfWork, policies: tuple[InForce, ...]) -> Iterator[Subject]:
     promises = sorted({rule.promise for force in policies for rule in force.issue_clocks})
-    for record in islice(uow.issues.each_tracked(), MOST_ISSUES):
+    for record in uow.issues.each_tracked(limit=MOST_ISSUES):
         for promise in promises:
             yield Subject(name=f"{record.issue} {record.key}", promise=promise, events=record.events)

@@ -57,7 +57,7 @@ def shown() -> str:
     services().roles.require(Permission.VIEW_SETTINGS, caller(), now=now())
     query, wanted = _asked()
     before = _before()
-    page = services().audit_looks.newest(caller().tenant, wanted, before=before, limit=ROWS)
+    page = services().audit.looks.newest(caller().tenant, wanted, before=before, limit=ROWS)
     notice = _verified() if _is_asked("verify") else None
     saved = _saved(wanted, before) if _is_asked("save") else None
     return admin_frame.rendered(
@@ -115,7 +115,7 @@ def _is_asked(name: str) -> bool:
 
 
 def _verified() -> Notice:
-    found = services().audit_looks.checked(caller().tenant)
+    found = services().audit.looks.checked(caller().tenant)
     if found is None:
         return Notice(
             title="Nothing is signed yet", appearance="warning", lines=("The first checkpoint is made soon.",)
@@ -136,7 +136,7 @@ def _verified() -> Notice:
 
 def _saved(wanted: EntryFilter, before: int | None) -> Mapping[str, object]:
     """JSON Lines as `pledge audit export` writes them, without the personal parts."""
-    page = services().audit_looks.newest(caller().tenant, wanted, before=before, limit=SAVED)
+    page = services().audit.looks.newest(caller().tenant, wanted, before=before, limit=SAVED)
     lines = "".join(json.dumps(_document(each)) + "\n" for each in page.entries)
     content = base64.b64encode(lines.encode()).decode()
     return {

@@ -17,7 +17,7 @@ from app.domain.ports import IssueHidden
 from app.domain.tracking.configuration import ConfigurationRefused, Finding, FollowingConfiguration
 from app.domain.tracking.runs import Cause, Phase, Run, RunKind
 from app.domain.tracking.settings import FollowingView, VersionConflict
-from app.domain.tracking.trying import Trial, TriedClock
+from app.domain.tracking.trying import FollowingTrials, Trial, TriedClock
 from app.edge import following
 from app.edge.caller import caller, now, services
 from app.edge.panels import admin_frame, shell, wording
@@ -140,9 +140,10 @@ def _trial(form: FollowingForm) -> Trial:
     if record is None:
         raise nothing
     question = (caller().tenant, AccountId(caller().account or ""), IssueId(record.issue))
+    trials = FollowingTrials(services().following_settings)
     try:
         services().access.require(Permission.VIEW_ISSUE_CLOCKS, question, now=now(), person_token=caller().person_token)
-        return services().following_trials.try_on(caller().tenant, form.document(), issue=record.issue, now=now())
+        return trials.try_on(caller().tenant, form.document(), issue=record.issue, now=now())
     except (NotConfirmed, IssueHidden) as hidden:
         raise nothing from hidden
 
