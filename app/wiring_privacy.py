@@ -13,18 +13,23 @@ from app.domain.secrets import Secret
 from app.outbound.privacy_api import SHARED_PATH, SITE_PATH, ReportApi
 from app.settings import Settings
 
-
-def granted_routes(settings: Settings, tokens: AccessTokens, *, lacking: Callable[[], str | None]) -> Routes:
-    """By the vendor's own grant, for all tenants at once."""
-    url = settings.atlassian_api_url + SHARED_PATH
-    ask = GrantedAsk(tokens, tokens.keeping, partial(ReportApi, url))
-    return Routes("oauth", lambda _: ask, is_shared=True, lacking=lacking)
+Granted = tuple[AccessTokens, Callable[[], str | None]]
+"""The vendor's own grant, and what it lacks at the moment."""
 
 
 def report_routes(
-    settings: Settings, database: Database, site_of: Callable[[TenantId, Secret | None], SiteAccess]
+    settings: Settings,
+    database: Database,
+    site_of: Callable[[TenantId, Secret | None], SiteAccess],
+    *,
+    granted: Granted,
 ) -> Routes:
-    """By the setting, else each tenant in the way in which it is installed."""
+    """By the vendor's own grant for all tenants at once, or each tenant in the way in which it is installed."""
+    shared = settings.atlassian_api_url + SHARED_PATH
+    if settings.report_auth == "oauth":
+        tokens, lacking = granted
+        by_grant = GrantedAsk(tokens, tokens.keeping, partial(ReportApi, shared))
+        return Routes("oauth", lambda _: by_grant, is_shared=True, lacking=lacking)
 
     def ask(tenant: TenantId | None) -> Ask:
         if tenant is None:
@@ -33,7 +38,7 @@ def report_routes(
         if settings.report_auth not in {None, "forge" if is_forge else "connect"}:
             raise WayMissing
         site = site_of(tenant, None)
-        url = settings.atlassian_api_url + SHARED_PATH if is_forge else site.base_url + SITE_PATH
+        url = shared if is_forge else site.base_url + SITE_PATH
         return ReportApi(url, site.authorize)
 
     return Routes(settings.report_auth or "site", ask)

@@ -46,6 +46,7 @@ from app.domain.privacy.answering import Answering
 from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.evidence import ReportStatus
 from app.domain.privacy.exporting import Exporting
+from app.domain.privacy.facts import DataFacts
 from app.domain.privacy.handing_over import HandingOver
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
@@ -58,6 +59,7 @@ from app.domain.quota.operations import Quota
 from app.domain.quota.queries import QuotaStanding
 from app.domain.secrets import KeyFault, Secret, VaultCannotAnswer
 from app.domain.services import Services
+from app.domain.tracking.choosing import PolicyChoices
 from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
@@ -83,12 +85,13 @@ from app.outbound.key_directories import InstallKeys
 from app.outbound.mail import MailChannel
 from app.setting_values import SettingsRefused, required
 from app.settings import Settings
+from app.store import personal_columns, tenant_erasure
 from app.store.database import Engines, SqlDatabase
 from app.vault.checkpoint_key import CheckpointKeyFile
 from app.vault.client_secret import ClientSecretFile
 from app.vault.door import Door
 from app.wiring_keys import needed_purposes
-from app.wiring_privacy import granted_routes, report_routes
+from app.wiring_privacy import report_routes
 from descriptor import modules
 
 POLICIES = Path(__file__).parent / "policies"
@@ -142,14 +145,12 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     made = adapters_of(settings, engines)
     database, vault, jira, in_force = made.database, made.vault, made.jira, made.shelf.in_force
     site_of, site_for_people = made.site_of, made.site_for_people
-    signals = SignalCounts(database)
     rule = TrackingRule(fixed_resolutions=frozenset(name.lower() for name in settings.fixed_resolutions))
     integrations, tokens = integrations_of(settings, made)
-    granted = granted_routes(settings, tokens, lacking=integrations.status.lacking)
-    routes = granted if settings.report_auth == "oauth" else report_routes(settings, database, site_of)
+    routes = report_routes(settings, database, site_of, granted=(tokens, integrations.status.lacking))
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
-    quota = QuotaStanding(database, settings.jira_points_per_hour)
+    quota, signals = QuotaStanding(database, settings.jira_points_per_hour), SignalCounts(database)
     readiness = Readiness(database, vault, needed_purposes(settings))
     files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
     erasing = Erasing(database, remembering_of(settings))
@@ -175,6 +176,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database, in_force),
         promises=PromiseBoards(database, in_force, {row.rule for row in mounts.MOUNTS if row.is_public}),
+        policies=PolicyChoices(database, in_force, policy_names(), vault),
         recording=Recording(database, in_force, vault),
         publishing=publishing(settings, made),
         recipients=Recipients(database, vault),
@@ -187,6 +189,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         exporting=exporting,
         answering=Answering(database, leaving, exporting, key=partial(checkpoint_key, settings), vault=vault),
         handing_over=HandingOver(database, exporting, files, vault),
+        data_facts=data_facts(settings),
         importing=Importing(database, knows_policy=lambda name: name in policy_names()),
         counts=MetricCounts(database),
         measuring=Measuring(database),
@@ -351,6 +354,16 @@ def leaving_of(settings: Settings, database: SqlDatabase, files: ExportFolder | 
         backups_kept=timedelta(days=settings.backup_days),
         delete_files=(lambda _: None) if files is None else files.delete_of,
         remembering=remembering_of(settings),
+    )
+
+
+def data_facts(settings: Settings) -> DataFacts:
+    """What administrators are told about the data that is kept."""
+    return DataFacts(
+        register=tuple(personal_columns.register()),
+        stays=tenant_erasure.STAYS,
+        retention=timedelta(days=settings.retention_days),
+        backups_kept=timedelta(days=settings.backup_days),
     )
 
 

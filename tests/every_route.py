@@ -39,6 +39,12 @@ PARTS = {
     "<token>": "made-up-token",
 }
 """What stands for the variable parts of a path; there is no such recipient and no such link."""
+FORMS = {
+    "/fragments/issue/decisions": {"kind": "extension_requested", "reason": "made up", "step": "record"},
+    "/fragments/admin": {"version": "0", "vector_field": "auto", "score_field": "auto", "step": "save"},
+    "/fragments/admin/rights": {"step": "request", "kind": "access", "account": "5b10a2844c20165700ede21g"},
+}
+"""What a form of a page of ours says."""
 FRAMED = frozenset({"/connect/issue", "/connect/project", "/connect/site", "/connect/admin"})
 """Pages that Jira frames: the address is signed for the person who looks."""
 _JSON = {"Content-Type": "application/json"}
@@ -174,9 +180,8 @@ def _body(stack, mount):
         return json.dumps(payload | {"sharedSecret": site.installation.secret}).encode()
     if mount.rule.endswith("/<id_or_key>/events"):
         return json.dumps({"id": uuid4().hex, "kind": "extension_requested"}).encode()
-    if mount.rule == "/fragments/issue/decisions":
-        form = {"id": uuid4().hex, "kind": "extension_requested", "reason": "made up", "step": "record"}
-        return json.dumps({name: [value] for name, value in form.items()}).encode()
+    if mount.rule in FORMS:
+        return json.dumps({name: [value] for name, value in ({"id": uuid4().hex} | FORMS[mount.rule]).items()}).encode()
     if mount.rule == "/api/v1/recipients":
         return json.dumps({"label": "Team", "address": "team@example.com"}).encode()
     if mount.rule == "/api/v1/privacy/requests":

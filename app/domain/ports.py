@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from app.domain.alerts.ports import SignalRows
 from app.domain.audit.entry import AuditEvent, Bookkeeping
-from app.domain.audit.ports import AnchorTree, TenantLog
+from app.domain.audit.ports import AnchorTree, SeenLog, TenantLog
 from app.domain.identifiers import HOUSE, AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
 from app.domain.integrations.ports import IntegrationRows
@@ -144,6 +144,10 @@ class UnitOfWork(Protocol):
     @property
     def log(self) -> TenantLog:
         """Its audit log; only after `enter`."""
+
+    @property
+    def seen_log(self) -> SeenLog:
+        """The same, for those who look at it."""
 
     @property
     def anchors(self) -> AnchorTree:

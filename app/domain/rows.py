@@ -191,8 +191,8 @@ class IssueRows(Protocol):
     def list_followed(self) -> tuple[IssueId, ...]:
         """Every tracked issue, and every one that is still to be read."""
 
-    def each_tracked(self) -> Iterator[IssueRecord]:
-        """Every tracked issue, by id, in constant memory."""
+    def each_tracked(self, *, limit: int | None = None) -> Iterator[IssueRecord]:
+        """Every tracked issue, by id, in constant memory; the first `limit` of them where one is given."""
 
     def accept_delivery(self, delivery: str, *, issue: IssueId, now: datetime) -> bool:
         """Store a webhook once; False when that delivery is already here."""
@@ -230,6 +230,9 @@ class BoundsRows(Protocol):
 
     def remaining(self, *, policy: str) -> int:
         """How many tracked issues a recomputation by that policy (sha256) has before it."""
+
+    def behind(self, *, policy: str) -> tuple[int, int]:
+        """How many stored bounds follow from another policy (sha256) than this, and how many there are."""
 
     def is_stale(self, *, policy: str, calendars: Collection[str]) -> bool:
         """Whether some stored bounds follow from another policy or holiday list (sha256) than these."""

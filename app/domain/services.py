@@ -26,6 +26,7 @@ from app.domain.privacy.answering import Answering
 from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.evidence import ReportStatus
 from app.domain.privacy.exporting import Exporting
+from app.domain.privacy.facts import DataFacts
 from app.domain.privacy.handing_over import HandingOver
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
@@ -33,6 +34,7 @@ from app.domain.privacy.reporting import Reporting
 from app.domain.promises.board import PromiseBoards
 from app.domain.publishing.operations import Publishing
 from app.domain.quota.queries import QuotaStanding
+from app.domain.tracking.choosing import PolicyChoices
 from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
@@ -68,6 +70,7 @@ class Services:
     views: IssueViews
     recording: Recording
     promises: PromiseBoards
+    policies: PolicyChoices
     publishing: Publishing
     recipients: Recipients
     calendars: Calendars
@@ -80,6 +83,7 @@ class Services:
     importing: Importing
     answering: Answering
     handing_over: HandingOver
+    data_facts: DataFacts
     counts: MetricCounts
     measuring: Measuring
     metrics: Metrics

@@ -18,7 +18,7 @@ from app.edge.shields import LIFECYCLE_BODY_BYTES, read_body
 _PART_BYTES = 262_144
 _ACCOUNT = re.compile(r"[\x21-\x7e]{1,128}")
 _HOW = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
-_VERIFIED_BY = "site administrator"
+VERIFIED_BY = "site administrator"
 """Of the person, by whoever is responsible for the data: the site. Not by name, because this record stays."""
 
 
@@ -83,7 +83,7 @@ def file_request() -> tuple[Response, int]:
         filed_by=FILED_BY_SITE,
         by=caller().account,
         received_at=now(),
-        verification=None if how is None else Verification(now(), _VERIFIED_BY, _matching(_HOW, how)),
+        verification=None if how is None else Verification(now(), VERIFIED_BY, _matching(_HOW, how)),
     )
     return jsonify(document_of(filed, now=now())), 201
 

@@ -39,6 +39,10 @@ from app.protocol.refusals import KeySetUnfit, NotForThis, Refusal, TokenRefused
 log = logging.getLogger("pledge.edge")
 
 
+class SiteNotNamed(ValueError):
+    """The name that was typed is not that of this site."""
+
+
 class NotFound(Exception):
     """There is no such thing, or it is another's."""
 
@@ -61,6 +65,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     DecisionMalformed: Problem(400, "decision_malformed", "The decision has not the documented form"),
     Malformed: Problem(400, "parameter_malformed", "A parameter is missing or has not its documented form"),
     ConfigurationRefused: Problem(400, "configuration_refused", "This configuration cannot be in force"),
+    SiteNotNamed: Problem(400, "site_not_named", "The name that was typed is not that of this site"),
     EntryMalformed: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
     RecipientUnfit: Problem(400, "recipient_unfit", "Mail needs an address, and a site has at most 500 recipients"),
     SecretTooShort: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),

@@ -37,6 +37,7 @@ _LEAVE = f"UPDATE app.recomputations SET after_issue = %(after)s::bigint WHERE {
 _END = f"DELETE FROM app.recomputations WHERE {_TENANT}"
 _REMAINING = f"""SELECT count(*) FROM app.issues WHERE {_TENANT} AND tracking = 'tracked' AND issue_id > coalesce((
     SELECT after_issue FROM app.recomputations WHERE {_TENANT} AND policy = %(policy)s), 0)"""
+_BEHIND = f"""SELECT count(*) FILTER (WHERE policy <> %(policy)s), count(*) FROM app.clock_bounds WHERE {_TENANT}"""
 _IS_STALE = f"""SELECT EXISTS (SELECT FROM app.clock_bounds WHERE {_TENANT} AND (policy <> %(policy)s
     OR calendar_sha256 IS NOT NULL AND calendar_sha256 <> ALL(%(calendars)s::text[]) OR project_id IS NULL))"""
 _PAGE = f"""SELECT issue_id, project_id FROM app.issues
@@ -74,6 +75,11 @@ class SqlBulkBounds:
     def remaining(self, *, policy: str) -> int:
         """How many tracked issues a recomputation by that policy has before it."""
         return int(self._ask(_REMAINING, policy=policy)[0][0])
+
+    def behind(self, *, policy: str) -> tuple[int, int]:
+        """How many stored bounds follow from another policy than this, and how many there are."""
+        [(behind, stored)] = self._ask(_BEHIND, policy=policy)
+        return int(behind), int(stored)
 
     def is_stale(self, *, policy: str, calendars: Collection[str]) -> bool:
         """Whether some stored bounds follow from another policy or holiday list than these."""

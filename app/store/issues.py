@@ -125,10 +125,11 @@ class SqlIssues:
         found = self._connection.execute(union(tracked, pending).order_by("issue_id")).scalars()
         return tuple(IssueId(issue) for issue in found)
 
-    def each_tracked(self) -> Iterator[IssueRecord]:
-        """Every tracked issue, by id, in constant memory."""
+    def each_tracked(self, *, limit: int | None = None) -> Iterator[IssueRecord]:
+        """Every tracked issue, by id, in constant memory; the first `limit` of them where one is given."""
         query = FIND_ISSUE.where(IssueRow.tenant_id == self._tenant, IssueRow.tracking == Tracking.TRACKED.value)
-        rows = self._connection.execute(query.order_by(IssueRow.issue_id).execution_options(yield_per=500))
+        first = query.order_by(IssueRow.issue_id).limit(limit)
+        rows = self._connection.execute(first.execution_options(yield_per=500))
         yield from map(record_of, rows)
 
     def accept_delivery(self, delivery: str, *, issue: IssueId, now: datetime) -> bool:

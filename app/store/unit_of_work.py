@@ -31,6 +31,7 @@ from app.store.recipients import SqlFeeds, SqlLinks, SqlRecipients
 from app.store.registry import SqlRegistry
 from app.store.reports import SqlReports
 from app.store.security_pushes import SqlPushes
+from app.store.seen_log import SqlSeenLog
 from app.store.signals import SqlSignals
 from app.store.tenant_erasure import SqlTenantErasure
 from app.store.tenant_export import SqlTenantExport
@@ -152,6 +153,11 @@ class SqlUnitOfWork:
     def log(self) -> SqlAuditLog:
         """Its audit log."""
         return SqlAuditLog(self._connection, self._entered())
+
+    @property
+    def seen_log(self) -> SqlSeenLog:
+        """Its audit log, to look at."""
+        return SqlSeenLog(self._connection, self._entered())
 
     @property
     def anchors(self) -> SqlAnchorTree:

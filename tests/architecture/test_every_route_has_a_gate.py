@@ -41,6 +41,8 @@ CLASSES = {
     "GET /fragments/site": {"JWT": context_token, "Bearer": forge_page},
     "GET /fragments/download": {"JWT": context_token, "Bearer": forge_page},
     "GET /fragments/admin": {"JWT": context_token, "Bearer": forge_page},
+    "POST /fragments/admin": {"JWT": context_token, "Bearer": forge_page},
+    "POST /fragments/admin/rights": {"JWT": context_token, "Bearer": forge_page},
     "GET /fragments/issue/decisions": {"JWT": context_token, "Bearer": forge_page},
     "POST /fragments/issue/decisions": {"JWT": context_token, "Bearer": forge_page},
     "GET /api/v1/issues/<id_or_key>/clocks": {"JWT": context_token, "Bearer": forge_page},

@@ -23,7 +23,7 @@ FACTS = {
     "/fragments/project": ">SEC-1<",
     "/fragments/download": "base64,eyJpdGVtcyI6IFt7",
     "/connect/admin": "<dt>Policy</dt>",
-    "/fragments/admin": "<dt>Policy</dt>",
+    "/fragments/admin": "section-overview",
     "/fragments/issue/decisions": "10001",
     "/api/v1/clocks": '"SEC-1"',
     "/api/v1/clocks.csv": ",SEC-1,",

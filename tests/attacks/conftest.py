@@ -61,6 +61,8 @@ ROUTES = {
     "file-request": ("POST", "/api/v1/privacy/requests"),
     "fragment": ("GET", f"/fragments/issue?issueId={ISSUE}&issueKey=SEC-1"),
     "forms": ("GET", f"/fragments/issue/decisions?issueId={ISSUE}&issueKey=SEC-1"),
+    "admin form": ("POST", "/fragments/admin?section=following"),
+    "admin right": ("POST", "/fragments/admin/rights?section=privacy"),
     "form sent": ("POST", f"/fragments/issue/decisions?issueId={ISSUE}&issueKey=SEC-1"),
     "installed": ("POST", "/connect/installed"),
     "uninstalled": ("POST", "/connect/uninstalled"),
@@ -73,6 +75,8 @@ FRAMED = {"panel", "project page", "site page", "admin page"}
 CONTEXT |= {
     "forms",
     "form sent",
+    "admin form",
+    "admin right",
     "recipients",
     "recipient added",
     "recipient removed",

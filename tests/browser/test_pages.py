@@ -26,6 +26,11 @@ PAGES = {
     "site-upcoming": ("/apps", "#section-upcoming"),
     "site-breaches": ("/apps", "#section-breaches"),
     "admin": ("/admin/apps", None),
+    "admin-following": ("/admin/apps", "#section-following"),
+    "admin-policies": ("/admin/apps", "#section-policies"),
+    "admin-audit": ("/admin/apps", "#section-audit"),
+    "admin-privacy": ("/admin/apps", "#section-privacy"),
+    "admin-people": ("/admin/apps", "#section-people"),
 }
 HOSTS = ("connect", "forge")
 TEXTS = "#panel :is(h2, h3, p, a, th, td, span, label, li, dt, dd, summary, .lozenge)"
@@ -180,3 +185,21 @@ def test_somebody_who_is_no_administrator_sees_no_fact_of_the_administration(ope
     answer = both.get("/fragments/admin", account="developer")
     assert "for administrators" in answer.text
     assert not re.search("Policy|Region", answer.text)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_form_says_what_it_came_to_and_puts_the_focus_there(opened, host):
+    """By keyboard alone; the Enter key tries, and does not save."""
+    with opened("/admin/apps", host) as tab:
+        tab.go("#section-following")
+        tab.inside.locator("#admin-example").fill("SEC-1")
+        tab.inside.locator("#admin-example").press("Enter")
+        outcome = tab.inside.locator("[data-sent]")
+        expect(outcome).to_contain_text("SEC-1 counts")
+        expect(outcome).to_be_focused()
+        expect(tab.inside.locator("#admin-example")).to_have_value("SEC-1")
+        tab.go("#section-policies")
+        tab.go("#compare-genchi")
+        tab.inside.locator("#policy-preview").press("Enter")
+        expect(tab.inside.locator("#impact-title")).to_be_focused()
+        tab.shoot(f"admin-impact-{host}-1280-light")

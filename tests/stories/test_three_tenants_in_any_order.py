@@ -93,6 +93,8 @@ DRIVEN_BY = {
     "GET /fragments/site": "person_looks",
     "GET /fragments/download": "person_looks",
     "GET /fragments/admin": "person_looks",
+    "POST /fragments/admin": "administrator_sends_a_form",
+    "POST /fragments/admin/rights": "administrator_uses_a_right",
     "GET /fragments/issue/decisions": "person_looks",
     "POST /fragments/issue/decisions": "person_sends_a_form",
     "GET /api/v1/issues/<id_or_key>/clocks": "person_looks",
@@ -293,6 +295,26 @@ class InAnyOrder(RuleBasedStateMachine):
             return self.connect(site, target, method="PUT", person="admin", body=body)
 
         self.three.acts(site, deed)
+
+    @rule(site=site, person=person, step=st.sampled_from(["try", "save"]))
+    def administrator_sends_a_form(self, site, person, step):
+        """What stands in the place of the version that nobody has replaced yet, or is tried on an issue."""
+        issue = self.three.issues[site]
+        fields = {"version": "0", "vector_field": "auto", "score_field": "auto", "example": issue.key, "step": step}
+        body = {name: [value] for name, value in fields.items()}
+        target = "/fragments/admin?section=following"
+        self.three.acts(
+            site, lambda: self.connect(site, target, method="POST", person=person, kind="context", body=body)
+        )
+
+    @rule(site=site, person=person)
+    def administrator_uses_a_right(self, site, person):
+        """Somebody has it said that a person wants a copy."""
+        body = {"step": ["request"], "kind": ["access"], "account": [f"canary-of-{site}"]}
+        target = "/fragments/admin/rights?section=privacy"
+        self.three.acts(
+            site, lambda: self.connect(site, target, method="POST", person=person, kind="context", body=body)
+        )
 
     @rule(site=site)
     def hint(self, site):

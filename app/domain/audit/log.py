@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.domain.audit.looking import AuditLooks
 from app.domain.audit.operations import Sequencing
 from app.domain.audit.ports import Anchor, CheckpointKey
 from app.domain.audit.queries import AuditQueries
@@ -27,6 +28,11 @@ class AuditLog:
     def queries(self) -> AuditQueries:
         """What leaves it."""
         return AuditQueries(self.database, self.key)
+
+    @property
+    def looks(self) -> AuditLooks:
+        """What is seen of it without key and anchor."""
+        return AuditLooks(self.database)
 
     @property
     def verification(self) -> Verification:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.domain.identifiers import TenantId
+from app.domain.identifiers import AccountId, TenantId
 
 
 @dataclass(frozen=True)
@@ -80,3 +80,32 @@ class AnchorLeaf:
 
 class LogBroken(Exception):
     """The log of this tenant cannot be continued from its newest checkpoint: `pledge audit verify` says why."""
+
+
+@dataclass(frozen=True)
+class SeenEntry:
+    """One entry in its place. `stored.person` is never read here."""
+
+    index: int
+    leaf: Leaf
+    stored: StoredEntry | None
+    """None: it is gone from under its leaf."""
+    account: AccountId | None = None
+    """Who acted; with a commitment and without it, a person who was erased."""
+
+
+@dataclass(frozen=True)
+class EntryFilter:
+    """Which entries: of that action, and of these instants, the first one included."""
+
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class SeenPage:
+    """The next entries, newest first. `next`: the index before which the next page begins."""
+
+    entries: tuple[SeenEntry, ...]
+    next: int | None

@@ -6,7 +6,16 @@ from typing import Protocol
 from uuid import UUID
 
 from app.domain.audit.merkle import CompactRange
-from app.domain.audit.model import AnchorLeaf, Leaf, LoggedEntry, StoredCheckpoint, Waiting
+from app.domain.audit.model import (
+    AnchorLeaf,
+    EntryFilter,
+    Leaf,
+    LoggedEntry,
+    SeenEntry,
+    SeenPage,
+    StoredCheckpoint,
+    Waiting,
+)
 from app.domain.audit.note import Checkpoint
 from app.domain.identifiers import TenantId
 
@@ -89,6 +98,19 @@ class TenantLog(Protocol):
 
     def forget_person(self, subject: UUID) -> int:
         """Delete the personal parts about that subject; returns how many."""
+
+
+class SeenLog(Protocol):
+    """The log of this transaction's tenant, without the personal parts."""
+
+    def newest(self, wanted: EntryFilter, *, before: int | None, limit: int, window: int) -> SeenPage:
+        """Newest first, among the `window` entries that come before that index."""
+
+    def walk(self, first: int, limit: int) -> tuple[SeenEntry, ...]:
+        """In order of index."""
+
+    def checkpoint(self) -> StoredCheckpoint | None:
+        """The newest."""
 
 
 class AnchorTree(Protocol):

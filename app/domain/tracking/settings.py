@@ -92,7 +92,7 @@ class FollowingSettings:
         Raises `ConfigurationRefused`, `VersionConflict`, `JiraUnavailable`, `LookupError`, `VaultCannotAnswer`.
         """
         wanted = configuration_of(document, version=version + 1)
-        self._check(tenant, wanted)
+        self.check(tenant, wanted)
         with self.database.begin(tenant) as uow:
             before = uow.following.configuration()
             if before.version != version:
@@ -106,8 +106,11 @@ class FollowingSettings:
             event = _event(tenant, before=before, wanted=wanted, actor=actor)
             uow.commit(because=by_person(event, by, uow=uow, vault=self.vault, tenant=tenant, now=now))
 
-    def _check(self, tenant: TenantId, wanted: FollowingConfiguration) -> None:
-        """By the site itself: what it does not have or does not understand would be found out at night."""
+    def check(self, tenant: TenantId, wanted: FollowingConfiguration) -> None:
+        """By the site itself: what it does not have or does not understand would be found out at night.
+
+        Raises `ConfigurationRefused`, `JiraUnavailable`, `LookupError`.
+        """
         policy = self.database.view_tenant(tenant).policy
         pauses = {reason for rule in self.in_force(policy).issue_clocks for reason in rule.choices.pauses}
         site = self.site_of(tenant, None)

@@ -44,6 +44,8 @@ class Frame:
     sections: tuple[Link, ...] = ()
     announcement: str = ""
     """What a screen reader is told when it changes."""
+    is_kept: bool = False
+    """Whether it stays as it is when its reader comes back to it: there is a form in it, or what is shown once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ def site_url() -> str:
     return services().database.view_tenant(caller().tenant).display_url
 
 
-def section_of(known: Mapping[str, str]) -> str:
+def section_of(known: Mapping[str, object]) -> str:
     """`section` of the query, the first of the known where it names none; raises `Malformed` on an unknown one."""
     if "section" not in request.args:
         return next(iter(known))
@@ -111,9 +113,19 @@ def fragment(make: Callable[[], str], *, url: str) -> Response:
     return jsonify(html=html) if is_forge() else Response(html, mimetype="text/html")
 
 
-def frame(title: str, purpose: str, *, url: str, links: tuple[Link, ...] = (), announcement: str = "") -> Frame:
+def frame(
+    title: str,
+    purpose: str,
+    *,
+    url: str,
+    links: tuple[Link, ...] = (),
+    announcement: str = "",
+    is_kept: bool = False,
+) -> Frame:
     """What stands around content of this very instant."""
-    return Frame(title=title, purpose=purpose, url=url, as_of=now(), sections=links, announcement=announcement)
+    return Frame(
+        title=title, purpose=purpose, url=url, as_of=now(), sections=links, announcement=announcement, is_kept=is_kept
+    )
 
 
 def _made(make: Callable[[], str], *, url: str) -> str:

@@ -2,7 +2,7 @@
 // The address is anybody's to make: of it only these names are taken, and the server judges every value.
 "use strict";
 
-const KEPT = ["section", "state", "severity", "due", "within", "ended_since", "key", "columns", "cursor"];
+const KEPT = ["section", "state", "severity", "due", "within", "ended_since", "key", "columns", "cursor", "policy", "action", "since", "until"];
 
 function keptOf(query) {
   const all = new URLSearchParams(query);

@@ -138,8 +138,10 @@ document.addEventListener("htmx:error", (event) => showNotice({}, event.detail?.
 document.addEventListener("htmx:after:swap", (event) => {
   document.getElementById("refresh-failed").hidden = true;
   announce();
-  if (event.target.id !== "decisions") return;
-  event.target.querySelector("[data-focus]")?.focus();
+  const isForm = event.target.id === "decisions";
+  // of a form that was sent, what it came to; a link keeps the focus where it is
+  if (isForm || event.detail?.ctx?.request?.method === "POST") document.querySelector("[data-focus]")?.focus();
+  if (!isForm) return;
   if (event.target.querySelector("[data-recorded]")) refresh();
 });
 

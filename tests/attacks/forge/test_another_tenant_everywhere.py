@@ -51,6 +51,8 @@ ROWS = {
     "GET /fragments/site": Row(connect="site", forge="ui"),
     "GET /fragments/download": Row(connect="download", forge="ui"),
     "GET /fragments/admin": Row(connect="admin", forge="ui"),
+    "POST /fragments/admin": Row(connect="admin form", forge="ui", method="POST"),
+    "POST /fragments/admin/rights": Row(connect="admin right", forge="ui", method="POST"),
     "GET /fragments/issue/decisions": Row(
         connect="forms", forge="ui", targets=("/fragments/issue/decisions?issueId={id}&issueKey={key}",)
     ),

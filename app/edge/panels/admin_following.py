@@ -1,0 +1,248 @@
+"""How this site's issues are followed: how far the runs are, what has no meaning yet, and the mapping as a form.
+
+A form can be tried on an issue before it is put in force, by the same service as `PUT /api/v1/settings/following`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response
+
+from app.domain.access.decisions import NotConfirmed
+from app.domain.access.roles import Permission
+from app.domain.clocks.model import Severity
+from app.domain.clocks.wording import bound_text
+from app.domain.identifiers import AccountId, IssueId
+from app.domain.ports import IssueHidden
+from app.domain.tracking.configuration import ConfigurationRefused, Finding, FollowingConfiguration
+from app.domain.tracking.runs import Cause, Phase, Run, RunKind
+from app.domain.tracking.settings import FollowingView, VersionConflict
+from app.domain.tracking.trying import FollowingTrials, Trial, TriedClock
+from app.edge import following
+from app.edge.caller import caller, now, services
+from app.edge.panels import admin_frame, shell, wording
+from app.edge.panels.admin_frame import Form, Notice
+from app.edge.panels.wording import Lozenge
+from app.edge.parameters import Malformed
+
+SECTION = "following"
+_CONFLICT = "Somebody else has changed this meanwhile; nothing was saved"
+_CONFLICT_ADVICE = "Below stands what you have written, not what is in force. Load the newest, then change it again."
+OWN = "own"
+"""A mapping of this site's own, where `standard` is the one that every site begins with."""
+_TITLES = {RunKind.IMPORT: "Reading everything", RunKind.RECONCILIATION: "Hourly comparison"}
+_CAUSES = {
+    Cause.INSTALLED: "because the app was installed",
+    Cause.RETURNED: "because the app came back",
+    Cause.SETTINGS: "because these settings were changed",
+    Cause.ASKED: "because it was asked for",
+    Cause.HOURLY: "as every hour",
+}
+_PHASES = {
+    Phase.WAITING: Lozenge("Waiting", "neutral", "pause"),
+    Phase.SEARCHING: Lozenge("Reading what Jira finds", "information", "clock"),
+    Phase.CONFIRMING: Lozenge("Looking at what was known", "information", "clock"),
+    Phase.DONE: Lozenge("Done", "success", "tick"),
+    Phase.FAILED: Lozenge("Failed", "danger", "alarm"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunLine:
+    """One run in words."""
+
+    title: str
+    lozenge: Lozenge
+    cause: str
+    counted: str
+    run: Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowingForm:
+    """The fields as they stand in the form; a mapping is a text of one `name = meaning` for each line."""
+
+    version: str
+    jql: str = ""
+    reported_field: str = ""
+    vector_field: str = ""
+    score_field: str = ""
+    priorities_are: str = "standard"
+    priorities: str = ""
+    pausing: str = ""
+    fixed_are: str = "standard"
+    fixed_resolutions: str = ""
+    other_are: str = "standard"
+    other_resolutions: str = ""
+    example: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """The configuration that it says; raises `ConfigurationRefused` for a line that is no pair."""
+        return {
+            "jql": self.jql or None,
+            "reported_field": self.reported_field or None,
+            "vector_field": self.vector_field or None,
+            "score_field": self.score_field or None,
+            "priorities": _pairs("priorities", self.priorities) if self.priorities_are == OWN else None,
+            "pausing": _pairs("pausing", self.pausing),
+            "fixed_resolutions": _lines(self.fixed_resolutions) if self.fixed_are == OWN else None,
+            "other_resolutions": _lines(self.other_resolutions) if self.other_are == OWN else None,
+        }
+
+
+def shown() -> str:
+    """The section as it stands."""
+    services().roles.require(Permission.VIEW_SETTINGS, caller(), now=now())
+    view = services().following_settings.view(caller().tenant)
+    return _rendered(view, _form_of(view.configuration))
+
+
+def changed(given: Form) -> Response:
+    """By somebody who may change settings: what `step` of the form says: `try` it on the example, or `save` it."""
+    step, form = given.get("step"), _filled(given)
+    if step not in ("try", "save") or not form.version.isascii() or not form.version.isdecimal():
+        raise Malformed
+    try:
+        if step == "try":
+            return admin_frame.sent(_rendered(_view(), form, trial=_trial(form)))
+        services().following_settings.change(
+            caller().tenant,
+            form.document(),
+            version=int(form.version[:9]),
+            actor=following.ACTOR,
+            now=now(),
+            by=caller().account,
+        )
+    except VersionConflict as conflict:
+        lines = (
+            "What is below is what you have written, not what is in force. Load the newest, then change it again.",
+        )
+        notice = admin_frame.refused(conflict, "Somebody else has changed this meanwhile; nothing was saved", *lines)
+        return admin_frame.not_sent(conflict, _rendered(_view(), form, notice=notice, is_outdated=True))
+    except ConfigurationRefused as refusal:
+        why = (f"{wording.title_of(each.where)}: {each.reason}" for each in refusal.findings)
+        notice = admin_frame.refused(refusal, "This cannot be in force; nothing was saved", *why)
+        return admin_frame.not_sent(refusal, _rendered(_view(), form, notice=notice))
+    view = _view()
+    saved = Notice(title="Saved", appearance="success", lines=("Every issue is read again under it, from now on.",))
+    return admin_frame.sent(_rendered(view, _form_of(view.configuration), notice=saved))
+
+
+def _view() -> FollowingView:
+    return services().following_settings.view(caller().tenant)
+
+
+def _trial(form: FollowingForm) -> Trial:
+    """Of an issue that its reader may see; which others there are is not told."""
+    key = form.example.strip().upper()
+    _, record = services().database.view_issue(caller().tenant, key)
+    nothing = ConfigurationRefused((Finding("example", f"there is no issue {key!r} here that you may see"),))
+    if record is None:
+        raise nothing
+    question = (caller().tenant, AccountId(caller().account or ""), IssueId(record.issue))
+    trials = FollowingTrials(services().following_settings)
+    try:
+        services().access.require(Permission.VIEW_ISSUE_CLOCKS, question, now=now(), person_token=caller().person_token)
+        return trials.try_on(caller().tenant, form.document(), issue=record.issue, now=now())
+    except (NotConfirmed, IssueHidden) as hidden:
+        raise nothing from hidden
+
+
+def _rendered(
+    view: FollowingView,
+    form: FollowingForm,
+    *,
+    notice: Notice | None = None,
+    trial: Trial | None = None,
+    is_outdated: bool = False,
+) -> str:
+    runs = tuple(_run_line(run) for run in view.runs.values() if run is not None)
+    return admin_frame.rendered(
+        SECTION,
+        notice=notice,
+        is_kept=True,
+        runs=runs,
+        is_under_way=any(line.run.is_unfinished for line in runs),
+        tracked=view.tracked,
+        unmapped=view.unmapped,
+        form=form,
+        levels=tuple(level.value for level in Severity),
+        trial=trial,
+        trial_severity=None if trial is None else _severity_words(trial),
+        trial_clocks=() if trial is None else tuple(map(_clock_words, trial.clocks)),
+        is_outdated=is_outdated,
+        site_url=shell.site_url(),
+        send_url=admin_frame.url(SECTION),
+    )
+
+
+def _severity_words(trial: Trial) -> tuple[Lozenge, str]:
+    if trial.severity is None:
+        return wording.severity_lozenge(None), "; ".join(trial.missing)
+    by = "its priority" if trial.severity.source == "priority" else "its CVSS field"
+    return wording.severity_lozenge(trial.severity.level), f"by {by}"
+
+
+def _clock_words(clock: TriedClock) -> tuple[str, str, str]:
+    before, after = ("no clock" if each is None else bound_text(each) for each in (clock.before, clock.after))
+    return wording.title_of(clock.promise), before, after
+
+
+def _run_line(run: Run) -> RunLine:
+    counts = run.counts
+    parts = (
+        ("read for the first time", counts.created),
+        ("changed", counts.updated),
+        ("unchanged", counts.unchanged),
+        ("gone from Jira", counts.gone),
+        ("skipped", sum(counts.skipped.values())),
+    )
+    said = ", ".join(f"{number} {what}" for what, number in parts if number)
+    return RunLine(title=_TITLES[run.kind], lozenge=_PHASES[run.phase], cause=_CAUSES[run.cause], counted=said, run=run)
+
+
+def _form_of(configuration: FollowingConfiguration) -> FollowingForm:
+    said = configuration.to_json()
+
+    def pairs(name: str) -> str:
+        return "\n".join(f"{key} = {value}" for key, value in (said[name] or {}).items())
+
+    def names(name: str) -> str:
+        return "\n".join(said[name] or ())
+
+    def whose(name: str) -> str:
+        return "standard" if said[name] is None else OWN
+
+    return FollowingForm(
+        version=str(configuration.version),
+        jql=said["jql"] or "",
+        reported_field=said["reported_field"] or "",
+        vector_field=said["vector_field"] or "",
+        score_field=said["score_field"] or "",
+        priorities_are=whose("priorities"),
+        priorities=pairs("priorities"),
+        pausing=pairs("pausing"),
+        fixed_are=whose("fixed_resolutions"),
+        fixed_resolutions=names("fixed_resolutions"),
+        other_are=whose("other_resolutions"),
+        other_resolutions=names("other_resolutions"),
+    )
+
+
+def _filled(given: Form) -> FollowingForm:
+    named = FollowingForm.__dataclass_fields__.keys()
+    return FollowingForm(**{"version": ""} | {name: value for name, value in given.items() if name in named})
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _pairs(where: str, text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in _lines(text):
+        name, _, meaning = (part.strip() for part in line.rpartition("="))
+        if not name or not meaning or name.lower() in map(str.lower, found):
+            raise ConfigurationRefused((Finding(where, f"{line[:80]!r} is not “name = meaning”, or stands twice"),))
+        found[name] = meaning
+    return found

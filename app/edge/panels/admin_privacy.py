@@ -1,0 +1,158 @@
+"""What is kept about people, what they and the site may ask for, and how the site's data is deleted."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from flask import Response
+
+from app.domain.access.roles import Permission
+from app.domain.identifiers import AccountId
+from app.domain.privacy.answering import FILED_BY_SITE
+from app.domain.privacy.handing_over import ExportsOff
+from app.domain.privacy.model import ExportState
+from app.domain.privacy.requests import PrivacyRequest, RequestKind, RequestState, Verification
+from app.edge.caller import caller, config, now, services
+from app.edge.panels import admin_frame, shell
+from app.edge.panels.admin_frame import Form, Notice
+from app.edge.panels.wording import Lozenge
+from app.edge.parameters import Malformed
+from app.edge.privacy import VERIFIED_BY
+from app.edge.problems import SiteNotNamed
+
+SECTION = "privacy"
+_ACCOUNT = re.compile(r"[\x21-\x7e]{1,128}")
+_HOW = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
+_KINDS = {RequestKind.ACCESS: "A copy of a person's data", RequestKind.ERASURE: "Erasure"}
+_REQUEST_STATES = {
+    RequestState.RECEIVED: Lozenge("Received", "discovery", "question"),
+    RequestState.VERIFIED: Lozenge("Verified", "information", "clock"),
+    RequestState.REFUSED: Lozenge("Refused", "neutral", "cross"),
+    RequestState.FULFILLED: Lozenge("Fulfilled", "success", "tick"),
+}
+_EXPORT_STATES = {
+    ExportState.WAITING: Lozenge("Waiting", "neutral", "pause"),
+    ExportState.RUNNING: Lozenge("Being written", "information", "clock"),
+    ExportState.READY: Lozenge("Ready", "success", "tick"),
+    ExportState.TAKEN: Lozenge("Fetched", "neutral", "tick"),
+    ExportState.EXPIRED: Lozenge("Expired", "neutral", "cross"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestRow:
+    """One request in words. `account`: None for all of the site."""
+
+    title: str
+    account: str | None
+    lozenge: Lozenge
+    received_at: datetime
+    due_at: datetime
+    is_late: bool
+    receipt: str | None
+
+
+def shown() -> str:
+    """The section as it stands."""
+    services().roles.require(Permission.MANAGE_REQUESTS, caller(), now=now())
+    return _rendered()
+
+
+def changed(given: Form) -> Response:
+    """What `step` says: an `export`, a `request` of a person, or to `erase` all of the site."""
+    steps = {"export": _export, "request": _request, "erase": _erase}
+    if given.get("step") not in steps:
+        raise Malformed
+    return steps[given["step"]](given)
+
+
+def _export(_: Form) -> Response:
+    services().roles.require(Permission.EXPORT, caller(), now=now())
+    try:
+        record, token = services().handing_over.ask(caller().tenant, now=now(), by=caller().account)
+    except ExportsOff as off:
+        notice = admin_frame.refused(off, "No export", "Whoever runs Pledge has set no place for exports.")
+        return admin_frame.not_sent(off, _rendered(notice=notice))
+    link = f"{config().base_url}/exports/{token}"
+    return admin_frame.sent(_rendered(link=link, link_expires_at=record.expires_at))
+
+
+def _request(given: Form) -> Response:
+    account, how, kind = given.get("account", "").strip(), given.get("verified_how"), given.get("kind")
+    if kind not in list(RequestKind) or not _ACCOUNT.fullmatch(account) or (how and not _HOW.fullmatch(how)):
+        raise Malformed
+    filed = _filed(RequestKind(kind), AccountId(account), how)
+    next_ = "It is answered by whoever runs Pledge"
+    if filed.state is RequestState.RECEIVED:
+        next_ += ", once somebody has made sure that the person is who they say"
+    return admin_frame.sent(_rendered(notice=Notice(title="Request filed", appearance="success", lines=(f"{next_}.",))))
+
+
+def _erase(given: Form) -> Response:
+    if given.get("site", "").strip().lower() != _site():
+        wrong = SiteNotNamed(SiteNotNamed.__doc__)
+        line = f"Type {_site()} to ask for the deletion."
+        return admin_frame.not_sent(
+            wrong, _rendered(notice=admin_frame.refused(wrong, "Nothing was asked for", line), is_erasing=True)
+        )
+    _filed(RequestKind.ERASURE, None, "typed the name of the site")
+    lines = (
+        "Whoever runs Pledge ends all access and deletes the data. Until then everything works as before.",
+        "The signed receipt is handed out by them, and stays in the list below as long as the site can open this page.",
+    )
+    return admin_frame.sent(_rendered(notice=Notice(title="Deletion is asked for", appearance="success", lines=lines)))
+
+
+def _filed(kind: RequestKind, account: AccountId | None, how: str | None) -> PrivacyRequest:
+    return services().answering.file(
+        caller().tenant,
+        kind,
+        account=account,
+        filed_by=FILED_BY_SITE,
+        by=caller().account,
+        received_at=now(),
+        verification=None if how is None else Verification(now(), VERIFIED_BY, how),
+    )
+
+
+def _site() -> str:
+    return urlsplit(shell.site_url()).netloc.lower()
+
+
+def _rendered(
+    *,
+    notice: Notice | None = None,
+    link: str | None = None,
+    link_expires_at: datetime | None = None,
+    is_erasing: bool = False,
+) -> str:
+    facts, tenant = services().data_facts, caller().tenant
+    return admin_frame.rendered(
+        SECTION,
+        notice=notice,
+        is_kept=True,
+        requests=tuple(map(_row, services().answering.list_of(tenant))),
+        exports=tuple(
+            (each, _EXPORT_STATES[each.state]) for each in services().handing_over.list_of(tenant, now=now())
+        ),
+        link=link,
+        link_expires_at=link_expires_at,
+        kinds=tuple((kind.value, text) for kind, text in _KINDS.items()),
+        facts=facts,
+        is_erasing=is_erasing,
+        site=_site(),
+        send_url=f"{shell.fragment_url('admin/rights')}?section={SECTION}",
+    )
+
+
+def _row(request: PrivacyRequest) -> RequestRow:
+    return RequestRow(
+        title=_KINDS[request.kind],
+        account=request.account,
+        lozenge=_REQUEST_STATES[request.state],
+        received_at=request.received_at,
+        due_at=request.due_at,
+        is_late=request.is_late(now()),
+        receipt=request.receipt,
+    )

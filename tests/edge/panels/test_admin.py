@@ -1,0 +1,394 @@
+"""The sections of the administration: what each tells, what its forms do, and what they refuse."""
+
+import base64
+import json
+import re
+from html import unescape
+
+import pytest
+import requests
+
+from app.domain.access.roles import ASKED_OF_JIRA, ROLES, Role
+from app.edge.panels import admin_people
+from app.edge.panels.admin_frame import SECTIONS
+from tests.edge.panels.test_issue_panel import Page
+from tests.edge.panels.test_pages import HOSTILE, text_of
+
+ADMIN = "/fragments/admin?section="
+FOLLOWING = {"vector_field": "auto", "score_field": "auto"}
+
+
+@pytest.fixture(scope="module")
+def served(stack):
+    """One product on one site, with what it knows of some issues."""
+    stack.install("genchi")
+    stack.tracked("10001", account="admin")
+    return stack
+
+
+def send(served, section, *, sender="admin", route=ADMIN, **fields):
+    """A form of that section, as the browser sends it."""
+    token = served.token("genchi", kind="context", account=sender)
+    headers = {"Authorization": f"JWT {token}"}
+    return requests.post(served.url + route + section, data=fields, headers=headers, timeout=60)
+
+
+def well_formed(html):
+    page = Page(html)
+    assert (page.roots, page.broken) == (1, [])
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    assert not [tag for tag, _ in page.elements if tag in ("script", "style", "img")]
+    return page
+
+
+def refused(answer, status):
+    """The page that a refusal brings with it."""
+    assert answer.status_code == status, answer.text
+    return unescape(well_formed(answer.json()["html"]).text)
+
+
+def in_force(served):
+    return served.get("/api/v1/settings/following", account="admin").json()
+
+
+def save(served, **fields):
+    version = str(in_force(served)["version"])
+    return send(served, "following", **FOLLOWING | {"version": version, "step": "save"} | fields)
+
+
+@pytest.mark.parametrize("section", [*SECTIONS, "policies&policy=kencha"])
+def test_every_section_is_well_formed_and_for_administrators_only(served, section):
+    shown = served.get(ADMIN + section, account="admin")
+    well_formed(shown.text)
+    assert len(shown.content) < 100_000
+    for account in ("developer", "lead", "outsider"):
+        assert "This page is for administrators" in text_of(served.get(ADMIN + section, account=account))
+
+
+@pytest.mark.parametrize("account", ["developer", "lead"])
+def test_a_form_of_somebody_who_is_no_administrator_changes_nothing(served, account):
+    before = in_force(served)
+    answer = send(served, "following", sender=account, step="save", version=str(before["version"]), pausing="x = y")
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_permitted")
+    assert in_force(served)["version"] == before["version"]
+
+
+def test_following_tells_how_far_it_is_and_what_has_no_meaning(served):
+    served.database.execute(
+        "INSERT INTO app.unmapped_values (tenant_id, kind, name, issue_id, met_at) "
+        "SELECT tenant_id, 'resolution', %s, 10001, now() FROM app.tenants WHERE tenant_id > 0",
+        HOSTILE["script"],
+    )
+    shown = text_of(served.get(ADMIN + "following", account="admin"))
+    assert "Reading everything" in shown
+    assert "because the app was installed" in shown
+    assert HOSTILE["script"] in shown
+    assert "Issue 10001" in shown
+
+
+def test_a_mapping_is_tried_on_an_issue_and_nothing_is_kept(served):
+    before = in_force(served)
+    form = FOLLOWING | {"version": "0", "example": "sec-1", "step": "try"}
+    tried = text_of(send(served, "following", **form))
+    assert "SEC-1 counts" in tried
+    assert "High by its CVSS field" in tried
+    without = text_of(send(served, "following", version="0", example="SEC-1", step="try"))
+    assert "High by its CVSS field" not in without
+    elsewhere = text_of(send(served, "following", **form, jql="project = OPS"))
+    assert "SEC-1 does not count" in elsewhere
+    assert in_force(served)["version"] == before["version"]
+
+
+@pytest.mark.parametrize("key", ["SEC-999999", "OPS-1", "'; --", "\u202e" * 300])
+def test_an_example_that_the_reader_may_not_see_is_like_one_that_is_not_there(served, key):
+    answer = send(served, "following", **FOLLOWING, version="0", example=key, step="try")
+    assert "that you may see" in refused(answer, 400)
+
+
+def test_a_mapping_is_saved_and_somebody_who_was_slower_is_told(served):
+    version = in_force(served)["version"]
+    priorities = "High = critical\nLow = none"
+    saved = save(served, priorities_are="own", priorities=priorities)
+    assert "Saved" in text_of(saved)
+    found = in_force(served)
+    assert found["configuration"]["priorities"] == {"high": "critical", "low": "none"}
+    slower = send(served, "following", **FOLLOWING, version=str(version), step="save", jql="project = SEC")
+    said = refused(slower, 409)
+    assert "Somebody else has changed this" in said
+    assert "project = SEC" in slower.json()["html"]
+    assert "Load the newest" in said
+    assert in_force(served)["configuration"] == found["configuration"]
+    entry = "SELECT actor, detail ->> 'changed' FROM app.audit_entries WHERE action = 'following.changed'"
+    assert served.database.rows(entry) == [("jira-admin", "priorities")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"jql": "x) OR (project = OPS"}, "Jql"),
+        ({"jql": "a" * 2_001}, "Jql"),
+        ({"vector_field": "summary"}, "Vector field: a custom field is named by its id"),
+        ({"priorities_are": "own", "priorities": "High"}, "is not “name = meaning”"),
+        ({"priorities_are": "own", "priorities": "High = low\nhigh = low"}, "stands twice"),
+        ({"priorities_are": "own", "priorities": "High = awful"}, "the levels are"),
+        ({"pausing": "Limbo = lunch"}, "no status 'limbo'"),
+        ({"pausing": HOSTILE["script"] + " = x"}, "no status"),
+        ({"pausing": HOSTILE["right to left"] + " = x"}, "names and what they mean"),
+        ({"fixed_are": "own", "fixed_resolutions": "Vanquished"}, "no resolution 'vanquished'"),
+        ({"fixed_are": "own", "fixed_resolutions": "Done", "other_are": "own", "other_resolutions": "done"}, "too"),
+    ],
+)
+def test_a_mapping_that_cannot_be_in_force_comes_back_as_it_was_written(served, fields, said):
+    before = in_force(served)["version"]
+    answer = save(served, **fields)
+    assert said in refused(answer, 400)
+    assert " ".join(next(iter(fields.values())).split()[:1]) in unescape(answer.json()["html"])
+    assert in_force(served)["version"] == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"step": "drop", "version": "0"},
+        {"step": "save"},
+        {"step": "save", "version": "-1"},
+        {"step": "save", "version": "²"},
+        {"step": "save", "version": "x" * 10_000},
+    ],
+)
+def test_a_form_of_nobodys_making_is_refused(served, fields):
+    answer = send(served, "following", **fields)
+    assert (answer.status_code, answer.json()["code"]) == (400, "parameter_malformed")
+
+
+def test_a_version_beyond_all_numbers_is_a_conflict(served):
+    refused(send(served, "following", **FOLLOWING, version="9" * 30, step="save", jql="project = SEC"), 409)
+
+
+def test_policies_are_listed_and_compared_by_what_they_say_differently(served):
+    listed = text_of(served.get(ADMIN + "policies", account="admin"))
+    assert "Every stored date follows from it" in listed
+    assert listed.count("In force") == 2
+    compared = text_of(served.get(ADMIN + "policies&policy=genchi", account="admin"))
+    assert "Not promised" in compared
+    assert "See what would change" in compared
+
+
+@pytest.mark.parametrize("name", ["nowhere", "", "../kencha", "kencha&policy=genchi", "k" * 5_000])
+def test_a_policy_of_nowhere_is_refused(served, name):
+    answer = served.get(f"{ADMIN}policies&policy={name}", account="admin")
+    assert (answer.status_code, answer.json()["code"]) == (400, "parameter_malformed")
+
+
+@pytest.mark.parametrize("fields", [{"step": "preview"}, {"step": "choose", "policy": "nowhere"}, {"policy": "genchi"}])
+def test_a_choice_of_nobodys_making_is_refused(served, fields):
+    assert send(served, "policies", **fields).status_code == 400
+
+
+def test_what_a_policy_would_do_is_shown_before_it_does_and_then_every_date_is_made_anew(served):
+    stored = "SELECT count(DISTINCT policy), count(*) FROM app.clock_bounds"
+    before = served.get("/api/v1/settings", account="admin").json()
+    impact = send(served, "policies", step="preview", policy="genible")
+    assert served.get("/api/v1/settings", account="admin").json() == before
+    page = well_formed(impact.text)
+    assert "issues that are followed" in page.text
+    assert "what follows from it is counted anew" in page.text
+    [seen] = [each["value"] for tag, each in page.elements if tag == "input" and each["name"] == "before"]
+    late = send(served, "policies", step="choose", policy="genible", before="0" * 64)
+    assert "Another policy is in force by now" in refused(late, 409)
+    done = send(served, "policies", step="choose", policy="genible", before=seen)
+    assert "is in force" in text_of(done)
+    made_anew = "Every stored date follows from it"
+    served.eventually(lambda: made_anew in served.get(ADMIN + "policies", account="admin").text)
+    assert served.database.rows(stored)[0][0] == 1
+    entry = "SELECT actor, detail ->> 'policy' FROM app.audit_entries WHERE action = 'policy.chosen'"
+    assert served.database.rows(entry) == [("jira-admin", "genible")]
+    again = send(served, "policies", step="choose", policy="kencha", before=seen)
+    assert again.status_code == 409
+
+
+def audit(served, query=""):
+    return served.get(f"{ADMIN}audit{query}", account="admin")
+
+
+def test_the_log_tells_what_was_done_by_whom_and_can_be_filtered(served):
+    save(served, jql="project = SEC AND labels = security")
+    served.eventually(lambda: "<tbody>" in audit(served, "&action=following.changed").text)
+    found = audit(served, "&action=following.changed")
+    page = well_formed(found.text)
+    assert "A Jira administrator" in page.text
+    assert '<bdi class="quiet">you</bdi>' in found.text
+    assert "Installation added" not in found.text.split("<tbody>")[1]
+    assert "No entries match" in audit(served, "&since=2000-01-01&until=2000-01-02").text
+    assert "Installation added" in audit(served, "&since=2000-01-01").text.split("<tbody>")[1]
+
+
+def test_the_name_of_somebody_who_was_erased_is_gone_and_the_entry_stays(served):
+    served.eventually(lambda: "you" in audit(served, "&action=following.changed").text)
+    served.database.execute("DELETE FROM app.audit_subjects")
+    assert "erased since" in audit(served, "&action=following.changed").text
+
+
+def test_verifying_finds_what_somebody_with_the_database_has_changed(served):
+    served.eventually(lambda: "agree" in audit(served, "&verify=yes").text)
+    unharmed = text_of(audit(served, "&verify=yes"))
+    assert "all hashes together give its newest signed checkpoint" in unharmed
+    assert "Not looked at here: the signature" in unharmed
+    served.database.execute("UPDATE app.audit_entries SET actor = 'nobody' WHERE action = 'installation.added'")
+    assert "was altered" in text_of(audit(served, "&verify=yes"))
+    served.database.execute("UPDATE app.audit_entries SET actor = 'atlassian' WHERE action = 'installation.added'")
+    assert "agree" in text_of(audit(served, "&verify=yes"))
+
+
+def test_the_file_has_the_lines_of_the_list_without_anything_personal(served):
+    answer = audit(served, "&action=following.changed&save=yes")
+    [href] = [each["href"] for _, each in Page(answer.text).elements if each.get("id") == "audit-file"]
+    lines = [json.loads(line) for line in base64.b64decode(href.partition(",")[2]).splitlines()]
+    assert {line["action"] for line in lines} == {"following.changed"}
+    assert {line["person"] for line in lines} == {None}
+    assert len(lines) == answer.text.split("<tbody>")[1].count("<tr>")
+
+
+def test_the_web_role_reads_of_the_log_no_sealed_part_and_changes_nothing(served):
+    query = "SELECT has_{0}_privilege('pledge_web', 'app.audit_persons', {1} 'SELECT')"
+    assert served.database.rows(query.format("column", "'subject',")) == [(True,)]
+    for column in ("sealed", "salt"):
+        assert served.database.rows(query.format("column", f"'{column}',")) == [(False,)]
+    for table in ("entries", "leaves", "checkpoints", "persons"):
+        changes = f"SELECT has_table_privilege('pledge_web', 'app.audit_{table}', 'UPDATE, DELETE, TRUNCATE')"
+        assert served.database.rows(changes) == [(False,)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "&action=nothing",
+        "&action=" + "a" * 5_000,
+        "&since=yesterday",
+        "&since=2026-02-30",
+        "&until=9999-12-31",
+        "&since=2026-01-01T00:00:00Z",
+        "&cursor=-1",
+        "&cursor=x",
+        "&cursor=" + "9" * 30,
+        "&cursor=%C2%B2",
+        "&verify=no",
+        "&save=yes&save=yes",
+        "&action=export.asked&action=export.ready",
+    ],
+)
+def test_a_question_to_the_log_of_nobodys_making_is_refused(served, query):
+    answer = audit(served, query)
+    assert (answer.status_code, answer.json()["code"]) == (400, "parameter_malformed")
+
+
+def use_right(served, section, **fields):
+    return send(served, section, route="/fragments/admin/rights?section=", **fields)
+
+
+def test_the_link_of_an_export_is_shown_once_and_leads_to_it(served):
+    asked = use_right(served, "privacy", step="export")
+    [link] = re.findall(r"https?://[^<]+/exports/[^<]+", asked.text)
+    path = link[link.index("/exports/") :]
+    served.eventually(lambda: requests.head(served.url + path, timeout=30).status_code == 200)
+    shown = served.get(ADMIN + "privacy", account="admin")
+    assert path not in shown.text
+    assert "Ready" in text_of(shown)
+
+
+def test_a_request_of_a_person_is_filed_and_listed(served):
+    answer = use_right(served, "privacy", step="request", kind="access", account="a-made-up-account")
+    assert "once somebody has made sure" in text_of(answer)
+    verified = {"kind": "erasure", "account": "another-account", "verified_how": "by a call"}
+    assert "Request filed" in text_of(use_right(served, "privacy", step="request", **verified))
+    shown = text_of(served.get(ADMIN + "privacy", account="admin"))
+    assert "a-made-up-account" in shown
+    assert "another-account" in shown
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"step": "drop"},
+        {"step": "request", "kind": "access"},
+        {"step": "request", "kind": "revenge", "account": "a"},
+        {"step": "request", "kind": "access", "account": "a b"},
+        {"step": "request", "kind": "access", "account": "a" * 129},
+        {"step": "request", "kind": "access", "account": "a", "verified_how": "x" * 501},
+        {"step": "request", "kind": "access", "account": "a", "verified_how": "a\nb"},
+    ],
+)
+def test_a_request_of_nobodys_making_is_refused(served, fields):
+    answer = use_right(served, "privacy", **fields)
+    assert (answer.status_code, answer.json()["code"]) == (400, "parameter_malformed")
+
+
+def test_the_register_is_shown_and_says_what_stays(served):
+    shown = text_of(served.get(ADMIN + "privacy", account="admin"))
+    assert "app.clock_events.data.actor" in shown
+    assert "the audit log stays as proof" in shown
+    assert "Backups lose it after" in shown
+
+
+def test_a_deletion_is_asked_for_by_the_name_of_the_site_and_by_nothing_else(served):
+    of_the_site = "SELECT count(*) FROM app.privacy_requests WHERE account IS NULL"
+    for typed in ("", "example.atlassian.net", HOSTILE["script"], HOSTILE["300 characters"]):
+        assert "Nothing was asked for" in refused(use_right(served, "privacy", step="erase", site=typed), 400)
+    assert served.database.rows(of_the_site) == [(0,)]
+    name = served.simulator.site("genchi").url.partition("//")[2]
+    done = use_right(served, "privacy", step="erase", site=name)
+    assert "Deletion is asked for" in text_of(done)
+    assert "All of the site" in text_of(served.get(ADMIN + "privacy", account="admin"))
+    assert served.database.rows(of_the_site) == [(1,)]
+
+
+def test_somebody_is_told_and_their_address_is_never_shown(served):
+    answer = send(served, "people", label="Security team", medium="mail", address="team@example.com")
+    assert "Added" in text_of(answer)
+    shown = served.get(ADMIN + "people", account="admin")
+    assert "Security team" in text_of(shown)
+    for page in (answer, shown):
+        assert "team@example.com" not in page.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"label": "x@example.com", "medium": "mail", "address": "x@example.com"},
+        {"label": "X", "medium": "mail"},
+        {"label": "X", "medium": "mail", "address": "made-up-and-unfit"},
+        {"label": "X", "medium": "pigeon"},
+        {"label": HOSTILE["300 characters"], "medium": "jira_comment"},
+    ],
+)
+def test_an_entry_of_nobody_comes_back_without_the_address(served, fields):
+    answer = send(served, "people", step="add", **fields)
+    assert "Nobody was added" in refused(answer, 400)
+    assert fields.get("address", "none was given") not in answer.text
+
+
+def test_nobody_is_removed_but_by_name(served):
+    send(served, "people", label="Leaves", medium="jira_comment")
+    known = served.get("/api/v1/recipients", account="admin").json()["recipients"]
+    [leaver] = [each["id"] for each in known if each["label"] == "Leaves"]
+    for typed in ("", "leave", HOSTILE["script"]):
+        assert "Nobody was removed" in refused(use_right(served, "people", recipient=leaver, label=typed), 404)
+    stranger = use_right(served, "people", recipient="00000000-0000-4000-8000-000000000000", label="Leaves")
+    assert "Nobody was removed" in refused(stranger, 404)
+    assert use_right(served, "people", recipient="x", label="Leaves").status_code == 400
+    assert "Removed" in text_of(use_right(served, "people", recipient=leaver, label="Leaves"))
+    assert "Leaves" not in text_of(served.get(ADMIN + "people", account="admin"))
+
+
+def test_every_permission_of_a_role_of_people_has_its_words():
+    people = set(admin_people._ROLES)
+    assert people == {Role.USER, *ASKED_OF_JIRA}
+    assert {each for role in people for each in ROLES[role]} == set(admin_people._MAY)
+
+
+@pytest.mark.parametrize("section", ["privacy", "people"])
+def test_the_rights_of_an_administrator_are_nobody_elses(served, section):
+    for account in ("developer", "lead"):
+        assert use_right(served, section, sender=account, step="export").status_code == 403
