@@ -32,7 +32,7 @@ def sources():
     """Every module of the product."""
     paths = sorted(path for package in ("app", "descriptor", "simulator") for path in (ROOT / package).rglob("*.py"))
     texts = {path: path.read_text(encoding="utf-8") for path in paths}
-    # Until Python 3.12 all threads share one depth in this parser (gh-106905), and servers of other tests may still run.
+    # Until Python 3.12 all threads share one depth in this parser (gh-106905); servers of other tests may still run.
     interval = sys.getswitchinterval()
     sys.setswitchinterval(60)
     try:
