@@ -32,6 +32,9 @@ QUERIES = {
     "/fragments/issue/decisions": {"issueId": "10001", "issueKey": "SEC-1"},
     "/api/v1/me": {"projectId": "10000"},
 }
+GIVEN = {200, 201, 202, 204, 206}
+ONCE = frozenset({"/oauth/callback"})
+"""Gives something to whoever brings back what was given out a moment before, once; everybody else gets the same 404."""
 PARTS = {
     "<id_or_key>": "10001",
     "<path:name>": "pledge.css",
@@ -92,6 +95,11 @@ def admitted():
         for host in SITES:
             if mount.host in {"any", host.lower()}:
                 yield mount, host, "app" if is_of_app else "Jira admin"
+
+
+def roles_of(mount):
+    """Those of people and of the app; where metrics are shown, who has their token too."""
+    return (*ROLES, "scraper") if mount.host == "metrics" else ROLES
 
 
 def target_of(mount, **more):

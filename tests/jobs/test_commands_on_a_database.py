@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 def set_up(monkeypatch, keyring_file, tmp_path):
     """Point the environment at a database of these URLs."""
 
-    def point(*, web, worker, owner):
+    def point(*, web, worker, owner, backup=None):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("PLEDGE_PROFILE", "development")
         monkeypatch.setenv("PLEDGE_KEYRING_FILE", str(keyring_file))
@@ -30,6 +30,8 @@ def set_up(monkeypatch, keyring_file, tmp_path):
         monkeypatch.setenv("PLEDGE_DATABASE_URL", web)
         monkeypatch.setenv("PLEDGE_DATABASE_WORKER_URL", worker)
         monkeypatch.setenv("PLEDGE_DATABASE_OWNER_URL", owner)
+        if backup is not None:
+            monkeypatch.setenv("PLEDGE_DATABASE_BACKUP_URL", backup)
 
     return point
 

@@ -134,6 +134,7 @@ def test_two_administrators_at_once_do_not_overwrite_each_other(settings):
 def test_fields_and_priorities_that_were_chosen_are_what_is_read(settings):
     site = settings.site
     issue = settings.create(labels=["security"], priority="Low", cvss_score=9.8, reported_on="2026-01-02")
+    assert settings.stack.tracked(issue)["severity"]["level"] == "low"
     settings.change()
     assert settings.stack.tracked(issue)["severity"]["level"] == "critical"
     settings.change(

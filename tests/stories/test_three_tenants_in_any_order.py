@@ -71,7 +71,9 @@ ROWS = "SELECT tenant_id, '{0} ' || t::text FROM {0} t WHERE tenant_id > 0 AND t
 HOUSE = """INSERT INTO registry.tenants (tenant_id, created_at) OVERRIDING SYSTEM VALUE VALUES (0, now());
     INSERT INTO app.tenants (tenant_id, region, policy, current_installation, created_at)
     VALUES (0, 'global', 'atlassian-marketplace', 0, now());
-    INSERT INTO registry.jira_quota (tenant_id) VALUES (0) ON CONFLICT DO NOTHING"""
+    INSERT INTO registry.jira_quota (tenant_id) VALUES (0) ON CONFLICT DO NOTHING;
+    INSERT INTO registry.report_cycle (cycle_id, period_seconds, failures, pass_number, pass_started_at)
+    VALUES (1, 604800, 0, 1, now()) ON CONFLICT DO NOTHING"""
 QUEUED = "SELECT (args ->> 'tenant')::bigint, 'job ' || t::text FROM jobs.procrastinate_jobs t WHERE args ? 'tenant'"
 
 DRIVEN_BY = {

@@ -40,6 +40,7 @@ def test_a_person_is_let_through_to_what_jira_has_to_confirm_and_never_to_what_t
         Permission.KEEP_WATCH,
         Permission.TELL,
         Permission.REPORT_ACCOUNTS,
+        Permission.KEEP_INTEGRATIONS,
         Permission.ERASE,
         Permission.HAND_OVER,
         Permission.SCRAPE,
