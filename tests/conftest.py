@@ -231,22 +231,26 @@ class Process:
 
     def kill(self):
         """SIGKILL, with everything it started: what a machine that loses power looks like."""
-        os.killpg(self.popen.pid, signal.SIGKILL)
-        self._reap()
+        # Another thread may start the next one before this one is reaped: it has a pipe of its own.
+        popen, reader = self.popen, self._reader
+        os.killpg(popen.pid, signal.SIGKILL)
+        self._reap(popen, reader)
 
     def stop(self):
         """SIGTERM, and SIGKILL for what does not end."""
-        self.popen.terminate()
+        popen, reader = self.popen, self._reader
+        popen.terminate()
         try:
-            self.popen.wait(timeout=30)
+            popen.wait(timeout=30)
         except subprocess.TimeoutExpired:
-            os.killpg(self.popen.pid, signal.SIGKILL)
-        self._reap()
+            os.killpg(popen.pid, signal.SIGKILL)
+        self._reap(popen, reader)
 
-    def _reap(self):
-        self.popen.wait(timeout=10)
-        self._reader.join(timeout=10)
-        self.popen.stdout.close()
+    @staticmethod
+    def _reap(popen, reader):
+        popen.wait(timeout=10)
+        reader.join(timeout=10)
+        popen.stdout.close()
 
     def _read(self, popen):
         for line in popen.stdout:
