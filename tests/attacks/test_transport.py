@@ -229,7 +229,7 @@ TABLE = {
     "/fragments/project": "GET",
     "/fragments/site": "GET",
     "/fragments/download": "GET",
-    "/fragments/admin": "GET",
+    "/fragments/admin/rights": "POST",
     "/api/v1/issues/10001/clocks": "GET",
     "/healthz": "GET",
     "/readyz": "GET",
