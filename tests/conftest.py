@@ -241,7 +241,7 @@ class Process:
         popen, reader = self.popen, self._reader
         popen.terminate()
         try:
-            popen.wait(timeout=30)
+            popen.wait(timeout=60)
         except subprocess.TimeoutExpired:
             os.killpg(popen.pid, signal.SIGKILL)
         self._reap(popen, reader)

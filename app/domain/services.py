@@ -92,5 +92,7 @@ class Services:
     quota: QuotaStanding
     share_quota: Callable[[datetime], None]
     """Tell the other processes what people's calls to Jira have cost, and learn whom it told to wait."""
+    wind_up: Callable[[float], None]
+    """This process ends: after so many seconds its jobs call Jira no more."""
     is_ready: Callable[[], bool]
     """Whether the database is there, migrated and in order, and the keyring opens; the log says what is not."""

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from procrastinate import App
+from procrastinate import App, BaseRetryStrategy, RetryDecision
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job, Status
 
@@ -48,6 +48,10 @@ CONCURRENCY = 4
 _THREADS = 2 * (CONCURRENCY + len(STEADY))
 """For all jobs at once, and for those from before a lost connection that have not ended yet."""
 GRACE_SECONDS = 25
+WIND_UP_SECONDS = 10.0
+"""Of the grace: then no job calls Jira any more. The last call may take as long once again."""
+_LINGER_SECONDS = 5.0
+"""After the grace: what has been given back by then may still have a thread here, which nothing waits for."""
 FETCH_SECONDS = 0.5
 """Work that is asked for while the tenant's job runs is announced too early to be taken: this is how long it waits."""
 HEARTBEAT_SECONDS = 3.0
@@ -68,6 +72,7 @@ class Worker:
         self._services = services
         self._clock = clock
         self._beat_at = time.monotonic()
+        self._told_at = float("inf")
         self._stopping = asyncio.Event()
         self._queue = QueueConnection(conninfo, connections=CONCURRENCY + 2)
         self._app = App(connector=self._queue)
@@ -88,7 +93,7 @@ class Worker:
         # asyncio's own has four more than there are processors: slow reads could leave none for what is steady.
         loop.set_default_executor(ThreadPoolExecutor(_THREADS))
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self._stopping.set)
+            loop.add_signal_handler(name, self._stop)
         while not self._stopping.is_set():
             self._beat_at = time.monotonic()
             try:
@@ -97,6 +102,11 @@ class Worker:
                 log.warning("worker lost its database", extra={"code": type(error).__name__})
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _RESTART_SECONDS)
+
+    def _stop(self) -> None:
+        self._told_at = time.monotonic()
+        self._services.wind_up(WIND_UP_SECONDS)
+        self._stopping.set()
 
     async def _connect_and_work(self) -> None:
         try:
@@ -168,7 +178,7 @@ class Worker:
             time.sleep(1.0)
             silent_seconds = time.monotonic() - min(self._beat_at, self._queue.waiting_since() or self._beat_at)
             if self._stopping.is_set():
-                if silent_seconds > HUNG_SECONDS + GRACE_SECONDS:
+                if time.monotonic() - self._told_at > GRACE_SECONDS + _LINGER_SECONDS:
                     log.error("worker hangs instead of ending", extra={"code": "worker_hung"})
                     os._exit(1)
             elif silent_seconds > HUNG_SECONDS:
@@ -189,8 +199,8 @@ class Worker:
                     tenant=tenant, attempt=attempt
                 )
 
-        self._app.task(name=job.kind)(run)
-        self._app.task(name=f"wake:{job.kind}")(wake)
+        self._app.task(name=job.kind, retry=_GivenBack())(run)
+        self._app.task(name=f"wake:{job.kind}", retry=_GivenBack())(wake)
 
     async def _after_failure(self, job: TenantJob, tenant: int, *, attempt: int, error: Exception) -> None:
         """Ask for it again later. Not by procrastinate's own retry: that would hold the tenant's place in the queue
@@ -229,6 +239,14 @@ class Worker:
 
         task = self._app.task(name=job.name, retry=3)(run)
         self._app.periodic(cron=job.cron)(task)
+
+
+class _GivenBack(BaseRetryStrategy):
+    """What the grace time was too short for is another worker's: else nothing would ask for it again."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """At once where this process was told to end; what failed is asked for by ourselves."""
+        return RetryDecision(retry_in={"seconds": 0}) if isinstance(exception, asyncio.CancelledError) else None
 
 
 def _level(error: Exception) -> int:

@@ -90,6 +90,16 @@ class Budget:
         self._people_spent = 0
         self._spent_by_jira: dict[datetime, int] = {}
         self._people_stopped: dict[TenantId, datetime] = {}
+        self._closes_at = float("inf")
+        self._stops = 0
+
+    def wind_up(self, seconds: float) -> None:
+        """This process ends: after so many seconds background work may not call any more, and waits for another one.
+
+        So whatever is being done can still be finished, and a slow site cannot hold the process up: each call that is
+        under way then has a timeout of its own.
+        """
+        self._closes_at = self._elapsed() + seconds
 
     def meter(self, tenant: TenantId, *, is_for_person: bool) -> Meter:
         """For a session that calls that tenant's site."""
@@ -148,13 +158,15 @@ class Budget:
     def _take(self, tenant: TenantId, cost: int) -> None:
         """Pay from the purse; where it is empty, or has not been compared lately, the quota is asked first."""
         now, elapsed = self._clock(), self._elapsed()
+        if elapsed > self._closes_at:
+            raise TurnAwaited(1)
         with self._lock:
             purse = self._purse(tenant, now)
             is_enough = purse.points >= max(cost, 1)
             if is_enough and elapsed < purse.fresh_until:
                 purse.points -= cost
                 return
-            owed = max(0, -purse.points)
+            owed, stops = max(0, -purse.points), self._stops
             # The quota counts it even when it gives nothing.
             purse.points += owed
             need = _need(purse, elapsed)
@@ -166,7 +178,8 @@ class Budget:
         with self._lock:
             purse = self._purse(tenant, now)
             purse.points += taken - cost
-            purse.fresh_until = elapsed + _FRESH_SECONDS
+            if stops == self._stops:
+                purse.fresh_until = elapsed + _FRESH_SECONDS
             if taken:
                 purse.chunk, purse.taken_at = taken, elapsed
 
@@ -231,12 +244,19 @@ class Budget:
         elif people:
             seconds = min(seconds, _PEOPLE_SECONDS)
         until = now + timedelta(seconds=seconds)
+        try:
+            self._quota.stop(tenant, until=until, reason=advice.reason or None, people=people)
+        finally:
+            self._heed(tenant, until=until, people=people)
+
+    def _heed(self, tenant: TenantId, *, until: datetime, people: bool) -> None:
+        """Nothing that was looked up before counts any more, neither what another thread is just looking up."""
         with self._lock:
-            for purse in self._purses.values() if tenant == HOUSE else [self._purse(tenant, now)]:
+            self._stops += 1
+            for purse in self._purses.values() if tenant == HOUSE else [self._purses.setdefault(tenant, _Purse())]:
                 purse.fresh_until = float("-inf")
             if people:
                 self._people_stopped = {**self._people_stopped, tenant: until}
-        self._quota.stop(tenant, until=until, reason=advice.reason or None, people=people)
 
     def _pause(self, call: Call, now: datetime) -> float:
         """Where nothing is said: 2 to 5 s, twice as long each time in a row, 30 s at most."""

@@ -20,6 +20,8 @@ from app.domain.identifiers import IssueId, TenantId
 from app.settings import read_settings
 from app.store.database import SqlDatabase, open_engines
 
+DOING = "SELECT 1 FROM jobs.procrastinate_jobs WHERE status = 'doing'"
+
 
 @pytest.fixture(scope="module")
 def stack(make_stack):
@@ -33,6 +35,11 @@ def weather(stack, storm):
     made = storm(stack, issues=1)
     made.settles()
     return made
+
+
+def tenant_of(stack):
+    [(number,)] = stack.database.rows("SELECT tenant_id FROM registry.connect_installations")
+    return TenantId(number)
 
 
 def pledge(stack, *arguments):
@@ -70,8 +77,24 @@ def test_a_poisoned_issue_holds_up_no_other_and_ends_in_sight(stack, weather):
     stack.eventually(lambda: weather.stored(poisoned) == weather.oracle(poisoned))
 
 
-def test_sigterm_lets_the_worker_finish_what_it_has_begun(stack, weather):
+@pytest.fixture
+def services(stack, monkeypatch):
+    """The use cases in this process, as the worker has them, and a database to put them off balance."""
+    for name, value in stack.env.items():
+        monkeypatch.setenv(name, value)
+    engine = open_engines(Flask("app"), stack.database.worker, connections=4)
+    yield wiring.services_of(read_settings(stack.env), engine, process="test"), SqlDatabase(engine, clock=wiring.now)
+    engine.dispose()
+
+
+def test_sigterm_lets_the_worker_finish_what_it_has_begun_and_begin_no_more(stack, weather, services):
+    publishing, tenant = services[0].publishing, tenant_of(stack)
     stack.control("/control", site="genchi", latency_seconds=1)
+    # The labels of all issues, to a slow site: far more calls than there is time for.
+    assert publishing.counts(tenant)["labels"] > 25
+    publishing.ask_again(tenant)
+    publishing.wake(now=wiring.now())
+    stack.eventually(lambda: stack.database.rows(f"{DOING} AND task_name = 'publish-labels'"))
     weather.issues = [weather.create({"labels": ["security"], "cvss_score": 8.1})]
     begun = "SELECT 1 FROM app.pending_reads WHERE issue_id = %s AND attempts = 1"
     stack.eventually(lambda: stack.database.rows(begun, int(weather.issues[0].id)))
@@ -79,7 +102,7 @@ def test_sigterm_lets_the_worker_finish_what_it_has_begun(stack, weather):
     stack.control("/control", site="genchi", latency_seconds=0)
     assert stack.worker.popen.returncode == 0
     assert weather.stored(weather.issues[0]) == weather.oracle(weather.issues[0])
-    assert stack.database.rows("SELECT 1 FROM jobs.procrastinate_jobs WHERE status = 'doing'") == []
+    assert stack.database.rows(DOING) == []
     stack.worker.start()
 
 
@@ -99,22 +122,11 @@ def test_sigterm_lets_the_web_process_answer_what_it_was_asked(stack, weather):
     stack.web.start()
 
 
-@pytest.fixture
-def services(stack, monkeypatch):
-    """The use cases in this process, as the worker has them, and a database to put them off balance."""
-    for name, value in stack.env.items():
-        monkeypatch.setenv(name, value)
-    engine = open_engines(Flask("app"), stack.database.worker, connections=4)
-    yield wiring.services_of(read_settings(stack.env), engine, process="test"), SqlDatabase(engine, clock=wiring.now)
-    engine.dispose()
-
-
 def test_a_webhook_that_finds_a_job_waiting_is_seen_by_that_job_though_it_commits_later(stack, weather, services):
     """Otherwise: the webhook adds no job because one waits; that one starts, sees nothing yet, and ends."""
     following, database = services[0].following, services[1]
     stack.worker.stop()
-    [(number,)] = stack.database.rows("SELECT tenant_id FROM registry.connect_installations")
-    tenant, issue = TenantId(number), IssueId(int(weather.issues[0].id))
+    tenant, issue = tenant_of(stack), IssueId(int(weather.issues[0].id))
     with database.begin(tenant) as uow:
         uow.enqueue("read-issues", tenant)
         uow.commit(because=Bookkeeping.READ_ASKED)

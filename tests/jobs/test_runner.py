@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -85,6 +86,36 @@ def test_a_job_whose_turn_it_is_not_comes_back_when_it_is_and_has_not_failed(wor
     assert jobs() == [("wake:read-issues", "wake:read-issues:7", {"tenant": 7, "attempt": attempt}, at)]
     (record,) = [record for record in caplog.records if record.name == "pledge.jobs"]
     assert (record.levelname, record.exc_info) == ("INFO", None)
+
+
+def test_a_job_that_the_grace_time_is_too_short_for_is_given_back(database, monkeypatch):
+    monkeypatch.setattr(runner, "GRACE_SECONDS", 0.2)
+    began, may_end = threading.Event(), threading.Event()
+
+    def run(services, tenant, now):
+        began.set()
+        may_end.wait(timeout=30)
+
+    monkeypatch.setattr(runner, "TENANT_JOBS", [replace(TENANT_JOBS[0], run=run)])
+    monkeypatch.setattr(runner, "STEADY", [])
+    worker = Worker(
+        services=SimpleNamespace(wind_up=lambda seconds: None),
+        conninfo=database.worker.replace("+psycopg", ""),
+        clock=lambda: NOW,
+    )
+
+    async def work_until_told():
+        async with worker._app.open_async():
+            await worker._app.configure_task("read-issues").defer_async(tenant=7)
+            working = asyncio.create_task(worker._work())
+            await asyncio.to_thread(began.wait, 30)
+            worker._stop()
+            await working
+        may_end.set()
+
+    asyncio.run(work_until_told())
+    query = "SELECT status::text, args FROM jobs.procrastinate_jobs WHERE task_name = 'read-issues'"
+    assert database.rows(query) == [("todo", {"tenant": 7})]
 
 
 def test_two_failures_of_one_tenant_ask_once(worker, jobs):

@@ -187,6 +187,21 @@ def test_a_job_waits_before_anything_of_it_is_claimed(world, budget):
     budget.await_turn(OTHER)
 
 
+def test_a_process_that_ends_finishes_what_it_does_begins_nothing_new_and_goes_on_answering_people(
+    world, budget, clock
+):
+    made(budget)
+    budget.wind_up(10)
+    clock.seconds += 10
+    made(budget)
+    clock.seconds += 1
+    assert refusal(budget) == 1
+    with pytest.raises(TurnAwaited):
+        budget.await_turn(ONE)
+    made(budget, CHECK, body=GRANTED)
+    made(world.process())
+
+
 def test_another_process_learns_within_two_seconds_though_it_has_points_left(world, budget, clock):
     elsewhere = world.process()
     for _ in range(40):
@@ -194,6 +209,26 @@ def test_another_process_learns_within_two_seconds_though_it_has_points_left(wor
     made(budget, status=429, Retry_After="60")
     clock.seconds += 2
     assert refusal(elsewhere) == 58
+
+
+def test_what_was_looked_up_just_before_jira_stopped_all_is_not_relied_on_after_it(world, budget, clock, monkeypatch):
+    """One thread has looked and is not back yet when another is told: else it would go on for two seconds."""
+    made(budget)
+    made(budget, Call(OTHER, "GET", ISSUE, is_for_person=False))
+    clock.seconds += 3
+    look = budget._quota.look
+
+    def look_and_be_overtaken(quota, tenant, *, now):
+        look(tenant, now=now)
+        budget.heard(
+            Call(OTHER, "GET", ISSUE, is_for_person=False),
+            answer(429, Retry_After="60", RateLimit_Reason="jira-quota-global-based"),
+        )
+
+    with monkeypatch.context() as overtaken:
+        overtaken.setattr(Quota, "look", look_and_be_overtaken)
+        budget.spend(READ)
+    assert refusal(budget) == 60
 
 
 def test_a_refused_question_of_a_person_stops_people_and_jobs_of_that_tenant_for_half_a_minute_at_most(

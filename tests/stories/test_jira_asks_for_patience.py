@@ -86,8 +86,9 @@ def test_in_a_storm_of_429_webhooks_cost_no_call_until_the_time_is_over_and_all_
         issues += [site.create(**site.cvss["high"]) for _ in range(6)]
         settled(site)
         assert calls(site) - before == 1
-        # Nothing was claimed for a call that could not be made: what waits is due as it was.
-        assert site.stack.database.rows(ATTEMPTS, site.tenant) == [(1,)]
+        # Nothing was claimed for a call that could not be made: what waits is due as it was. The one call may also
+        # have been for a label, which are written each minute.
+        assert site.stack.database.rows(ATTEMPTS, site.tenant) in ([(0,)], [(1,)])
     assert known(site, issues) == 0
     calm_down(site)
     site.stack.eventually(lambda: known(site, issues) == len(issues))
