@@ -30,7 +30,7 @@ from simulator.forge_app import APP_ID
 from simulator.running import Simulator
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-READY_SECONDS = 30
+READY_SECONDS = 60
 
 # How long an example takes is a matter of the machine and of what else it does: no test fails for that.
 settings.register_profile("pledge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -159,7 +159,7 @@ class RedisServer:
 
     def stop(self):
         self._popen.kill()
-        self._popen.wait(timeout=10)
+        self._popen.wait(timeout=30)
         self.client.connection_pool.disconnect()
 
     def freeze(self):
@@ -248,8 +248,8 @@ class Process:
 
     @staticmethod
     def _reap(popen, reader):
-        popen.wait(timeout=10)
-        reader.join(timeout=10)
+        popen.wait(timeout=30)
+        reader.join(timeout=30)
         popen.stdout.close()
 
     def _read(self, popen):
@@ -300,7 +300,7 @@ class Stack:
         self.await_ready()
 
     def await_ready(self):
-        self.eventually(lambda: requests.get(f"{self.url}/readyz", timeout=5).status_code == 200)
+        self.eventually(lambda: requests.get(f"{self.url}/readyz", timeout=30).status_code == 200)
 
     def stop(self):
         for process in (self.worker, self.web):
@@ -378,7 +378,7 @@ class Stack:
         while time.monotonic() < ends_at:
             try:
                 answer = question()
-            except requests.ConnectionError as failure:
+            except (requests.ConnectionError, requests.Timeout) as failure:
                 answer = None
                 last = failure
             else:
@@ -421,8 +421,9 @@ def browser():
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         require("Chromium", f"none of {', '.join(BROWSERS)} is on the PATH")
-    from playwright.sync_api import sync_playwright  # late: it costs half a second where there is no browser
+    from playwright.sync_api import expect, sync_playwright  # late: it costs half a second where there is no browser
 
+    expect.set_options(timeout=READY_SECONDS * 1000)
     # the sandbox of Chromium cannot start as root, as which containers run the tests
     flags = ["--disable-dev-shm-usage", "--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:

@@ -71,10 +71,10 @@ def test_severity_due_date_and_reasons_are_read_inside_the_frame_and_follow_the_
 
 def test_an_open_panel_shows_a_changed_severity_at_its_next_refresh(opened, through_forge):
     with opened("SEC-5") as tab:
-        expect(tab.headline).to_have_text(re.compile("Medium · due in 63 d"), timeout=20_000)
+        expect(tab.headline).to_have_text(re.compile("Medium · due in 63 d"))
         tab.panel.get_by_text("Why this date?").click()
         control = f"{through_forge.simulator.control_url}/sites/{SITE}/issues/SEC-5"
-        requests.patch(control, json=RAISED, timeout=10).raise_for_status()
+        requests.patch(control, json=RAISED, timeout=30).raise_for_status()
         clocks = "/api/v1/issues/10005/clocks"
         through_forge.eventually(
             lambda: through_forge.invoke(clocks, issue="10005", site=SITE).json()["severity"]["level"] == "high"
@@ -104,13 +104,13 @@ def test_an_open_panel_says_at_its_next_refresh_that_the_licence_has_lapsed(open
     url = f"{through_forge.simulator.control_url}/sites/{SITE}/forge"
     with opened() as tab:
         expect(tab.headline).to_contain_text("due in")
-        requests.patch(url, json={"license": "inactive"}, timeout=10).raise_for_status()
+        requests.patch(url, json={"license": "inactive"}, timeout=30).raise_for_status()
         tab.refresh()
         expect(tab.panel.get_by_role("heading", name="Licence lapsed: read only")).to_be_visible()
         expect(tab.headline).to_contain_text("due in")
         for theme in ("light", tab.switch_theme):
             tab.shoot(f"forge-read-only-{theme if isinstance(theme, str) else theme()}")
-        requests.patch(url, json={"license": "active"}, timeout=10).raise_for_status()
+        requests.patch(url, json={"license": "active"}, timeout=30).raise_for_status()
 
 
 def test_what_forge_could_not_fetch_is_said_and_try_again_fetches_it(opened, through_forge):

@@ -61,7 +61,7 @@ def test_an_issue_that_was_never_read_says_so_and_fills_itself(product, watched)
     with watched(product, "OPS-1") as tab:  # it does not count, so that no import has read it
         expect(tab.headline).to_have_text("Reading this issue from Jira…")
         tab.shoot("reading-light")
-        expect(tab.headline).to_have_text("Not tracked", timeout=20_000)
+        expect(tab.headline).to_have_text("Not tracked")
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -157,7 +157,7 @@ def test_an_open_panel_shows_a_changed_severity_at_its_next_refresh(product, wat
     product.tracked("10005")
     with watched(product, "SEC-5") as tab:
         expect(tab.headline).to_have_text("Medium · due in 63 d")
-        requests.patch(f"{product.simulator.control_url}/sites/genchi/issues/SEC-5", json=RAISED, timeout=10)
+        requests.patch(f"{product.simulator.control_url}/sites/genchi/issues/SEC-5", json=RAISED, timeout=30)
         product.eventually(lambda: product.clocks("10005").json()["severity"]["level"] == "high")
         expect(tab.headline).to_have_text("Medium · due in 63 d")
         tab.refresh()

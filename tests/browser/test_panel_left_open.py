@@ -96,7 +96,7 @@ def test_a_failure_of_the_database_is_named_with_its_trace_id_and_passes(product
             database.name,
         )
         tab.try_refresh()
-        expect(tab.notice).to_be_visible(timeout=15_000)
+        expect(tab.notice).to_be_visible()
         trace = tab.notice.locator("code").inner_text()
         assert f'"trace_id": "{trace}"' in product.web.output
         expect(tab.headline).to_contain_text("due in")

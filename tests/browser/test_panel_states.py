@@ -178,7 +178,7 @@ def test_a_lapsed_licence_shows_everything_and_offers_no_decision(product, opene
         if host == "connect":
             product.control("/control", site=SITES[host], license=value)
         else:
-            requests.patch(url, json={"license": value}, timeout=10).raise_for_status()
+            requests.patch(url, json={"license": value}, timeout=30).raise_for_status()
 
     with opened(host, "SEC-1") as tab:
         licence("inactive")

@@ -40,7 +40,7 @@ def attacker():
 def signed(product, key="SEC-1", *, account="developer", site="genchi"):
     """A panel's address with a token that is good for it."""
     address = f"{product.simulator.control_url}/sites/{site}/issues/{key}/panel"
-    return requests.get(address, params={"as": account}, timeout=10).json()["urls"][0]
+    return requests.get(address, params={"as": account}, timeout=30).json()["urls"][0]
 
 
 def framed_text(page, url):
@@ -65,7 +65,7 @@ def test_a_page_of_another_origin_that_has_a_valid_signed_address_frames_nothing
         said = []
         page.on("console", lambda message: said.append(message.text))
         page.goto(page_url)
-        answered = requests.get(url, timeout=10)
+        answered = requests.get(url, timeout=30)
         assert (answered.status_code, "High" in answered.text) == (200, True)
         with page.expect_response(lambda response: response.url == url) as answer:
             assert_no_fact(framed_text(page, url))
@@ -117,7 +117,7 @@ def test_the_host_itself_shows_an_outsider_no_frame(product, browser):
 def test_a_signed_address_with_a_hostile_key_is_refused_and_runs_nothing(product, browser):
     path = f"/connect/issue?issueId=10001&issueKey={quote(HOSTILE, safe='')}&projectId=10000"
     wanted = {"kind": "request", "method": "GET", "path": path, "account": "developer"}
-    minted = requests.post(f"{product.simulator.control_url}/sites/genchi/token", json=wanted, timeout=10)
+    minted = requests.post(f"{product.simulator.control_url}/sites/genchi/token", json=wanted, timeout=30)
     with browser.new_context() as opened:
         page = opened.new_page()
         answer = page.goto(f"{product.url}{path}&jwt={minted.json()['token']}")

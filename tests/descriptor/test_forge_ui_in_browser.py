@@ -103,7 +103,7 @@ def tab(browser, origin):
             viewport={"width": 320, "height": 480}, locale="en-GB", timezone_id="Europe/Berlin"
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -81,7 +81,7 @@ def ask_as_everybody(stack):
 
 def mint(stack, **wanted):
     url = f"{stack.simulator.control_url}/sites/genchi/token"
-    return requests.post(url, json=wanted, timeout=10).json()["token"]
+    return requests.post(url, json=wanted, timeout=30).json()["token"]
 
 
 def send(stack, method, target, *, headers=None):
@@ -128,7 +128,7 @@ def test_every_line_is_json_with_listed_fields_only(installed):
 
 def test_every_refusal_is_in_the_log_with_its_reason_and_trace(installed):
     stack, _ = installed
-    answer = requests.get(f"{stack.url}/connect/issue", headers={"Authorization": "JWT x.y.z"}, timeout=10)
+    answer = requests.get(f"{stack.url}/connect/issue", headers={"Authorization": "JWT x.y.z"}, timeout=30)
     trace_id = answer.json()["trace_id"]
     lines = stack.eventually(lambda: [json.loads(line) for line in lines_of(stack) if trace_id in line])
     (line,) = lines

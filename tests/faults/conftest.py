@@ -38,7 +38,7 @@ class Storm:
         blower.start()
         yield
         self._stopped.set()
-        blower.join(timeout=10)
+        blower.join(timeout=60)
 
     def _blow(self, pause_seconds):
         for issue, score in zip(cycle(self.issues), cycle([9.8, 3.1, 6.1, 8.1, 3.1]), strict=False):

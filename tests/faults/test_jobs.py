@@ -140,7 +140,7 @@ def test_a_webhook_that_finds_a_job_waiting_is_seen_by_that_job_though_it_commit
         job.join(timeout=0.5)
         assert job.is_alive()
         webhook.commit(because=Bookkeeping.WEBHOOK_STORED)
-    job.join(timeout=20)
+    job.join(timeout=60)
     assert done == [1]
     stack.database.execute("DELETE FROM jobs.procrastinate_jobs WHERE status = 'doing'")
     stack.worker.start()

@@ -189,7 +189,7 @@ def test_work_beside_the_children_ends_without_stopping_them_and_its_words_are_s
     with Supervisor(say=said.append) as group:
         group.start_beside(program(f"print('packed'); exit({status})", name="forge"))
         group.start(program(POLITE))
-        group._running[0].process.wait(10)
+        group._running[0].process.wait(60)
         interrupt_soon(signal.SIGINT)
         group.wait()
     assert sorted(said) == ["forge     | packed", "web       | ending", "web       | listening on port 8123"]

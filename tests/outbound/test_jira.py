@@ -59,7 +59,7 @@ def as_app(site):
 def control(simulator):
     def control(path="/control", **body):
         method = "PATCH" if path.startswith("/sites") else "POST"
-        answer = requests.request(method, simulator.control_url + path, json=body, timeout=10)
+        answer = requests.request(method, simulator.control_url + path, json=body, timeout=30)
         answer.raise_for_status()
 
     return control

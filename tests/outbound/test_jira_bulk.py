@@ -69,7 +69,7 @@ def test_a_search_is_read_page_by_page_and_finds_each_issue_once(jira, as_app, v
 
 def test_a_page_that_jira_has_forgotten_is_told_from_a_query_that_it_does_not_understand(jira, as_app, simulator):
     page = jira.find_issues(as_app, ALL.all(), page_token=None, limit=5)
-    requests.post(f"{simulator.control_url}/control", json={"page_era": 1}, timeout=10).raise_for_status()
+    requests.post(f"{simulator.control_url}/control", json={"page_era": 1}, timeout=30).raise_for_status()
     with pytest.raises(PageTokenExpired):
         jira.find_issues(as_app, ALL.all(), page_token=page.next_token, limit=5)
     with pytest.raises(JqlRefused, match="does not exist"):

@@ -168,7 +168,7 @@ def verify(simulator):
     """Check a FIT as an app does, with PyJWT and the served key set; return its claims."""
 
     def check(received):
-        key_set = requests.get(f"{simulator.control_url}/.well-known/jwks.json", timeout=5).json()
+        key_set = requests.get(f"{simulator.control_url}/.well-known/jwks.json", timeout=30).json()
         kid = jwt.get_unverified_header(received.token)["kid"]
         return jwt.decode(
             received.token,

@@ -35,9 +35,9 @@ def start():
 def test_the_process_says_ready_and_ends_when_told(start, number):
     process = start()
     urls = READY.fullmatch(process.stdout.readline()).groups()
-    assert [requests.get(f"{url}/host.js", timeout=5).status_code for url in urls] == [200] * 4
+    assert [requests.get(f"{url}/host.js", timeout=30).status_code for url in urls] == [200] * 4
     process.send_signal(number)
-    assert process.wait(3) == 0
+    assert process.wait(30) == 0
 
 
 def test_the_process_installs_an_app_on_every_site(start, app):

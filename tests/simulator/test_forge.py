@@ -37,7 +37,7 @@ def test_an_install_is_told_with_a_token_of_the_served_key_set_and_a_system_toke
 
 
 def test_the_app_s_own_verifier_accepts_what_is_sent(simulator, lifecycle):
-    document = requests.get(f"{simulator.control_url}/.well-known/jwks.json", timeout=5).content
+    document = requests.get(f"{simulator.control_url}/.well-known/jwks.json", timeout=30).content
     invocation = verify_invocation(
         lifecycle()[0].token,
         keys=read_key_set(document),
@@ -120,7 +120,7 @@ def test_the_app_s_identity_is_what_the_install_says(control, app, lifecycle, si
 )
 def test_an_install_that_cannot_be_is_refused(simulator, app, wanted):
     url = f"{simulator.control_url}/sites/genchi/install?as=forge"
-    answer = requests.post(url, json={"app": app.url} | wanted, timeout=5)
+    answer = requests.post(url, json={"app": app.url} | wanted, timeout=30)
     assert (answer.status_code, app.requests) == (400, [])
 
 
@@ -159,7 +159,7 @@ def test_keys_rotate_and_the_old_are_kept_or_dropped(simulator, control, forge, 
     url = f"{simulator.control_url}/.well-known/jwks.json"
     control("POST", "/control", json={"jwks": "rotate"})
     control("POST", "/sites/genchi/cron")
-    assert len(requests.get(url, timeout=5).json()["keys"]) == 2
+    assert len(requests.get(url, timeout=30).json()["keys"]) == 2
     verify(lifecycle()[0])
     control("POST", "/control", json={"jwks": "drop"})
     with pytest.raises(KeyError):
@@ -170,9 +170,9 @@ def test_keys_rotate_and_the_old_are_kept_or_dropped(simulator, control, forge, 
 def test_the_key_set_goes_down_and_comes_back(simulator, control):
     url = f"{simulator.control_url}/.well-known/jwks.json"
     control("POST", "/control", json={"jwks": "down"})
-    assert requests.get(url, timeout=5).status_code == 503
+    assert requests.get(url, timeout=30).status_code == 503
     control("POST", "/control", json={"reset": True})
-    assert requests.get(url, timeout=5).status_code == 200
+    assert requests.get(url, timeout=30).status_code == 200
 
 
 def test_the_same_seed_gives_the_same_installations():

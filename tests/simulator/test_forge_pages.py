@@ -59,7 +59,7 @@ def invoke(simulator, answering):
 def test_an_issue_page_frames_the_bundle_in_a_sandbox_of_another_origin(simulator, bundle, forge, installed):
     site = simulator.site("genchi")
     both, own, other = [
-        requests.get(f"{site.url}/browse/SEC-1?host={host}", timeout=5) for host in ("both", "forge", "connect")
+        requests.get(f"{site.url}/browse/SEC-1?host={host}", timeout=30) for host in ("both", "forge", "connect")
     ]
     assert [answer.text.count("<iframe") for answer in (both, own, other)] == [2, 1, 1]
     assert f'src="{bundle}/pledge-issue/index.html?host=' in own.text
@@ -70,31 +70,31 @@ def test_an_issue_page_frames_the_bundle_in_a_sandbox_of_another_origin(simulato
 
 
 def test_without_a_bundle_the_page_says_how_to_get_one(simulator, forge):
-    page = requests.get(f"{simulator.site('genchi').url}/browse/SEC-1", timeout=5).text
+    page = requests.get(f"{simulator.site('genchi').url}/browse/SEC-1", timeout=30).text
     assert ("--forge-ui" in page, "<iframe" in page) == (True, False)
 
 
 def test_a_bundle_that_is_made_while_the_simulator_runs_is_shown_from_then_on(simulator, forge, tmp_path):
     simulator.world.forge_ui = tmp_path / "panel"
     page = f"{simulator.site('genchi').url}/browse/SEC-1"
-    assert "--forge-ui" in requests.get(page, timeout=5).text
+    assert "--forge-ui" in requests.get(page, timeout=30).text
     simulator.world.forge_ui.mkdir()
     (simulator.world.forge_ui / "index.html").write_text(BUNDLE)
-    assert "<iframe" in requests.get(page, timeout=5).text
+    assert "<iframe" in requests.get(page, timeout=30).text
 
 
 def test_the_bundle_is_served_with_the_bridge_and_a_policy_without_inline_scripts(bundle):
-    page = requests.get(f"{bundle}/pledge-issue/index.html", timeout=5)
+    page = requests.get(f"{bundle}/pledge-issue/index.html", timeout=30)
     assert '<HEAD lang="en"><script src="/bridge.js"></script>' in page.text
     assert "unsafe-inline" not in page.headers["Content-Security-Policy"]
-    assert requests.get(f"{bundle}/pledge-issue/assets/main.js", timeout=5).text == SCRIPT
-    assert requests.get(f"{bundle}/assets/main.js", timeout=5).status_code == 404  # relative addresses only
-    assert "callBridge" in requests.get(f"{bundle}/bridge.js", timeout=5).text
+    assert requests.get(f"{bundle}/pledge-issue/assets/main.js", timeout=30).text == SCRIPT
+    assert requests.get(f"{bundle}/assets/main.js", timeout=30).status_code == 404  # relative addresses only
+    assert "callBridge" in requests.get(f"{bundle}/bridge.js", timeout=30).text
 
 
 @pytest.mark.parametrize("path", ["..%2foutside.js", "..%2foutside.html", "%2fetc%2fpasswd", "missing.html"])
 def test_nothing_outside_the_bundle_is_served(bundle, path):
-    assert requests.get(f"{bundle}/pledge-issue/{path}", timeout=5).status_code == 404
+    assert requests.get(f"{bundle}/pledge-issue/{path}", timeout=30).status_code == 404
 
 
 def test_a_call_goes_through_the_host_with_a_token_for_the_person_and_issue(simulator, invoke, answering, verify, ask):
@@ -164,7 +164,7 @@ def test_a_person_calls_only_from_issues_that_he_may_see(invoke, answering):
 def test_no_other_page_calls_through_the_host(simulator, answering):
     url = f"{simulator.site('genchi').url}/host/forge/invoke?issue=SEC-1"
     body = {"path": "/fragments/issue", "method": "POST"}
-    answer = requests.post(url, json=body, headers={"Origin": simulator.world.forge_ui_url}, timeout=5)
+    answer = requests.post(url, json=body, headers={"Origin": simulator.world.forge_ui_url}, timeout=30)
     assert (answer.status_code, answering.received("/fragments/issue")) == (403, [])
 
 

@@ -26,7 +26,7 @@ def site():
     ],
 )
 def test_a_page_is_for_those_whom_jira_lets_see_it(site, path, person, status):
-    answer = requests.get(f"{site.url}{path}", params={"as": person}, timeout=10)
+    answer = requests.get(f"{site.url}{path}", params={"as": person}, timeout=30)
     assert answer.status_code == status
     assert "frame-src 'none'" in answer.headers["Content-Security-Policy"]  # nothing is installed
     assert ("No app is installed" in answer.text) is (status == 200)

@@ -125,12 +125,12 @@ def test_a_duplicate_job_behind_a_lock_is_unavailable_and_not_lost_in_silence(we
         with web.begin(tenant) as uow:
             uow.enqueue("read-issues", tenant)
             held.set()
-            done.wait(10)
+            done.wait(60)
 
     held = threading.Event()
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait(10)
+    held.wait(60)
     try:
         with pytest.raises(DatabaseUnavailable), web.begin(tenant) as uow:
             uow._connection.execute(text("SET LOCAL lock_timeout = '100ms'"))

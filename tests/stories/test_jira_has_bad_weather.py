@@ -41,7 +41,7 @@ def test_nobody_is_shown_anything_while_jira_cannot_confirm_and_the_app_stays_al
     assert (refused.status_code, refused.json()["code"]) == (503, "jira_unavailable")
     assert int(refused.headers["Retry-After"]) >= 1
     for path in ("/healthz", "/readyz"):
-        assert requests.get(calm.stack.url + path, timeout=5).status_code == 200
+        assert requests.get(calm.stack.url + path, timeout=30).status_code == 200
 
 
 def test_a_jira_that_does_not_answer_holds_up_neither_health_nor_other_sites(calm, used):
@@ -56,7 +56,7 @@ def test_a_jira_that_does_not_answer_holds_up_neither_health_nor_other_sites(cal
         time.sleep(0.3)
         for _ in range(10):
             begun = time.monotonic()
-            assert requests.get(f"{calm.stack.url}/healthz", timeout=5).status_code == 200
+            assert requests.get(f"{calm.stack.url}/healthz", timeout=30).status_code == 200
             assert kencha.clocks("10001").status_code == 200
             assert time.monotonic() - begun < 2.0
         answers = [each.result() for each in asked]

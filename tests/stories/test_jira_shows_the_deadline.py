@@ -110,7 +110,7 @@ def test_a_tracked_issue_has_its_deadline_in_jira(desk, issue):
         LOZENGE: {"type": "lozenge", "value": {"label": "Due in 27d", "type": "inprogress"}},
         PROPERTY: {"state": "running", "due": f"{due:%Y-%m-%dT%H:%M:%SZ}", "promise": "security-bug-fix"},
     }
-    page = requests.get(f"{desk.site.seeded.url}/browse/{desk.site.seeded.issue(issue).key}?host=connect", timeout=10)
+    page = requests.get(f"{desk.site.seeded.url}/browse/{desk.site.seeded.issue(issue).key}?host=connect", timeout=30)
     assert '<span class="lozenge inprogress">Due in 27d</span>' in page.text
 
 

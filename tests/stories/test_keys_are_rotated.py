@@ -85,7 +85,7 @@ def restart_web(stack, **changes):
 
 
 def is_ready(stack):
-    return requests.get(f"{stack.url}/readyz", timeout=5).status_code == 200
+    return requests.get(f"{stack.url}/readyz", timeout=30).status_code == 200
 
 
 class Load:

@@ -57,7 +57,7 @@ def test_two_workers_that_find_it_ended_at_once_ask_once(connected):
     start = threading.Barrier(len(workers))
 
     def current(worker):
-        start.wait(10)
+        start.wait(60)
         return worker.tokens.current()
 
     with ThreadPoolExecutor(len(workers)) as pool:

@@ -158,9 +158,9 @@ def test_a_level_that_is_taken_off_or_put_on_is_followed(served):
         return int(tile(served.get(f"{PROJECT}&section=heat", account="lead"), "open"))
 
     before = is_open()
-    requests.patch(url, json={"security": "Security team"}, timeout=10).raise_for_status()
+    requests.patch(url, json={"security": "Security team"}, timeout=30).raise_for_status()
     served.eventually(lambda: is_open() == before - 1)
-    requests.patch(url, json={"security": None}, timeout=10).raise_for_status()
+    requests.patch(url, json={"security": None}, timeout=30).raise_for_status()
     served.eventually(lambda: is_open() == before)
 
 
