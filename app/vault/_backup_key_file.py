@@ -9,12 +9,12 @@ keyring. Who has lost it has lost every backup.
 import base64
 import hashlib
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from app.vault._backup_stream import ID_BYTES
 from app.vault._cipher import KEY_BYTES, Plain, random_key
+from app.vault._private_file import read_private_file
 
 _HEAD = "pledge-backup-key-1+"
 _LARGEST_BYTES = 65_536
@@ -72,19 +72,4 @@ def _key(path: Path, line: str) -> tuple[str, Plain]:
 
 
 def _read(path: Path) -> Plain:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                raise BackupKeyUnusable(path, "is not a file")
-            if facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                why = f"is open to other users (mode {stat.S_IMODE(facts.st_mode):04o})"
-                raise BackupKeyUnusable(path, why, fix=f"Run `chmod 600 {path}`.")
-            return Plain(os.read(descriptor, _LARGEST_BYTES))
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError as fault:
-        raise BackupKeyUnusable(path, "does not exist") from fault
-    except OSError as fault:
-        raise BackupKeyUnusable(path, f"cannot be read ({fault.strerror})") from fault
+    return read_private_file(path, BackupKeyUnusable, most_bytes=_LARGEST_BYTES)

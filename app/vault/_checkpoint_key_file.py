@@ -6,7 +6,6 @@ app.example.com/audit+0a1b2c3d+AQ…
 
 import base64
 import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.domain.audit.note import ED25519, is_name, key_id, vkey
 from app.vault._cipher import KEY_BYTES, Plain
+from app.vault._private_file import read_private_file
 
 _HEAD = "PRIVATE+KEY+"
 _LARGEST_BYTES = 65_536
@@ -40,7 +40,12 @@ class KeyFile:
 
 def read_key(path: Path) -> KeyFile:
     """Raises CheckpointKeyUnusable; no text of it shows a key."""
-    first, *further = _read(path).reveal().decode("utf-8", errors="replace").split("\n")
+    first, *further = (
+        read_private_file(path, CheckpointKeyUnusable, most_bytes=_LARGEST_BYTES)
+        .reveal()
+        .decode("utf-8", errors="replace")
+        .split("\n")
+    )
     if not first.startswith(_HEAD):
         raise CheckpointKeyUnusable(path, f"does not begin with {_HEAD}")
     name, raw = _parts(path, first.removeprefix(_HEAD))
@@ -84,22 +89,3 @@ def _parts(path: Path, line: str) -> tuple[str, Plain]:
     if not is_name(name) or len(raw.reveal()) != 1 + KEY_BYTES or raw.reveal()[:1] != ED25519:
         raise CheckpointKeyUnusable(path, "has a line that is no Ed25519 key")
     return name, Plain(raw.reveal()[1:])
-
-
-def _read(path: Path) -> Plain:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                raise CheckpointKeyUnusable(path, "is not a file")
-            if facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                why = f"is open to other users (mode {stat.S_IMODE(facts.st_mode):04o})"
-                raise CheckpointKeyUnusable(path, why, fix=f"Run `chmod 600 {path}`.")
-            return Plain(os.read(descriptor, _LARGEST_BYTES))
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError as fault:
-        raise CheckpointKeyUnusable(path, "does not exist") from fault
-    except OSError as fault:
-        raise CheckpointKeyUnusable(path, f"cannot be read ({fault.strerror})") from fault

@@ -1,12 +1,11 @@
 """The file of the OAuth client secret: one line, as the developer console shows it."""
 
-import os
 import re
-import stat
 from pathlib import Path
 
 from app.domain.secrets import VaultCannotAnswer
 from app.vault._cipher import Plain
+from app.vault._private_file import OTHERS, read_private_file
 
 _FORM = re.compile(rb"[\x21-\x7e]{8,1024}")
 _LARGEST_BYTES = 4096
@@ -21,22 +20,8 @@ class ClientSecretUnusable(VaultCannotAnswer):
 
 def read_secret(path: Path) -> Plain:
     """Raises ClientSecretUnusable; no text of it shows the secret."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                raise ClientSecretUnusable(path, "is not a file")
-            if facts.st_mode & stat.S_IRWXO:
-                why = f"is open to other users (mode {stat.S_IMODE(facts.st_mode):04o})"
-                raise ClientSecretUnusable(path, why, fix=f"Run `chmod 600 {path}`.")
-            secret = Plain(os.read(descriptor, _LARGEST_BYTES).strip())
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError as fault:
-        raise ClientSecretUnusable(path, "does not exist") from fault
-    except OSError as fault:
-        raise ClientSecretUnusable(path, f"cannot be read ({fault.strerror})") from fault
+    text = read_private_file(path, ClientSecretUnusable, most_bytes=_LARGEST_BYTES, closed_to=OTHERS)
+    secret = Plain(text.reveal().strip())
     if not _FORM.fullmatch(secret.reveal()):
         raise ClientSecretUnusable(path, "holds no client secret: one line of at least 8 visible characters")
     return secret

@@ -12,19 +12,19 @@ What trusting it costs: who reads this file and a database dump reads every secr
 
 import base64
 import json
-import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from app.domain.secrets import Purpose
 from app.vault._cipher import KEY_BYTES, Plain
+from app.vault._private_file import read_private_file
 
 _FORMAT = "pledge-keyring-1"
 _FIELDS = frozenset({"id", "purpose", "state", "created_at", "key"})
@@ -32,7 +32,6 @@ _SHOWN = frozenset({"format", "keys", "id", "purpose", "state", "created_at"})
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SIZE_LIMIT_BYTES = 1_048_576
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class KeyringUnusable(Exception):
@@ -77,7 +76,7 @@ def read_keys(path: Path) -> tuple[Kek, ...]:
 
     Raises KeyringUnusable.
     """
-    document = _parse(_read(path))
+    document = _parse(read_private_file(path, partial(KeyringUnusable, fix=_INIT), most_bytes=_SIZE_LIMIT_BYTES))
     if not isinstance(document, Mapping) or document.get("format") != _FORMAT:
         raise KeyringUnusable(path, f'is not JSON of format "{_FORMAT}"', fix=_RESTORE)
     entries = document.get("keys")
@@ -125,35 +124,6 @@ def check_keys(path: Path, keys: tuple[Kek, ...]) -> None:
 _INIT = "Make one with `pledge keys init`, or restore the one that sealed your data."
 _RESTORE = "Restore the last good copy; `pledge keys init` makes a new one where nothing is sealed yet."
 _REMAKE = "Move it away and let `pledge keys init` draw random keys."
-
-
-def _read(path: Path) -> Plain:
-    try:
-        # non-blocking, so that a pipe in the file's place does not hold up the start
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            _check_file(path, os.fstat(descriptor))
-            return Plain(os.read(descriptor, _SIZE_LIMIT_BYTES))
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError as error:
-        raise KeyringUnusable(path, "does not exist", fix=_INIT) from error
-    except OSError as error:
-        raise KeyringUnusable(path, f"cannot be read ({error.strerror})", fix=_INIT) from error
-
-
-def _check_file(path: Path, facts: os.stat_result) -> None:
-    if not stat.S_ISREG(facts.st_mode):
-        raise KeyringUnusable(path, "is not a file", fix=_INIT)
-    if facts.st_mode & _OTHERS:
-        mode = f"{stat.S_IMODE(facts.st_mode):04o}"
-        raise KeyringUnusable(path, f"is open to other users (mode {mode})", fix=f"Run `chmod 600 {path}`.")
-    if facts.st_uid not in (0, os.geteuid()):
-        raise KeyringUnusable(
-            path, "belongs to another user, who can replace it", fix=f"Run `chown {os.geteuid()} {path}`."
-        )
-    if facts.st_size >= _SIZE_LIMIT_BYTES:
-        raise KeyringUnusable(path, "is larger than any keyring", fix=_RESTORE)
 
 
 def _parse(text: Plain) -> object:

@@ -184,7 +184,7 @@ def test_a_keyring_behind_a_link_is_changed_where_it_is(keyring_path, tmp_path, 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 def test_a_keyring_changed_by_root_still_belongs_to_the_service(keyring_path, now, monkeypatch):
     os.chown(keyring_path, 12345, 12345)
-    monkeypatch.setattr("app.vault._keyring_file.os.geteuid", lambda: 12345)
+    monkeypatch.setattr("app.vault._private_file.os.geteuid", lambda: 12345)
     rotate(keyring_path, purpose="all", now=now)
     changed = keyring_path.stat()
     assert (changed.st_uid, changed.st_gid, stat.S_IMODE(changed.st_mode)) == (12345, 12345, 0o600)

@@ -104,7 +104,7 @@ def test_a_path_through_a_file_is_refused(keyring_path, refusal_of):
 
 def test_a_file_too_large_to_be_a_keyring_is_refused(keyring_path, refusal_of):
     keyring_path.write_bytes(b" " * 1_048_576)
-    assert "larger than any keyring" in refusal_of(keyring_path)
+    assert "larger than any such file" in refusal_of(keyring_path)
 
 
 @pytest.mark.parametrize(
