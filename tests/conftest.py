@@ -37,6 +37,14 @@ settings.register_profile("pledge", deadline=None, suppress_health_check=[Health
 settings.load_profile("pledge")
 
 
+def pytest_runtest_logreport(report):
+    """Say at once what has failed: a run that is ended from outside never comes to its summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        why = str(getattr(report.longrepr, "reprcrash", None) or "see the summary").partition("\n")[0]
+        sys.__stdout__.write(f"\nfailed: {report.nodeid} ({report.when}): {why[:300]}\n")
+        sys.__stdout__.flush()
+
+
 def require(what, why):
     """Skip by name and reason where something is missing, or fail where nothing may be skipped."""
     if os.environ.get("PLEDGE_TEST_REQUIRE") == "all":
