@@ -303,7 +303,7 @@ class Operations:
 
 
 def _recorder(services: Services, *others: Callable[[datetime], None]) -> Recorder:
-    return Recorder(services.openings, services.signals, clock=now, others=[services.share_quota, *others])
+    return Recorder(services.openings, services.signals, clock=now, others=[services.budget.share, *others])
 
 
 def pledge() -> None:

@@ -197,8 +197,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         database=database,
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
         quota=quota,
-        share_quota=made.budget.share,
-        wind_up=made.budget.wind_up,
+        budget=made.budget,
         is_ready=partial(_is_ready, readiness, database=database, signals=signals),
     )
 

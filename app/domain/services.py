@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from app.domain.access.administration import SiteRoles
 from app.domain.access.decisions import IssueAccess
@@ -33,6 +32,7 @@ from app.domain.privacy.leaving import Leaving
 from app.domain.privacy.reporting import Reporting
 from app.domain.promises.board import PromiseBoards
 from app.domain.publishing.operations import Publishing
+from app.domain.quota.ports import CallBudget
 from app.domain.quota.queries import QuotaStanding
 from app.domain.tracking.choosing import PolicyChoices
 from app.domain.tracking.listing import ClockLists
@@ -90,9 +90,6 @@ class Services:
     database: Database
     openings: Openings
     quota: QuotaStanding
-    share_quota: Callable[[datetime], None]
-    """Tell the other processes what people's calls to Jira have cost, and learn whom it told to wait."""
-    wind_up: Callable[[float], None]
-    """This process ends: after so many seconds its jobs call Jira no more."""
+    budget: CallBudget
     is_ready: Callable[[], bool]
     """Whether the database is there, migrated and in order, and the keyring opens; the log says what is not."""

@@ -105,7 +105,7 @@ class Worker:
 
     def _stop(self) -> None:
         self._told_at = time.monotonic()
-        self._services.wind_up(WIND_UP_SECONDS)
+        self._services.budget.wind_up(WIND_UP_SECONDS)
         self._stopping.set()
 
     async def _connect_and_work(self) -> None:

@@ -90,7 +90,7 @@ def test_a_job_whose_turn_it_is_not_comes_back_when_it_is_and_has_not_failed(wor
 
 def test_a_job_that_the_grace_time_is_too_short_for_is_given_back(database, monkeypatch):
     monkeypatch.setattr(runner, "GRACE_SECONDS", 0.2)
-    began, may_end = threading.Event(), threading.Event()
+    began, may_end, told = threading.Event(), threading.Event(), []
 
     def run(services, tenant, now):
         began.set()
@@ -99,7 +99,7 @@ def test_a_job_that_the_grace_time_is_too_short_for_is_given_back(database, monk
     monkeypatch.setattr(runner, "TENANT_JOBS", [replace(TENANT_JOBS[0], run=run)])
     monkeypatch.setattr(runner, "STEADY", [])
     worker = Worker(
-        services=SimpleNamespace(wind_up=lambda seconds: None),
+        services=SimpleNamespace(budget=SimpleNamespace(wind_up=told.append)),
         conninfo=database.worker.replace("+psycopg", ""),
         clock=lambda: NOW,
     )
@@ -115,7 +115,7 @@ def test_a_job_that_the_grace_time_is_too_short_for_is_given_back(database, monk
 
     asyncio.run(work_until_told())
     query = "SELECT status::text, args FROM jobs.procrastinate_jobs WHERE task_name = 'read-issues'"
-    assert database.rows(query) == [("todo", {"tenant": 7})]
+    assert (database.rows(query), told) == ([("todo", {"tenant": 7})], [runner.WIND_UP_SECONDS])
 
 
 def test_two_failures_of_one_tenant_ask_once(worker, jobs):

@@ -37,3 +37,13 @@ class QuotaRows(Protocol):
 
     def waiting(self, *, now: datetime, since: datetime) -> Sequence[Account]:
         """Tenants that Jira told to wait, and those that were refused points since then; what they used is left out."""
+
+
+class CallBudget(Protocol):
+    """Of one process: the one who may call Jira."""
+
+    def share(self, now: datetime) -> None:
+        """Tell the other processes what people's calls have cost, and learn whom Jira told to wait."""
+
+    def wind_up(self, seconds: float) -> None:
+        """This process ends: after so many seconds its jobs call Jira no more."""
