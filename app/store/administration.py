@@ -28,10 +28,11 @@ def upgrade(owner_url: str) -> str:
     """Migrate to the newest version and grant what the table of grants says; returns the version.
 
     Safe to repeat and to run twice at once. Raises `DatabaseUnavailable`, also when a lock is not to be had within
-    seconds: the app goes on meanwhile, and the migration is run again.
+    seconds: the app goes on meanwhile, and the migration is run again. Raises `OlderCodeRuns`.
     """
     with _migrating(owner_url) as engine:
-        flask_migrate.upgrade()
+        with _giving_up(engine):
+            flask_migrate.upgrade()
         _grant(engine)
     return newest_revision()
 
@@ -48,6 +49,12 @@ def grant(owner_url: str) -> None:
         _grant(engine)
 
 
+_IN_THE_WAY = """
+    SELECT DISTINCT 'process ' || held.pid || ' (' || session.application_name || ')'
+    FROM pg_locks held JOIN pg_stat_activity session USING (pid)
+    JOIN pg_class c ON c.oid = held.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE held.granted AND held.pid <> pg_backend_pid() AND session.datname = current_database()
+    AND n.nspname IN ('app', 'registry', 'jobs') ORDER BY 1 LIMIT 5"""
 _OUR_TABLES = """
     SELECT schemaname || '.' || quote_ident(tablename) FROM pg_tables
     WHERE schemaname IN ('app', 'registry', 'jobs') ORDER BY 1"""
@@ -187,6 +194,23 @@ def _migrating(owner_url: str) -> Iterator[Engine]:
     flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
     with _explained(), app.app_context(), _alone(db.engine):
         yield db.engine
+
+
+@contextmanager
+def _giving_up(engine: Engine) -> Iterator[None]:
+    """What a migration that could not have its lock leaves to be done; it has left nothing else."""
+    try:
+        yield
+    except OperationalError as failure:
+        if not isinstance(failure.orig, psycopg.errors.LockNotAvailable):
+            raise
+        with engine.connect() as connection:
+            holders = ", ".join(connection.execute(text(_IN_THE_WAY)).scalars()) or "nobody any more"
+        raise DatabaseUnavailable(
+            "the migration could not have a lock within 3 s and gave up, so that the app goes on; nothing of it was"
+            f" done. Run `pledge db upgrade` again. Locks are held by {holders}; if one is there again and again, end"
+            " it with `SELECT pg_terminate_backend(NUMBER)`"
+        ) from failure
 
 
 def _grant(engine: Engine) -> None:
