@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -100,11 +101,35 @@ def check(owner_url: str) -> tuple[str, ...]:
         return findings(connection, expected=Base.metadata)
 
 
-def who_and_when(url: str) -> tuple[str, datetime]:
-    """As whom that URL connects, and the instant by the server's clock; raises `DatabaseUnavailable`."""
+@dataclass(frozen=True)
+class ServerFacts:
+    """What a connection meets."""
+
+    user: str
+    at: datetime
+    """By the server's clock."""
+    place: str
+    """Two connections to one database of one server have the same."""
+    connections: int
+    """So many at once, for roles that are no superuser."""
+    forgetful: str
+    """Its settings by which what was acknowledged can be lost."""
+
+
+_FACTS = """
+    SELECT current_user::text, clock_timestamp(),
+        (SELECT oid FROM pg_database WHERE datname = current_database()) || ' ' || pg_postmaster_start_time(),
+        (SELECT sum(CASE name WHEN 'max_connections' THEN setting::int ELSE -setting::int END) FROM pg_settings
+            WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')),
+        (SELECT coalesce(string_agg(name, ', ' ORDER BY name), '') FROM pg_settings
+            WHERE setting = 'off' AND name IN ('fsync', 'full_page_writes', 'synchronous_commit'))"""
+
+
+def facts_of(url: str) -> ServerFacts:
+    """What whoever connects there meets; raises `DatabaseUnavailable`."""
     with _connected(url) as connection:
-        user, at = connection.execute(text("SELECT current_user::text, clock_timestamp()")).one()
-        return user, at
+        user, at, place, connections, forgetful = connection.execute(text(_FACTS)).one()
+        return ServerFacts(user, at, place, int(connections), forgetful)
 
 
 def list_jobs(worker_url: str, states: Sequence[str]) -> list[dict[str, Any]]:
