@@ -32,30 +32,8 @@ _FILL = (
     """INSERT INTO app.pending_reads (tenant_id, issue_id, asked_at, due_at, attempts)
         SELECT %(tenant)s, %(first)s + n, %(now)s, %(now)s, 0 FROM generate_series(0, (%(events)s - 1) / %(per)s) n""",
 )
-_NOTE = """
-    CREATE SCHEMA measured;
-    CREATE TABLE measured.reads (tenant_id bigint, issue_id bigint, asked_at timestamptz, done_at timestamptz);
-    CREATE FUNCTION measured.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
-        INSERT INTO measured.reads VALUES (OLD.tenant_id, OLD.issue_id, OLD.asked_at, clock_timestamp());
-        RETURN OLD; END $$;
-    CREATE TRIGGER note AFTER DELETE ON app.pending_reads FOR EACH ROW EXECUTE FUNCTION measured.note();
-"""
-_TIMES = """
-    SELECT event.tenant_id = %(noisy)s AS is_noisy, event.delivery_id LIKE 'old-%%' AS is_old,
-        extract(epoch FROM (SELECT min(done_at) FROM measured.reads done WHERE done.tenant_id = event.tenant_id
-            AND done.issue_id = event.issue_id AND done.done_at > event.received_at)
-            - greatest(event.received_at, %(began)s)) AS seconds, event.tenant_id
-    FROM app.webhook_deliveries event WHERE event.delivery_id LIKE 'old-%%' OR event.delivery_id LIKE 'flood-%%'
-"""
-_SUMMARY = f"""
-    SELECT is_noisy, is_old, count(*), count(*) - count(seconds), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
-        percentile_cont(0.99) WITHIN GROUP (ORDER BY seconds), max(seconds)
-    FROM ({_TIMES}) events GROUP BY 1, 2 ORDER BY 1, 2
-"""  # noqa: S608  joined from the texts above
-_BY_TENANT = f"""
-    SELECT min(longest), percentile_cont(0.5) WITHIN GROUP (ORDER BY longest), max(longest) FROM (
-        SELECT tenant_id, max(seconds) AS longest FROM ({_TIMES}) events WHERE NOT is_noisy GROUP BY 1) tenants
-"""  # noqa: S608  the same
+_WAITING = "SELECT tenant_id, issue_id FROM app.pending_reads"
+_EVENTS = "SELECT tenant_id, issue_id, received_at FROM app.webhook_deliveries"
 
 
 def fill(sites: Crowd, events: int) -> None:
@@ -68,7 +46,6 @@ def fill(sites: Crowd, events: int) -> None:
             values = {"tenant": tenant, "first": _FIRST_OLD, "events": count, "per": PER_ISSUE, "now": now()}
             for each in _FILL:
                 connection.execute(each, values)
-        connection.execute("CREATE INDEX ON app.webhook_deliveries (tenant_id, issue_id)")
         connection.execute("ANALYZE")
     engines = open_engines(Flask("backlog"), sites.product.env["PLEDGE_DATABASE_URL"], connections=1)
     database = SqlDatabase(engines, clock=now)
@@ -84,38 +61,67 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def watch(sites: Crowd) -> float:
-    """Print once in half a minute what waits, until nothing of the backlog does; returns the seconds."""
-    began = time.monotonic()
-    query = """SELECT count(*), count(*) FILTER (WHERE tenant_id = %s), count(DISTINCT tenant_id)
-        FROM app.pending_reads WHERE issue_id >= %s"""
-    told = 0.0
-    while True:
-        (issues, noisy, tenants) = sites.rows(query, sites.tenants[0], _FIRST_OLD)[0]
-        seconds = time.monotonic() - began
-        if seconds >= told:
-            told += 30
-            memory = {name: f"{mib:.0f} MiB" for name, mib in sites.memory_mib().items()}
-            print(f"  {seconds:.0f} s: {issues} issues wait, {noisy} of the noisy site; {tenants} sites; {memory}")
-            sys.stdout.flush()
-        if not issues:
-            return seconds
-        time.sleep(1)
+class Watch:
+    """Looks twice a second at which issues wait: one that no longer does was read in the half second before."""
+
+    def __init__(self, sites: Crowd) -> None:
+        self._sites = sites
+        self._waiting: set[tuple[int, int]] = set()
+        self.read: dict[tuple[int, int], list[datetime]] = {}
+
+    def look(self) -> set[tuple[int, int]]:
+        """Those that wait."""
+        waiting, at = set(self._sites.rows(_WAITING)), now()
+        for issue in self._waiting - waiting:
+            self.read.setdefault(issue, []).append(at)
+        self._waiting = waiting
+        return waiting
+
+    def until_none_is_old(self) -> float:
+        """Print once in half a minute what waits, until nothing of the backlog does; returns the seconds."""
+        began, told, noisy = time.monotonic(), 0.0, self._sites.tenants[0]
+        while True:
+            old = [(tenant, issue) for tenant, issue in self.look() if issue >= _FIRST_OLD]
+            seconds = time.monotonic() - began
+            if seconds >= told or not old:
+                told += 30
+                memory = {name: f"{mib:.0f} MiB" for name, mib in self._sites.memory_mib().items()}
+                of_noisy, sites = sum(tenant == noisy for tenant, _ in old), len({tenant for tenant, _ in old})
+                print(
+                    f"  {seconds:.0f} s: {len(old)} old issues wait, {of_noisy} of the noisy; {sites} sites; {memory}"
+                )
+                sys.stdout.flush()
+            if not old:
+                return seconds
+            time.sleep(0.5)
+
+    def seconds_of(self, tenant: int, issue: int, since: datetime) -> float | None:
+        """From an event until its issue was read; None where it was not."""
+        after = [at for at in self.read.get((tenant, issue), []) if at > since]
+        return (min(after) - since).total_seconds() if after else None
 
 
-def report(sites: Crowd, began: datetime) -> None:
+def report(sites: Crowd, watch: Watch, began: datetime) -> None:
     """The table, and how evenly the quiet ones were served."""
-    values = {"noisy": sites.tenants[0], "began": began}
-    with psycopg.connect(sites.product.server.superuser_url("pledge"), autocommit=True) as connection:
-        print("| events | of | number | not done | p50 s | p99 s | worst s |")
-        print("|---|---|---|---|---|---|---|")
-        for is_noisy, is_old, count, undone, *seconds in connection.execute(_SUMMARY, values):
-            cells = ["backlog" if is_old else "new", "the noisy site" if is_noisy else "the others", f"{count:,}"]
-            print(f"| {' | '.join(cells)} | {undone} | {' | '.join(f'{each:.1f}' for each in seconds)} |")
-        least, middle, most = connection.execute(_BY_TENANT, values).fetchone()
-    print(
-        f"longest wait of a quiet site: {least:.1f} s of the first one, {middle:.1f} s median, {most:.1f} s of the last"
-    )
+    kinds: dict[tuple[str, str], list[float | None]] = {}
+    longest: dict[int, float] = {}
+    for tenant, issue, received_at in sites.rows(_EVENTS):
+        seconds = watch.seconds_of(tenant, issue, max(received_at, began))
+        is_noisy = tenant == sites.tenants[0]
+        kind = ("backlog" if issue >= _FIRST_OLD else "new", "the noisy site" if is_noisy else "the others")
+        kinds.setdefault(kind, []).append(seconds)
+        if not is_noisy:
+            longest[tenant] = max(longest.get(tenant, 0.0), seconds or 0.0)
+    print("| events | of | number | not seen done | p50 s | p99 s | worst s |")
+    print("|---|---|---|---|---|---|---|")
+    for kind, each in sorted(kinds.items()):
+        done = sorted(seconds for seconds in each if seconds is not None)
+        times = (done[len(done) // 2], done[int(len(done) * 0.99)], done[-1])
+        undone = len(each) - len(done)
+        print(f"| {' | '.join(kind)} | {len(each):,} | {undone} | {' | '.join(f'{time:.1f}' for time in times)} |")
+    waits = sorted(longest.values())
+    print(f"longest wait of each quiet site: {waits[0]:.1f} s at least, {waits[len(waits) // 2]:.1f} s median,", end="")
+    print(f" {waits[-1]:.1f} s at most")
 
 
 def main() -> None:
@@ -127,19 +133,17 @@ def main() -> None:
             sites.await_idle(seconds=600)
         sites.rows("DELETE FROM app.webhook_deliveries RETURNING 1")
         fill(sites, events)
-        with psycopg.connect(product.server.superuser_url("pledge"), autocommit=True) as connection:
-            connection.execute(_NOTE)
         print(f"{events:,} events of {SITES} sites wait ({load()})", flush=True)
-        began, happened = now(), {}
+        began, happened, watch = now(), {}, Watch(sites)
         new = Thread(target=lambda: happened.update(sites.send(rate=NEW_PER_SECOND, seconds=NEW_SECONDS)))
         with product.worker():
             new.start()
-            seconds = watch(sites)
+            seconds = watch.until_none_is_old()
             print(f"worked off after {seconds:.0f} s, {events / seconds:.0f} events/s ({load()})", flush=True)
-            new.join()
-            sites.await_idle(seconds=1800)
+            while new.is_alive() or watch.look():
+                time.sleep(0.5)
         print(f"new ones: {happened['statuses']}, acknowledged p99 {happened['taken']['p99']:.0f} ms")
-        report(sites, began)
+        report(sites, watch, began)
 
 
 if __name__ == "__main__":
