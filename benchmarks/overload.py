@@ -1,8 +1,8 @@
 """The most webhooks that this machine takes for minutes, then three times as many: what is answered, and what it costs.
 
-Run with `python -m benchmarks.overload [SECONDS]`. Webhooks of 200 sites come at a rate, whether or not answers come;
-product, database, Jira and sender share the processors. The rate is searched first, in steps of ten seconds. Meanwhile
-somebody opens a panel twice a second. Latencies count from the instant at which a webhook was due to be sent.
+Run with `python -m benchmarks.overload [SECONDS [RATE]]`. Webhooks of 200 sites come at a rate, whether or not answers
+come; product, database, Jira and sender share the processors. Without a rate one is searched first, in steps of ten
+seconds. Meanwhile somebody opens a panel twice a second. Latencies count from the instant at which a webhook was due.
 """
 
 import http.client
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -122,23 +123,61 @@ def searched(crowd: Crowd) -> float:
     return good
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What the database has written and keeps."""
+
+    wal_bytes: int
+    transactions: int
+    deliveries: int
+    delivery_bytes: int
+    issues: int
+    other_bytes: int
+
+    @classmethod
+    def of(cls, crowd: Crowd) -> "Kept":
+        """As it is now."""
+        return cls(*map(int, crowd.rows(_KEPT)[0]))
+
+    def since(self, before: "Kept") -> str:
+        """Per webhook and per issue that came."""
+        came = max(1, self.deliveries - before.deliveries)
+        kept = (self.delivery_bytes - before.delivery_bytes) / came
+        text = f"for each webhook {(self.wal_bytes - before.wal_bytes) / came / 1000:.1f} kB of write-ahead log"
+        text += (
+            f", {(self.transactions - before.transactions) / came:.1f} transactions, {kept:.0f} bytes kept for 3 days"
+        )
+        return (
+            text + f"; {self.other_bytes / max(1, self.issues) / 1000:.1f} kB for each of {self.issues} tracked issues"
+        )
+
+
+_KEPT = """
+    SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0'),
+        (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()),
+        (SELECT count(*) FROM app.webhook_deliveries), pg_total_relation_size('app.webhook_deliveries'),
+        (SELECT count(*) FROM app.issues),
+        (SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname IN ('app', 'registry') AND c.relkind = 'r' AND c.relname <> 'webhook_deliveries')"""
+
+
 def main() -> None:
     """Print what happened."""
     seconds = float(sys.argv[1]) if sys.argv[1:] else SECONDS
     with running(**UNLIMITED) as product, crowd(product, sites=SITES, issues=ISSUES) as sites:
         sites.send(rate=20.0, seconds=10.0)
         print(f"{SITES} sites of {ISSUES} issues; the rate is searched:", flush=True)
-        rate = _PART * searched(sites)
+        rate = float(sys.argv[2]) if sys.argv[2:] else _PART * searched(sites)
         for _ in range(_TRIES):
             print(f"drained after {sites.await_idle(seconds=1800):.0f} s", flush=True)
-            before, used = sites.memory_mib(), sites.processor_seconds()
+            before, used, kept = sites.memory_mib(), sites.processor_seconds(), Kept.of(sites)
             with watched(sites) as (panel, most):
                 happened = sites.send(rate=rate, seconds=seconds)
                 waiting = sites.waiting()
             print(f"{seconds:.0f} s: {told(happened)} ({load()})\n  {panel.told()}", flush=True)
             print(f"  memory before {rounded(before)}, at most {rounded(most)}; {waiting} issues wait to be read")
             spent = {name: (now - used[name]) / seconds for name, now in sites.processor_seconds().items()}
-            print(f"  processors used: {rounded(spent, 2)}", flush=True)
+            print(f"  processors used: {rounded(spent, 2)}; {Kept.of(sites).since(kept)}", flush=True)
             if is_held(happened):
                 break
             rate *= _PART

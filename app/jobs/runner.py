@@ -228,7 +228,8 @@ class Worker:
                 log.log(_level(error), "periodic job failed", extra=fields | code, exc_info=error)
                 raise
 
-        task = self._app.task(name=job.name, retry=3)(run)
+        # Over many tenants a round can take longer than its period: rounds that overlap would hold every job slot.
+        task = self._app.task(name=job.name, retry=3, lock=job.name, queueing_lock=job.name)(run)
         self._app.periodic(cron=job.cron)(task)
 
 
