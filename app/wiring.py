@@ -26,7 +26,7 @@ from app.edge.caller import EdgeConfig, ForgeModules
 from app.edge.panels.wording import FILTERS
 from app.jobs import commands, logs, server
 from app.jobs.recorder import Recorder
-from app.jobs.runner import Worker
+from app.jobs.runner import QUEUE_CONNECTIONS, Worker
 from app.outbound import error_reports
 from app.setting_values import PREFIX, SettingsRefused, required
 from app.settings import DEVELOPMENT_FOLDER, Settings, check_processes, read_settings
@@ -176,7 +176,10 @@ class Operations:
         settings = read_settings(os.environ)
         if settings.connect_app_key is not None:
             _descriptor(settings)  # made by every web process when it starts
-        return SetUp(settings, processes, now).findings((*commands.operating.KNOWN_ERRORS, *self.known_errors))
+        # Two pools in each process, and the worker's own for its queue.
+        connections = 2 * THREADS * (processes + 1) + QUEUE_CONNECTIONS
+        known = (*commands.operating.KNOWN_ERRORS, *self.known_errors)
+        return SetUp(settings, processes, connections, now).findings(known)
 
     def connect_descriptor(self) -> Mapping[str, object]:
         """The Connect descriptor of this cell."""

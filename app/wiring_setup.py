@@ -9,16 +9,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from app.domain.backup.erasures import LedgerUnfit
 from app.domain.ports import DatabaseUnavailable
 from app.domain.promises.shelf import PolicyShelf
 from app.edge import limits, metrics
 from app.setting_values import PREFIX, required
 from app.settings import Settings, check_processes
 from app.store import administration, windows
-from app.store.row_security import OWNER, WEB, WORKER
-from app.wiring_services import policy_text
+from app.store.administration import ServerFacts
+from app.store.row_security import BACKUP, OWNER, WEB, WORKER
+from app.vault.backup_key import BackupKeyFile
+from app.vault.client_secret import ClientSecretFile
+from app.wiring_services import erasure_ledger, policy_text
 
-_ROLES = {"database_url": WEB, "database_worker_url": WORKER, "database_owner_url": OWNER}
+_ROLES = {
+    "database_url": WEB,
+    "database_worker_url": WORKER,
+    "database_owner_url": OWNER,
+    "database_backup_url": BACKUP,
+}
 _CLOCKS_APART_SECONDS = 30.0
 """The leeway that a token has."""
 
@@ -30,12 +39,14 @@ class SetUp:
     settings: Settings
     processes: int
     """How many web processes there are to be."""
+    connections: int
+    """To the database, of all of them and one worker."""
     clock: Callable[[], datetime]
 
     def findings(self, known: tuple[type[Exception], ...]) -> tuple[str, ...]:
         """What is wrong, each as a sentence with its remedy; errors of these kinds are such sentences."""
         found: list[str] = []
-        for question in (_hosts, _policy, _limits, _shared_store, _metrics, _worker, _databases):
+        for question in _QUESTIONS:
             try:
                 found.extend(question(self))
             except known as fault:
@@ -84,23 +95,86 @@ def _worker(given: SetUp) -> Iterator[str]:
             yield f"{PREFIX}AUDIT_ANCHOR: {anchor} cannot be written here; the log would wait for its anchor"
 
 
+def _ledger(given: SetUp) -> Iterator[str]:
+    """Needed by whoever erases, and whoever makes or restores a backup."""
+    settings = given.settings
+    if settings.database_worker_url is None and settings.database_backup_url is None:
+        return
+    ledger = required("ERASURE_LEDGER", settings.erasure_ledger)
+    if ledger == settings.audit_anchor:
+        yield f"{PREFIX}ERASURE_LEDGER and {PREFIX}AUDIT_ANCHOR are one file, {ledger}; give each a file of its own"
+    elif not _can_be_written(ledger):
+        yield f"{PREFIX}ERASURE_LEDGER: {ledger} cannot be written here; nothing could be erased"
+    elif ledger.exists():
+        try:
+            erasure_ledger(settings).mark()
+        except LedgerUnfit as fault:
+            yield f"{PREFIX}ERASURE_LEDGER: {fault}; bring back the one that was kept"
+
+
+def _backups(given: SetUp) -> Sequence[str]:
+    if given.settings.database_backup_url is not None:
+        BackupKeyFile(required("BACKUP_KEY_FILE", given.settings.backup_key_file))
+    return ()
+
+
+def _exports(given: SetUp) -> Iterator[str]:
+    folder = given.settings.export_dir
+    if folder is not None and not _can_be_written(folder / "export"):
+        yield f"{PREFIX}EXPORT_DIR: {folder} cannot be written here; no export could be made"
+
+
+def _client_secret(given: SetUp) -> Sequence[str]:
+    if given.settings.database_worker_url is not None and given.settings.oauth_client_secret_file is not None:
+        ClientSecretFile(given.settings.oauth_client_secret_file).check()
+    return ()
+
+
 def _can_be_written(file: Path) -> bool:
     place = next(each for each in (file, *file.absolute().parents) if each.exists())
     return place.is_dir() is (place != file) and os.access(place, os.W_OK)
 
 
 def _databases(given: SetUp) -> Iterable[str]:
+    met: dict[str, ServerFacts] = {}
     for name, role in _ROLES.items():
         url: str | None = getattr(given.settings, name)
         if url is None:
             continue
+        setting = PREFIX + name.upper()
         try:
-            user, at = administration.who_and_when(url)
+            found = met[setting] = administration.facts_of(url)
         except DatabaseUnavailable as fault:
             yield str(fault)
             continue
-        if user != role:
-            yield f"{PREFIX}{name.upper()} connects as {user}; it has to be {role}, which has all rights it needs"
-        apart = abs((given.clock() - at).total_seconds())
+        if found.user != role:
+            yield f"{setting} connects as {found.user}; it has to be {role}, which has all rights it needs"
+        apart = abs((given.clock() - found.at).total_seconds())
         if apart > _CLOCKS_APART_SECONDS:
             yield f"the clocks of this machine and of the database are {apart:.0f} s apart; set them by NTP"
+        if found.forgetful and not given.settings.is_development:
+            # "Acknowledged" is told to Atlassian, which then never sends it again.
+            yield f"the database has {found.forgetful} off; what was acknowledged could be lost, switch that on"
+    if len({found.place for found in met.values()}) > 1:
+        yield f"{' and '.join(met)} do not all lead to the same database; give each the same host, port and name"
+    least = min((found.connections for found in met.values()), default=given.connections)
+    if least < given.connections:
+        yield (
+            f"the database takes {least} connections, and {given.processes} web processes and a worker open up to"
+            f" {given.connections}; raise its max_connections, or run fewer processes"
+        )
+
+
+_QUESTIONS: tuple[Callable[[SetUp], Iterable[str]], ...] = (
+    _hosts,
+    _policy,
+    _limits,
+    _shared_store,
+    _metrics,
+    _worker,
+    _ledger,
+    _backups,
+    _exports,
+    _client_secret,
+    _databases,
+)

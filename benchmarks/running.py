@@ -42,7 +42,7 @@ class Running:
         self.server = server
         self._supervisor = supervisor
 
-    def ask(self, path: str, **body: object) -> dict[str, object]:
+    def ask(self, path: str, /, **body: object) -> dict[str, object]:
         """POST to the simulator's control."""
         request = Request(  # noqa: S310  our own loopback server
             self.control + path, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
@@ -54,6 +54,20 @@ class Running:
         """A token of the simulated site genchi."""
         return str(self.ask("/sites/genchi/token", **wanted)["token"])
 
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """A worker process."""
+        argv = [sys.executable, "-m", "app.wiring", "worker"]
+        ready = re.compile("worker ready")
+        with Supervisor(say=lambda line: None, grace_seconds=30) as supervisor:
+            supervisor.start(Child(name="worker", argv=argv, env=self.env, ready=ready, ready_within_seconds=120))
+            yield
+
+    def worker_pid(self) -> int | None:
+        """Its process, where one was started."""
+        mine = (each for each in psutil.Process().children() if each.cmdline()[-3:] == ["-m", "app.wiring", "worker"])
+        return next((int(each.pid) for each in mine), None)
+
     def serve(self, name: str, *command: str, **env: str) -> str:
         """One more server beside the product, told its `--port` and `PORT`; returns its URL."""
         port = str(free_port())
@@ -64,8 +78,11 @@ class Running:
 
 
 @contextmanager
-def running() -> Iterator[Running]:
-    """Web (2 processes), worker, PostgreSQL with fsync, and the simulator in this process; one tracked issue read."""
+def running(*, worker: bool = True, **settings: str) -> Iterator[Running]:
+    """Web (2 processes), worker, PostgreSQL with fsync, and the simulator in this process; one tracked issue read.
+
+    `settings` are further settings of the product, by name.
+    """
     with ExitStack() as exits:
         folder = Path(tempfile.mkdtemp(prefix="pledge-"))
         exits.callback(shutil.rmtree, folder)
@@ -93,14 +110,16 @@ def running() -> Iterator[Running]:
             "PLEDGE_LOG_FORMAT": "json",
             # One person asks here as ten thousand do: counted as always, and not refused.
             "PLEDGE_RATE_LIMITS": ",".join(f"{name}=999999999" for name in rates(())),
+            **{f"PLEDGE_{name}": value for name, value in settings.items()},
         }
         supervisor = exits.enter_context(Supervisor(say=lambda line: None))
         found = Running(
             url=env["PLEDGE_BASE_URL"], control=simulator.control_url, env=env, supervisor=supervisor, server=server
         )
-        for name, arguments in (("web", ["--port", str(port), "--processes", str(PROCESSES)]), ("worker", [])):
-            argv = [sys.executable, "-m", "app.wiring", name, *arguments]
-            supervisor.start(Child(name=name, argv=argv, env=env, ready=re.compile(f"{name} ready")))
+        argv = [sys.executable, "-m", "app.wiring", "web", "--port", str(port), "--processes", str(PROCESSES)]
+        supervisor.start(Child(name="web", argv=argv, env=env, ready=re.compile("web ready")))
+        if worker:
+            exits.enter_context(found.worker())
         _install(found)
         yield found
 

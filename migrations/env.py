@@ -4,10 +4,19 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import text
 
+from app.store.revision import close_to_older_code
+
 
 def include(thing, name, kind, reflected, other):  # noqa: ANN001, ANN201  alembic's own signature
     """Schema `jobs` is procrastinate's: its migrations are checked by its own hash, not by ours."""
     return not (kind == "table" and thing.schema not in {"app", "registry"})
+
+
+def taken_away(*, ctx, step, heads, run_args):  # noqa: ANN001, ANN201  alembic's own signature
+    """After each migration, in its transaction: whoever needs what it takes away must be gone."""
+    oldest = getattr(step.up_revision.module, "oldest_code", None)
+    if oldest is not None:
+        close_to_older_code(ctx.connection, oldest)
 
 
 def run() -> None:
@@ -25,6 +34,7 @@ def run() -> None:
             include_object=include,
             version_table_schema="registry",
             transaction_per_migration=True,
+            on_version_apply=taken_away,
         )
         with context.begin_transaction():
             context.run_migrations()

@@ -6,6 +6,9 @@ nothing is kept but a keyed hash of its network, in this process, under a key th
 it. So each process counts networks for itself; all else the processes count together where they share a store.
 
 No token that is refused counts for anyone: else a stranger could use up what belongs to the tenant that he names.
+
+What Atlassian's servers send again by themselves is refused besides where this server is behind: before its token is
+looked at, because that is most of the work. So whoever waits in a browser is served while a storm is turned away.
 """
 
 import hashlib
@@ -26,6 +29,8 @@ from limits import RateLimitItem
 from app.edge.caller import caller, install_claims
 
 View = Callable[..., ResponseReturnValue]
+WAITED = "pledge.waited_seconds"
+"""In the environment of a request: how long it has waited for its turn, where the server knows."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class LimitClass:
     tenant: int | None
     subject: int | None
     network: int | None
+    patience_seconds: float | None = None
+    """A request that has waited longer than this for its turn is refused unread; None = never."""
 
     @property
     def rates(self) -> Mapping[str, int]:
@@ -56,12 +63,13 @@ READS = LimitClass("reads", tenant=18_000, subject=1_200, network=None)
 DECISIONS = LimitClass("decisions", tenant=600, subject=60, network=None)
 """What people decide by a form, one issue at a time: each waits for the one before it; many at once go by a file."""
 
-EVENTS = LimitClass("events", tenant=12_000, subject=None, network=None)
+EVENTS = LimitClass("events", tenant=12_000, subject=None, network=None, patience_seconds=0.5)
 """Webhooks and events. Jira spreads a change of 10,000 issues over 15 minutes; at once it would still pass.
 
 Not by person: a bulk change is one person's. What is refused comes again: Connect sends up to five times 5 to 15
 minutes apart, and 429 is among the answers after which it does; Forge four times, 60 s apart. What is lost even so is
-found when the issue is next read.
+found when the issue is next read. An acknowledgement is promised within a second; what has waited for half of it is
+told to come again.
 """
 
 EXPORTS = LimitClass("exports", tenant=60, subject=30, network=None)
@@ -79,6 +87,12 @@ HEALTH = LimitClass("health", tenant=None, subject=None, network=None)
 CLASSES = (PAGES, READS, DECISIONS, EVENTS, EXPORTS, LIFECYCLE, PUBLIC, HEALTH)
 
 
+class Overloaded(Exception):
+    """This request has waited for too long already; others wait behind it."""
+
+    retry_after_seconds = 30
+
+
 class UnknownLimit(ValueError):
     """A limit that is configured is none of the table."""
 
@@ -91,6 +105,13 @@ def rates(overrides: Iterable[tuple[str, int]]) -> Mapping[str, int]:
             raise UnknownLimit(f"PLEDGE_RATE_LIMITS names {name!r}; the limits are {', '.join(found)}")
         found[name] = rate
     return found
+
+
+def refuse_late(limit_class: LimitClass) -> None:
+    """Raise `Overloaded` where this request has waited longer than its class has patience."""
+    waited = float(request.environ.get(WAITED, 0.0))
+    if limit_class.patience_seconds is not None and waited > limit_class.patience_seconds:
+        raise Overloaded(Overloaded.__doc__)
 
 
 class Limits:

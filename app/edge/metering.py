@@ -7,10 +7,8 @@ from flask import Flask, Response, g, request
 
 from app.domain.metrics import model
 from app.domain.metrics.operations import MetricCounts
-from app.edge.limits import Limits
+from app.edge.limits import WAITED, Limits
 
-WAITED = "pledge.waited_seconds"
-"""In the environment of a request: how long it has waited for a thread, where the server knows."""
 _ACKNOWLEDGED = ("connect_lifecycle.", "connect_webhooks.", "forge_remote.")
 
 

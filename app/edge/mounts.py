@@ -46,7 +46,19 @@ from app.edge.gates import (
     signed_install,
     signed_request,
 )
-from app.edge.limits import DECISIONS, EVENTS, EXPORTS, HEALTH, LIFECYCLE, PAGES, PUBLIC, READS, LimitClass, View
+from app.edge.limits import (
+    DECISIONS,
+    EVENTS,
+    EXPORTS,
+    HEALTH,
+    LIFECYCLE,
+    PAGES,
+    PUBLIC,
+    READS,
+    LimitClass,
+    View,
+    refuse_late,
+)
 from app.edge.panels import admin, downloads, issue, issue_decisions, project, site
 from app.edge.problems import NotFound, NotMounted
 
@@ -235,6 +247,7 @@ def _admit(rows: Mapping[str, Mount]) -> None:
     }
     if is_off.get(mount.host, False):
         raise NotFound
+    refuse_late(mount.limits)
     mount.gate()
     refuse_at_the_door(mount.permission, _proven(mount))
     if mount.needs_licence:

@@ -32,6 +32,7 @@ from app.domain.tracking.decision import DecisionFault, DecisionMalformed, Decis
 from app.domain.tracking.settings import VersionConflict
 from app.edge.bodies import BodyMalformed
 from app.edge.caller import services
+from app.edge.limits import Overloaded
 from app.edge.parameters import Malformed
 from app.edge.shields import BodyTooLarge, WrongMediaType
 from app.protocol.refusals import KeySetUnfit, NotForThis, Refusal, TokenRefused
@@ -87,6 +88,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     BodyTooLarge: Problem(413, "body_too_large", "The body is larger than this route takes"),
     WrongMediaType: Problem(415, "wrong_media_type", "The body has to be application/json"),
     RateLimitExceeded: Problem(429, "rate_limited", "Too many requests; Retry-After says when there is room again"),
+    Overloaded: Problem(503, "overloaded", "More is sent than can be taken; Retry-After says when to send it again"),
     KeysUnavailable: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
     KeySetUnfit: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
     JiraUnavailable: Problem(503, "jira_unavailable", "Jira cannot be asked at the moment"),

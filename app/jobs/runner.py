@@ -45,6 +45,7 @@ logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
 RETRY_DELAYS_SECONDS = (5, 30, 120, 600, 1800)
 """After each failure in a row; after the last the job stays as failed."""
 CONCURRENCY = 4
+QUEUE_CONNECTIONS = CONCURRENCY + 2
 _THREADS = 2 * (CONCURRENCY + len(STEADY))
 """For all jobs at once, and for those from before a lost connection that have not ended yet."""
 GRACE_SECONDS = 25
@@ -74,7 +75,7 @@ class Worker:
         self._beat_at = time.monotonic()
         self._told_at = float("inf")
         self._stopping = asyncio.Event()
-        self._queue = QueueConnection(conninfo, connections=CONCURRENCY + 2)
+        self._queue = QueueConnection(conninfo, connections=QUEUE_CONNECTIONS)
         self._app = App(connector=self._queue)
         for permission in [job.permission for job in TENANT_JOBS] + [job.permission for job in SCHEDULE]:
             refuse_at_the_door(permission, frozenset({Role.APP}))
@@ -237,7 +238,8 @@ class Worker:
                 log.log(_level(error), "periodic job failed", extra=fields | code, exc_info=error)
                 raise
 
-        task = self._app.task(name=job.name, retry=3)(run)
+        # Over many tenants a round can take longer than its period: rounds that overlap would hold every job slot.
+        task = self._app.task(name=job.name, retry=3, lock=job.name, queueing_lock=job.name)(run)
         self._app.periodic(cron=job.cron)(task)
 
 

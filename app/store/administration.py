@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,11 @@ def upgrade(owner_url: str) -> str:
     """Migrate to the newest version and grant what the table of grants says; returns the version.
 
     Safe to repeat and to run twice at once. Raises `DatabaseUnavailable`, also when a lock is not to be had within
-    seconds: the app goes on meanwhile, and the migration is run again.
+    seconds: the app goes on meanwhile, and the migration is run again. Raises `OlderCodeRuns`.
     """
     with _migrating(owner_url) as engine:
-        flask_migrate.upgrade()
+        with _giving_up(engine):
+            flask_migrate.upgrade()
         _grant(engine)
     return newest_revision()
 
@@ -48,6 +50,12 @@ def grant(owner_url: str) -> None:
         _grant(engine)
 
 
+_IN_THE_WAY = """
+    SELECT DISTINCT 'process ' || held.pid || ' (' || session.application_name || ')'
+    FROM pg_locks held JOIN pg_stat_activity session USING (pid)
+    JOIN pg_class c ON c.oid = held.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE held.granted AND held.pid <> pg_backend_pid() AND session.datname = current_database()
+    AND n.nspname IN ('app', 'registry', 'jobs') ORDER BY 1 LIMIT 5"""
 _OUR_TABLES = """
     SELECT schemaname || '.' || quote_ident(tablename) FROM pg_tables
     WHERE schemaname IN ('app', 'registry', 'jobs') ORDER BY 1"""
@@ -93,11 +101,35 @@ def check(owner_url: str) -> tuple[str, ...]:
         return findings(connection, expected=Base.metadata)
 
 
-def who_and_when(url: str) -> tuple[str, datetime]:
-    """As whom that URL connects, and the instant by the server's clock; raises `DatabaseUnavailable`."""
+@dataclass(frozen=True)
+class ServerFacts:
+    """What a connection meets."""
+
+    user: str
+    at: datetime
+    """By the server's clock."""
+    place: str
+    """Two connections to one database of one server have the same."""
+    connections: int
+    """So many at once, for roles that are no superuser."""
+    forgetful: str
+    """Its settings by which what was acknowledged can be lost."""
+
+
+_FACTS = """
+    SELECT current_user::text, clock_timestamp(),
+        (SELECT oid FROM pg_database WHERE datname = current_database()) || ' ' || pg_postmaster_start_time(),
+        (SELECT sum(CASE name WHEN 'max_connections' THEN setting::int ELSE -setting::int END) FROM pg_settings
+            WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')),
+        (SELECT coalesce(string_agg(name, ', ' ORDER BY name), '') FROM pg_settings
+            WHERE setting = 'off' AND name IN ('fsync', 'full_page_writes', 'synchronous_commit'))"""
+
+
+def facts_of(url: str) -> ServerFacts:
+    """What whoever connects there meets; raises `DatabaseUnavailable`."""
     with _connected(url) as connection:
-        user, at = connection.execute(text("SELECT current_user::text, clock_timestamp()")).one()
-        return user, at
+        user, at, place, connections, forgetful = connection.execute(text(_FACTS)).one()
+        return ServerFacts(user, at, place, int(connections), forgetful)
 
 
 def list_jobs(worker_url: str, states: Sequence[str]) -> list[dict[str, Any]]:
@@ -187,6 +219,23 @@ def _migrating(owner_url: str) -> Iterator[Engine]:
     flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
     with _explained(), app.app_context(), _alone(db.engine):
         yield db.engine
+
+
+@contextmanager
+def _giving_up(engine: Engine) -> Iterator[None]:
+    """What a migration that could not have its lock leaves to be done; it has left nothing else."""
+    try:
+        yield
+    except OperationalError as failure:
+        if not isinstance(failure.orig, psycopg.errors.LockNotAvailable):
+            raise
+        with engine.connect() as connection:
+            holders = ", ".join(connection.execute(text(_IN_THE_WAY)).scalars()) or "nobody any more"
+        raise DatabaseUnavailable(
+            "the migration could not have a lock within 3 s and gave up, so that the app goes on; nothing of it was"
+            f" done. Run `pledge db upgrade` again. Locks are held by {holders}; if one is there again and again, end"
+            " it with `SELECT pg_terminate_backend(NUMBER)`"
+        ) from failure
 
 
 def _grant(engine: Engine) -> None:

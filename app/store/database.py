@@ -9,7 +9,7 @@ from datetime import datetime
 import psycopg
 from flask import Flask
 from procrastinate.exceptions import ConnectorException
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
@@ -20,7 +20,7 @@ from app.domain.tracking.model import IssueRecord
 from app.store.db import db
 from app.store.queue import Queue
 from app.store.reading import Reading
-from app.store.revision import newest_revision, stored_revision
+from app.store.revision import newest_revision, oldest_code, stored_revision, tell_code_in_use
 from app.store.start_check import StartCheck
 from app.store.unit_of_work import SqlUnitOfWork
 
@@ -74,7 +74,9 @@ def open_engines(app: Flask, url: str, *, connections: int) -> Engines:
     app.config["SQLALCHEMY_BINDS"] = {None: writing, "reading": reading}
     db.init_app(app)
     with app.app_context():
-        return Engines(writing=db.engines[None], reading=db.engines["reading"])
+        engines = Engines(writing=db.engines[None], reading=db.engines["reading"])
+    event.listen(engines.writing, "connect", lambda driver, _: tell_code_in_use(driver))
+    return engines
 
 
 class SqlDatabase:
@@ -130,8 +132,8 @@ class SqlDatabase:
         try:
             with _available(), self._engines.writing.connect() as connection:
                 stored = stored_revision(connection)
-                # A newer schema is good for this code too: migrations only add, until every process is new.
-                return stored is not None and stored >= newest_revision()
+                # A newer schema is good for this code too, until one has taken away what it needs.
+                return stored is not None and stored >= newest_revision() >= oldest_code(connection)
         except (DatabaseUnavailable, DatabaseRefused, DBAPIError):
             return False
 

@@ -153,6 +153,39 @@ def test_a_stranger_cannot_use_up_what_belongs_to_the_site_that_he_names(web, co
     assert left(web.ask("GET", CLOCKS, kind="context"))["reads.tenant"] == limits.READS.tenant - 1
 
 
+def late(seconds):
+    return {"environ_overrides": {limits.WAITED: seconds}}
+
+
+HOOKED = "/connect/webhooks?issueId=10001"
+HINT = {
+    "data": '{"issue": {"fields": {"issuetype": {"name": "Bug"}, "labels": ["security"]}}}',
+    "content_type": "application/json",
+}
+
+
+def test_a_webhook_that_has_waited_too_long_is_told_to_come_again_and_nothing_is_stored(web, counted):
+    before = web.database.rows("SELECT count(*) FROM app.webhook_deliveries")
+    answer = web.ask("POST", HOOKED, kind="request", **HINT, **late(limits.EVENTS.patience_seconds + 0.1))
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "overloaded")
+    assert answer.headers["Retry-After"] == str(limits.Overloaded.retry_after_seconds)
+    assert web.database.rows("SELECT count(*) FROM app.webhook_deliveries") == before
+    assert web.ask("POST", HOOKED, kind="request", **HINT, **late(0.1)).status_code == 204
+    assert web.database.rows("SELECT count(*) FROM app.webhook_deliveries") == [(before[0][0] + 1,)]
+
+
+def test_of_what_comes_too_late_not_even_the_token_is_looked_at(web, counted):
+    assert web.ask("POST", HOOKED, token="no token", **late(60.0)).status_code == 503
+    assert web.ask("POST", HOOKED, token="no token").status_code == 401
+
+
+def test_what_no_server_sends_again_is_served_however_long_it_has_waited(web, counted):
+    assert {each.name for each in CLASSES if each.patience_seconds is not None} == {"events"}
+    assert web.ask("GET", PAGE, kind="request", **late(60.0)).status_code == 200
+    body = {"data": web.lifecycle_body(), "content_type": "application/json"}
+    assert web.ask("POST", "/connect/installed", kind="install", **body, **late(60.0)).status_code == 204
+
+
 def test_a_site_that_installs_is_counted_by_the_client_key_that_atlassian_signed(web, counted):
     body = {"data": web.lifecycle_body(), "content_type": "application/json"}
     assert left(web.ask("POST", "/connect/installed", kind="install", **body)) == {

@@ -8,6 +8,10 @@ import pytest
 from app import wiring
 from tests.conftest import free_port
 
+FORGETFUL = (
+    "the database has fsync, full_page_writes, synchronous_commit off; what was acknowledged could be lost, switch that"
+    " on"
+)
 ADDRESS = "file:/dev/null/anchor.jsonl"
 
 
@@ -18,7 +22,7 @@ def shared(make_database):
 
 
 @pytest.fixture
-def examined(pledge, shared, keyring_file, monkeypatch):
+def found(pledge, shared, keyring_file, monkeypatch):
     """What doctor finds in a production that is in order but for these settings; None unsets one."""
     sound = {
         "BASE_URL": "https://app.example.com",
@@ -29,10 +33,11 @@ def examined(pledge, shared, keyring_file, monkeypatch):
         "KEYRING_FILE": str(keyring_file),
         "AUDIT_SIGNING_KEY_FILE": str(keyring_file.with_name("audit-signing.key")),
         "AUDIT_ANCHOR": f"file:{keyring_file.with_name('doctor-anchor.jsonl')}",
+        "ERASURE_LEDGER": f"file:{keyring_file.with_name('doctor-erasures.jsonl')}",
         "METRICS_TOKEN_FILE": str(keyring_file.with_name("metrics-token")),
     }
 
-    def examined(*options, **changed):
+    def found(*options, **changed):
         for name, value in (sound | changed).items():
             if value is not None:
                 monkeypatch.setenv(f"PLEDGE_{name}", value)
@@ -41,11 +46,22 @@ def examined(pledge, shared, keyring_file, monkeypatch):
         assert outcome.code == (1 if document["findings"] else 0)
         return document["findings"]
 
-    return examined
+    return found
+
+
+@pytest.fixture
+def examined(found):
+    """The same without what is so of every database of the tests."""
+    return lambda *options, **changed: [each for each in found(*options, **changed) if each != FORGETFUL]
 
 
 def test_nothing_is_found_in_a_production_that_is_in_order(examined):
     assert examined() == []
+
+
+def test_a_database_that_can_lose_what_was_acknowledged_is_named(found):
+    """That of the tests, which is thrown away anyway, never waits for its disk."""
+    assert found() == [FORGETFUL]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +74,10 @@ def test_nothing_is_found_in_a_production_that_is_in_order(examined):
         ({"AUDIT_SIGNING_KEY_FILE": None}, "PLEDGE_AUDIT_SIGNING_KEY_FILE is not set; "),
         ({"AUDIT_ANCHOR": None}, "PLEDGE_AUDIT_ANCHOR is not set; "),
         ({"AUDIT_ANCHOR": ADDRESS}, "PLEDGE_AUDIT_ANCHOR: /dev/null/anchor.jsonl cannot be written here"),
+        ({"ERASURE_LEDGER": None}, "PLEDGE_ERASURE_LEDGER is not set; "),
+        ({"ERASURE_LEDGER": ADDRESS}, "PLEDGE_ERASURE_LEDGER: /dev/null/anchor.jsonl cannot be written here"),
+        ({"EXPORT_DIR": "/dev/null"}, "PLEDGE_EXPORT_DIR: /dev/null cannot be written here"),
+        ({"OAUTH_CLIENT_ID": "made-up", "OAUTH_CLIENT_SECRET_FILE": "/dev/null"}, "PLEDGE_OAUTH_CLIENT_SECRET_FILE"),
         ({"KEYRING_FILE": "/dev/null"}, "PLEDGE_KEYRING_FILE: "),
         ({"CELLS": "EU=https://eu.example.com"}, "global"),
     ],
@@ -74,6 +94,7 @@ def test_a_single_fault_is_a_single_finding(examined, changed, said):
         ("DATABASE_URL", "worker", "pledge_web"),
         ("DATABASE_URL", "superuser", "pledge_web"),
         ("DATABASE_WORKER_URL", "owner", "pledge_worker"),
+        ("DATABASE_BACKUP_URL", "worker", "pledge_backup"),
     ],
 )
 def test_a_url_of_another_role_is_named_though_everything_works_with_it(examined, shared, setting, role, wanted):
@@ -108,3 +129,43 @@ def test_a_clock_that_is_off_is_found_before_every_token_is_refused(examined, mo
 def test_a_web_process_of_its_own_is_asked_for_nothing_of_the_worker(examined):
     findings = examined(DATABASE_WORKER_URL=None, AUDIT_SIGNING_KEY_FILE=None, AUDIT_ANCHOR=None)
     assert findings == []
+
+
+def test_a_ledger_that_is_another_file_is_named_before_an_erasure_needs_it(examined, keyring_file, tmp_path):
+    other = tmp_path / "no-ledger.jsonl"
+    other.write_text('{"format": "of another program"}\n')
+    (finding,) = examined(ERASURE_LEDGER=f"file:{other}")
+    assert finding.startswith(f"PLEDGE_ERASURE_LEDGER: {other} does not begin as a ledger")
+    assert other.read_text() == '{"format": "of another program"}\n'
+
+
+def test_looking_at_a_ledger_that_is_not_there_yet_makes_none(examined, tmp_path):
+    assert examined(ERASURE_LEDGER=f"file:{tmp_path / 'erasures.jsonl'}") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_file_for_ledger_and_anchor_is_named(examined, tmp_path):
+    both = f"file:{tmp_path / 'both.jsonl'}"
+    (finding,) = examined(ERASURE_LEDGER=both, AUDIT_ANCHOR=both)
+    assert finding.startswith("PLEDGE_ERASURE_LEDGER and PLEDGE_AUDIT_ANCHOR are one file")
+
+
+def test_who_makes_backups_needs_their_key_and_a_ledger(examined, shared, tmp_path):
+    (missing,) = examined(DATABASE_BACKUP_URL=shared.backup)
+    assert missing.startswith("PLEDGE_BACKUP_KEY_FILE is not set; ")
+    key = tmp_path / "backup.key"
+    key.write_text("no key")
+    key.chmod(0o600)
+    (unusable,) = examined(DATABASE_BACKUP_URL=shared.backup, BACKUP_KEY_FILE=str(key))
+    assert str(key) in unusable
+
+
+def test_two_processes_on_two_databases_are_named_though_each_of_them_works(examined, make_database):
+    with make_database() as other:
+        (finding,) = examined(DATABASE_WORKER_URL=other.worker)
+    assert finding.startswith("PLEDGE_DATABASE_URL and PLEDGE_DATABASE_WORKER_URL and PLEDGE_DATABASE_OWNER_URL do not")
+
+
+def test_more_processes_than_the_database_has_connections_for_are_named(examined, redis_server):
+    (finding,) = examined("--processes", "40", REDIS_URL=redis_server.url)
+    assert "40 web processes and a worker open up to 662; raise its max_connections" in finding

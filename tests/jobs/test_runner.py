@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
+from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.jobs import Status
 
 from app.domain.access.roles import NotPermitted, Permission
 from app.domain.ports import DatabaseUnavailable, JiraUnavailable, TurnAwaited
@@ -55,6 +57,26 @@ def test_every_row_of_both_tables_is_a_task(worker):
 def test_every_periodic_row_is_registered_with_its_cron(worker):
     registered = {task.task.name: task.cron for task in worker._app.periodic_registry.periodic_tasks.values()}
     assert registered == {job.name: job.cron for job in SCHEDULE}
+
+
+def test_a_round_that_lasts_longer_than_its_period_is_one_and_the_next_waits_for_it(worker, jobs):
+    """Otherwise rounds over very many tenants would overlap, and hold every slot of every worker."""
+    task = worker._app.tasks["publish-labels-due"]
+
+    async def rounds():
+        async with worker._app.open_async():
+            manager = worker._app.job_manager
+            number = await manager.register_worker()
+            await task.defer_async(timestamp=1)
+            running = await manager.fetch_job(queues=None, worker_id=number)
+            await task.defer_async(timestamp=2)
+            with pytest.raises(AlreadyEnqueued):
+                await task.defer_async(timestamp=3)
+            assert await manager.fetch_job(queues=None, worker_id=number) is None
+            await manager.finish_job(running, status=Status.SUCCEEDED, delete_job=True)
+            return (await manager.fetch_job(queues=None, worker_id=number)).task_kwargs
+
+    assert asyncio.run(rounds()) == {"timestamp": 2}
 
 
 def test_each_failure_in_a_row_is_waited_for_longer():

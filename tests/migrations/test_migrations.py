@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
 from app.domain.ports import DatabaseUnavailable
-from app.store.administration import check, upgrade
+from app.store.administration import check, migrate, upgrade
 from app.store.db import Base
 from app.store.revision import MIGRATIONS, newest_revision
 
@@ -101,10 +102,47 @@ def test_a_grant_that_somebody_added_is_taken_back_by_the_next_upgrade(database)
     assert check(database.owner) == ()
 
 
-def test_a_migration_that_cannot_have_its_lock_gives_up_and_leaves_the_app_alone(empty):
+def test_a_migration_that_cannot_have_its_lock_gives_up_leaves_no_trace_and_says_what_to_do(empty):
+    """`ALTER TABLE` of a table that somebody reads: it would wait, and all who come after it would wait behind it."""
+    migrate(empty.owner, "0011")
+    before = relations(empty)
+    with psycopg.connect(empty.superuser, application_name="a long report") as holder:
+        holder.execute("SELECT count(*) FROM app.clock_bounds")
+        with pytest.raises(DatabaseUnavailable) as refusal:
+            upgrade(empty.owner)
+        # Whoever reads and writes meanwhile is not kept from it by anything that the attempt has left.
+        empty.execute("DO $$ BEGIN LOCK TABLE app.clock_bounds IN ROW EXCLUSIVE MODE NOWAIT; END $$")
+        held_by = holder.info.backend_pid
+        holder.rollback()
+    assert "nothing of it was done. Run `pledge db upgrade` again" in str(refusal.value)
+    assert f"process {held_by} (a long report)" in str(refusal.value)
+    assert empty.rows("SELECT version_num FROM registry.alembic_version") == [("0011",)]
+    assert relations(empty) == before
+    assert upgrade(empty.owner) == newest_revision()
+
+
+def test_a_migration_that_gives_up_keeps_those_before_it(empty):
+    migrate(empty.owner, "0009")
     with psycopg.connect(empty.superuser) as holder:
-        holder.execute("CREATE SCHEMA app AUTHORIZATION pledge_owner")
+        holder.execute("SELECT count(*) FROM app.clock_bounds")
         with pytest.raises(DatabaseUnavailable):
             upgrade(empty.owner)
         holder.rollback()
-    assert upgrade(empty.owner) == newest_revision()
+    assert empty.rows("SELECT version_num FROM registry.alembic_version") == [("0011",)]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_no_migration_waits_for_locks_longer_than_the_others(file):
+    # `env.py` sets it for all of them; outside of a transaction nothing would be taken back.
+    code = file.read_text()
+    for word in ("lock_timeout", "autocommit_block", "CONCURRENTLY", "LOCK TABLE"):
+        assert word not in code
+
+
+def test_only_a_migration_that_says_from_which_code_on_takes_something_away(scripts):
+    for script in scripts:
+        code = (MIGRATIONS / "versions" / Path(script.path).name).read_text()
+        takes = re.search(r"drop_column|drop_table|DROP (COLUMN|TABLE)|RENAME|new_column_name", code)
+        oldest = getattr(script.module, "oldest_code", None)
+        assert (takes is None) or oldest is not None, script.revision
+        assert oldest is None or oldest <= script.down_revision, script.revision
