@@ -115,15 +115,27 @@ def make_database(cluster):
     return make
 
 
+@pytest.fixture(scope="session")
+def make_server():
+    """A factory of PostgreSQL servers that a test may stop, start and break, each with a migrated database on it."""
+
+    @contextmanager
+    def make(folder=None):
+        folder = folder or Path(tempfile.mkdtemp(prefix="pledge-"))
+        with EmbeddedPostgres(folder) as server:
+            provision(server, "own")
+            upgrade(urls_of(server, "own")["database_owner_url"])
+            yield server, TestDatabase.on(server, "own")
+        shutil.rmtree(folder)
+
+    return make
+
+
 @pytest.fixture
-def own_server():
-    """A PostgreSQL of the test's own, which it may stop, start and break, and a migrated database on it."""
-    folder = Path(tempfile.mkdtemp(prefix="pledge-"))
-    with EmbeddedPostgres(folder) as server:
-        provision(server, "own")
-        upgrade(urls_of(server, "own")["database_owner_url"])
-        yield server, TestDatabase.on(server, "own")
-    shutil.rmtree(folder)
+def own_server(make_server):
+    """One for a single test."""
+    with make_server() as made:
+        yield made
 
 
 @pytest.fixture
