@@ -308,8 +308,13 @@ class Stack:
         port = self.url.rpartition(":")[2]
         started = {"env": self.env, "module": module}
         self.web = Process("web", "--port", port, "--processes", str(processes), ready="web ready", **started)
-        self.worker = Process("worker", ready="worker ready", **started) if worker else None
-        self.await_ready()
+        self.worker = None
+        try:
+            self.worker = Process("worker", ready="worker ready", **started) if worker else None
+            self.await_ready()
+        except BaseException:
+            self.stop()
+            raise
 
     def await_ready(self):
         self.eventually(lambda: requests.get(f"{self.url}/readyz", timeout=5).status_code == 200)

@@ -31,9 +31,9 @@ def test_a_worker_on_a_half_open_connection_starts_anew_and_reads_what_came_mean
         weather.settles()
         pid = stack.worker.popen.pid
         with proxy.swallowing():
-            stack.eventually(lambda: proxy.swallowed, seconds=10)
+            stack.eventually(lambda: proxy.swallowed)
             weather.world.change(weather.site, weather.issues[0], values={"cvss_score": 3.1}, author=weather.author)
-        stack.eventually(lambda: "worker hangs, starting anew" in stack.worker.output, seconds=40)
+        stack.eventually(lambda: "worker hangs, starting anew" in stack.worker.output, seconds=120)
         counts = weather.settles()
         assert (counts["lost"], counts["never acknowledged"]) == (0, 0)
         assert (stack.worker.popen.poll(), stack.worker.popen.pid) == (None, pid)
