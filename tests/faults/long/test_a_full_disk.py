@@ -7,8 +7,9 @@ this process and what it starts can see, and that ends with them.
 import ctypes
 import os
 import tempfile
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -52,13 +53,22 @@ def stack(make_stack, make_server, disk):
 @contextmanager
 def full(stack, disk):
     """Everything that is free is taken, again and again: what PostgreSQL gives back is gone as well."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize
-        os.posix_fallocate(file.fileno(), 0, free)
+    filler, ended = disk / "filler", threading.Event()
+
+    def fill():
+        with filler.open("wb", buffering=0) as file:
+            while not ended.wait(0.05):
+                with suppress(OSError):
+                    while file.write(bytes(65_536)) and not ended.is_set():
+                        pass
+
+    filling = threading.Thread(target=fill)
+    filling.start()
     try:
         yield
     finally:
+        ended.set()
+        filling.join()
         filler.unlink()
 
 

@@ -100,7 +100,8 @@ def test_a_clock_that_jumps_and_comes_back_loses_nothing_and_lets_no_token_in_ou
     during = {try_["status"] for try_ in tried if begun < datetime.fromisoformat(try_["at"]) < ended}
     # Of what was refused Jira does not speak again: the next change of each issue tells of all before it.
     for issue in weather.issues:
-        weather.world.change(weather.site, issue, values={"summary": f"After {whose} {by}"}, author=weather.author)
+        score = 3.1 if issue.values["cvss_score"] != 3.1 else 9.8
+        weather.world.change(weather.site, issue, values={"cvss_score": score}, author=weather.author)
     counts = weather.settles(time_passes=False)
     accepted = "no token" if 204 not in during else "every token"
     note = f"{accepted} accepted meanwhile; {counts['never acknowledged']} refused, found with the next change"
