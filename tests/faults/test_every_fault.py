@@ -35,8 +35,8 @@ BACKENDS = "SELECT pid FROM pg_stat_activity WHERE usename IN ('pledge_web', 'pl
 TERMINATED = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename IN ('pledge_web', 'pledge_worker')
 """
-FROZEN_SECONDS = 6
-"""Longer than Jira waits for an answer: it sends again what may yet be done."""
+BETWEEN_ROUNDS = 5
+"""So many webhooks are acknowledged before the next thing breaks."""
 
 
 @dataclass
@@ -93,9 +93,9 @@ class Cell:
         self.stack.control("/control", site="genchi", **faults)
 
     def acknowledges(self, weather):
-        """Wait until another webhook is acknowledged."""
+        """Wait until some more webhooks are acknowledged."""
         known = weather.delivered()
-        self.stack.eventually(lambda: weather.delivered() > known, seconds=120)
+        self.stack.eventually(lambda: weather.delivered() >= known + BETWEEN_ROUNDS, seconds=120)
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +261,8 @@ class Fault:
     every: int
     lasts_seconds: float = 0.0
     issues: int = 8
+    hits: float = 0.5
+    """The least part of the rounds in which it meets something: a Jira known to be slow is not asked for a while."""
 
 
 FAULTS = (
@@ -270,9 +272,9 @@ FAULTS = (
     Fault("PostgreSQL stopped at once", database_stopped, few=1, every=10, lasts_seconds=1),
     Fault("postmaster killed", postmaster_killed, few=1, every=5),
     Fault("all backends frozen for 6 s, of which Jira waits for 5", backends_frozen, few=1, every=5, lasts_seconds=6),
-    Fault("Jira takes 30 s, for 10 s", jira_slow, few=0, every=3, lasts_seconds=10),
-    Fault("Jira's connections half open, for 10 s", jira_half_open, few=0, every=3, lasts_seconds=10),
-    Fault("Jira answers a byte a second, for 10 s", jira_drips, few=0, every=3, lasts_seconds=10),
+    Fault("Jira takes 30 s, for 10 s", jira_slow, few=0, every=3, lasts_seconds=10, hits=0.3),
+    Fault("Jira's connections half open, for 10 s", jira_half_open, few=0, every=3, lasts_seconds=10, hits=0.3),
+    Fault("Jira answers a byte a second, for 10 s", jira_drips, few=0, every=3, lasts_seconds=10, hits=0.3),
     Fault("429 and 503, each form of Retry-After", jira_refuses, few=0, every=2 * len(RETRY_AFTER), lasts_seconds=2),
     Fault("one of a hundred issues poisoned, for 20 s", poisoned, few=0, every=2, lasts_seconds=20, issues=100),
     Fault("keys rotated and retired", keys_rotated, few=0, every=5),
@@ -295,7 +297,7 @@ def test_nothing_that_was_acknowledged_is_lost_done_twice_or_half_done(cell, fau
     )
     assert counts["acknowledged"] >= count
     assert (counts["lost"], counts["doubled"], counts["half done"], counts["never acknowledged"]) == (0, 0, 0, 0)
-    assert cell.hits >= count / 2
+    assert cell.hits >= count * fault.hits
     assert "500" not in counts["answers"]
     assert {process.popen.poll() for process in cell.processes} == {None}
 
