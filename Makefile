@@ -39,6 +39,9 @@ format: $(VENV)/lint.lock ## write the format that lint expects
 faults: setup ## kill, cut and restart everything while webhooks flow: nothing acknowledged may be lost (≤ 10 minutes)
 	@$(VENV)/bin/python -m pytest tests/faults tests/stories/test_jira_has_bad_weather.py
 
+faults-all: setup ## every fault as often as the README says, clocks, full disks and upgrades too; prints its table (≤ 1 hour)
+	@PLEDGE_TEST_FAULTS=all $(VENV)/bin/python -m pytest -rs tests/faults tests/stories/test_jira_has_bad_weather.py
+
 bench: setup ## every figure in the README, made again
 	@$(VENV)/bin/python -m benchmarks
 
@@ -61,4 +64,4 @@ $(VENV)/%.lock: requirements/%.txt $(VENV)/uv.lock setup.cfg
 	@$(UV) install --no-deps --no-build-isolation --quiet --python $(VENV)/bin/python --editable .
 	@cp $< $@
 
-.PHONY: help run test setup sure lint audit format faults bench lock clean
+.PHONY: help run test setup sure lint audit format faults faults-all bench lock clean

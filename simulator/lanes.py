@@ -10,6 +10,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from simulator.connect import send
@@ -83,6 +84,11 @@ class Lane(ABC, Generic[Sent]):
         with self._change:
             self._change.wait_for(self._settled, timeout=wait_seconds)
             return [delivery.render() for delivery in self._ledger]
+
+    @property
+    def waiting(self) -> int:
+        """Return how many wait for their turn, the first or another."""
+        return len(self._due)
 
     def release(self) -> None:
         """Send what a reorder fault still holds back, last one first."""
@@ -160,7 +166,8 @@ class Lane(ABC, Generic[Sent]):
         answer = send("POST", request.url, headers=request.headers, body=request.body, timeout_seconds=timeout)
         error = None if answer.status in range(200, 300) else answer.body
         with self._change:  # nobody sees an answer without what follows from it
-            delivery.attempts.append({"status": answer.status, "error": error})
+            at = datetime.now(UTC).isoformat()
+            delivery.attempts.append({"status": answer.status, "error": error, "at": at})
             if error is None:
                 self._settle(delivery, "delivered")
             elif self._tried_again(delivery, answer.status) and tries < len(faults.retry_seconds):

@@ -123,15 +123,27 @@ def make_database(cluster):
     return make
 
 
+@pytest.fixture(scope="session")
+def make_server():
+    """A factory of PostgreSQL servers that a test may stop, start and break, each with a migrated database on it."""
+
+    @contextmanager
+    def make(folder=None):
+        folder = folder or Path(tempfile.mkdtemp(prefix="pledge-"))
+        with EmbeddedPostgres(folder) as server:
+            provision(server, "own")
+            upgrade(urls_of(server, "own")["database_owner_url"])
+            yield server, TestDatabase.on(server, "own")
+        shutil.rmtree(folder)
+
+    return make
+
+
 @pytest.fixture
-def own_server():
-    """A PostgreSQL of the test's own, which it may stop, start and break, and a migrated database on it."""
-    folder = Path(tempfile.mkdtemp(prefix="pledge-"))
-    with EmbeddedPostgres(folder) as server:
-        provision(server, "own")
-        upgrade(urls_of(server, "own")["database_owner_url"])
-        yield server, TestDatabase.on(server, "own")
-    shutil.rmtree(folder)
+def own_server(make_server):
+    """One for a single test."""
+    with make_server() as made:
+        yield made
 
 
 @pytest.fixture
@@ -304,8 +316,13 @@ class Stack:
         port = self.url.rpartition(":")[2]
         started = {"env": self.env, "module": module}
         self.web = Process("web", "--port", port, "--processes", str(processes), ready="web ready", **started)
-        self.worker = Process("worker", ready="worker ready", **started) if worker else None
-        self.await_ready()
+        self.worker = None
+        try:
+            self.worker = Process("worker", ready="worker ready", **started) if worker else None
+            self.await_ready()
+        except BaseException:
+            self.stop()
+            raise
 
     def await_ready(self):
         self.eventually(lambda: requests.get(f"{self.url}/readyz", timeout=30).status_code == 200)

@@ -2,9 +2,10 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.domain.identifiers import HOUSE
+from app.domain.instants import FURTHEST_AHEAD
 from app.domain.quota.model import Account
 
 
@@ -20,7 +21,11 @@ class Row:
     reason: str | None = None
 
     def used_in(self, hour):
-        return self.used if hour is not None and self.hour is not None and self.hour >= hour else 0
+        return self.used if self.is_of(hour) else 0
+
+    def is_of(self, hour):
+        """Or of the next, by a clock that is a little ahead."""
+        return hour is not None and self.hour is not None and hour <= self.hour <= hour + timedelta(hours=1)
 
 
 class QuotaInMemory:
@@ -42,7 +47,7 @@ class QuotaInMemory:
             for tenant, row in self.rows.items()
             if tenant not in {HOUSE, own.tenant}
             and row.asked_at is not None
-            and row.asked_at > since
+            and since < row.asked_at <= now + FURTHEST_AHEAD
             and row.used_in(hour) < own.used
             and (row.background_until is None or row.background_until <= now)
         )
@@ -51,7 +56,7 @@ class QuotaInMemory:
         for tenant in tenants:
             row = self.rows.setdefault(tenant, Row())
             row.used = row.used_in(hour) + points
-            row.hour = max(hour, row.hour or hour)
+            row.hour = row.hour if row.is_of(hour) else hour
 
     def note_need(self, tenant, *, wanted, is_refused, now):
         row = self.rows.setdefault(tenant, Row())
@@ -64,15 +69,15 @@ class QuotaInMemory:
     def stop(self, tenant, *, until, reason, people):
         row = self.rows.setdefault(tenant, Row())
         row.reason = reason
-        row.background_until = max(until, row.background_until or until)
+        row.background_until = later(row.background_until, until)
         if people:
-            row.people_until = max(until, row.people_until or until)
+            row.people_until = later(row.people_until, until)
 
     def stopped_people(self, *, now):
         return {
             tenant: row.people_until
             for tenant, row in self.rows.items()
-            if row.people_until is not None and row.people_until > now
+            if row.people_until is not None and now < row.people_until <= now + FURTHEST_AHEAD
         }
 
     def waiting(self, *, now, since):
@@ -85,6 +90,10 @@ class QuotaInMemory:
                 or (row.refused_at is not None and row.refused_at > since)
             )
         ]
+
+
+def later(stored, until):
+    return max(stored, until) if stored is not None and stored <= until + FURTHEST_AHEAD else until
 
 
 class DatabaseInMemory:

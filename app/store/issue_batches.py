@@ -14,7 +14,7 @@ from app.domain.tracking.model import IssueRecord, Tracking
 from app.store import labels
 from app.store.clock_events import decode, event_row
 from app.store.following_tables import SupersededEventRow
-from app.store.issues import FIND_ISSUE, issue_columns, record_of
+from app.store.issues import FIND_ISSUE, is_no_newer, issue_columns, record_of
 from app.store.tables import ClockEventRow, IssueRow
 
 
@@ -80,7 +80,7 @@ class SqlIssueBatches:
     def confirm(self, issues: Sequence[IssueId], now: datetime) -> None:
         """What is known of these is what Jira shows now."""
         if issues:
-            confirming = update(IssueRow).where(self._is_shown, IssueRow.issue_id.in_(issues), IssueRow.read_at < now)
+            confirming = update(IssueRow).where(self._is_shown, IssueRow.issue_id.in_(issues), is_no_newer(now))
             self._connection.execute(confirming.values(read_at=now))
 
     def hide(self, issues: Sequence[IssueId], now: datetime) -> tuple[IssueId, ...]:
@@ -109,7 +109,7 @@ class SqlIssueBatches:
                 index_elements=[IssueRow.tenant_id, IssueRow.issue_id],
                 set_={name: saving.excluded[name] for name in issue_columns(records[0])},
                 # A reader that was held up must not put back what a later one has replaced.
-                where=IssueRow.read_at <= saving.excluded.read_at,
+                where=is_no_newer(saving.excluded.read_at),
             ),
             rows,
         )

@@ -5,11 +5,25 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, literal_column, select, text, union, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    union,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.clocks.model import Bounds, Event, Severity
 from app.domain.identifiers import IssueId, TenantId
+from app.domain.instants import FURTHEST_AHEAD
 from app.domain.tracking.model import IssueRecord, PendingRead, SeverityReading, Tracking
 from app.store import labels
 from app.store.clock_events import decode, event_row
@@ -87,7 +101,7 @@ class SqlIssues:
                 index_elements=[IssueRow.tenant_id, IssueRow.issue_id],
                 set_=values,
                 # A reader that was held up must not put back what a later one has replaced.
-                where=IssueRow.read_at <= record.read_at,
+                where=is_no_newer(record.read_at),
             )
         )
         self.add_events(record.issue, record.events, now)
@@ -158,10 +172,13 @@ class SqlIssues:
         self._connection.execute(asking.on_conflict_do_nothing())
 
     def lease_pending(self, *, now: datetime, until: Callable[[int], datetime]) -> PendingRead | None:
-        """Of the reads that are due the one tried least, then the oldest."""
-        due = _PENDING.where(PendingReadRow.tenant_id == self._tenant, PendingReadRow.due_at <= now)
+        """Of the reads that are due the one tried least, then the oldest; what a wrong clock has put off is due."""
+        is_due = or_(PendingReadRow.due_at <= now, PendingReadRow.due_at > now + FURTHEST_AHEAD)
         found = self._connection.execute(
-            due.order_by(PendingReadRow.attempts, PendingReadRow.due_at).limit(1).with_for_update()
+            _PENDING.where(PendingReadRow.tenant_id == self._tenant, is_due)
+            .order_by(PendingReadRow.attempts, PendingReadRow.due_at)
+            .limit(1)
+            .with_for_update()
         ).first()
         if found is None:
             return None
@@ -193,6 +210,11 @@ class SqlIssues:
         """Forget deliveries received before that instant."""
         purging = delete(DeliveryRow).where(DeliveryRow.tenant_id == self._tenant, DeliveryRow.received_at < before)
         return self._connection.execute(purging).rowcount
+
+
+def is_no_newer(read_at: Any) -> ColumnElement[bool]:  # noqa: ANN401  an instant, or a column of them
+    """What is stored was read no later, or was dated by a clock that was wrong."""
+    return or_(IssueRow.read_at <= read_at, IssueRow.read_at > read_at + FURTHEST_AHEAD)
 
 
 def issue_columns(record: IssueRecord) -> dict[str, Any]:

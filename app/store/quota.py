@@ -4,13 +4,15 @@ One short transaction at a time gives points; with chunks that is a few a second
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.domain.identifiers import HOUSE, TenantId
+from app.domain.instants import FURTHEST_AHEAD
 from app.domain.quota.model import Account
 from app.store.quota_tables import QuotaRow
 
@@ -21,6 +23,9 @@ _ACCOUNT = (
     QuotaRow.background_until,
     QuotaRow.reason,
 )
+
+
+_HOUR = timedelta(hours=1)
 
 
 class SqlQuota:
@@ -42,10 +47,11 @@ class SqlQuota:
 
     def wanted_by_needier(self, own: Account, *, hour: datetime, since: datetime, now: datetime) -> int:
         """The sum of what those asked for last who are at work and have had less."""
-        used = case((QuotaRow.hour >= hour, QuotaRow.used), else_=0)
+        used = case((_is_of(hour), QuotaRow.used), else_=0)
         query = select(func.coalesce(func.sum(QuotaRow.wanted), 0)).where(
             QuotaRow.tenant_id.not_in((HOUSE, own.tenant)),
             QuotaRow.asked_at > since,
+            QuotaRow.asked_at <= now + FURTHEST_AHEAD,
             used < own.used,
             or_(QuotaRow.background_until.is_(None), QuotaRow.background_until <= now),
         )
@@ -53,8 +59,8 @@ class SqlQuota:
 
     def spend(self, tenants: Collection[TenantId], points: int, *, hour: datetime) -> None:
         """Count points in that hour; in a later one that a process with another clock has begun already."""
-        counted = case((QuotaRow.hour >= hour, QuotaRow.used), else_=0) + points
-        latest = func.greatest(QuotaRow.hour, hour)
+        counted = case((_is_of(hour), QuotaRow.used), else_=0) + points
+        latest = case((_is_of(hour), QuotaRow.hour), else_=hour)
         adding = upsert(QuotaRow).values([{"tenant_id": each, "hour": hour, "used": points} for each in tenants])
         self._connection.execute(
             adding.on_conflict_do_update(index_elements=[QuotaRow.tenant_id], set_={"hour": latest, "used": counted})
@@ -74,7 +80,7 @@ class SqlQuota:
     def stop(self, tenant: TenantId, *, until: datetime, reason: str | None, people: bool) -> None:
         """Jira is not to be asked before that instant."""
         values = {"background_until": until, "reason": reason} | ({"people_until": until} if people else {})
-        later = {name: func.greatest(getattr(QuotaRow, name), at) for name, at in values.items() if name != "reason"}
+        later = {name: _later(getattr(QuotaRow, name), until) for name in values if name != "reason"}
         adding = upsert(QuotaRow).values(tenant_id=tenant, **values)
         self._connection.execute(
             adding.on_conflict_do_update(index_elements=[QuotaRow.tenant_id], set_={"reason": reason, **later})
@@ -82,7 +88,9 @@ class SqlQuota:
 
     def stopped_people(self, *, now: datetime) -> Mapping[TenantId, datetime]:
         """Until when calls that people wait for are not made."""
-        query = select(QuotaRow.tenant_id, QuotaRow.people_until).where(QuotaRow.people_until > now)
+        query = select(QuotaRow.tenant_id, QuotaRow.people_until).where(
+            QuotaRow.people_until > now, QuotaRow.people_until <= now + FURTHEST_AHEAD
+        )
         return {TenantId(tenant): until for tenant, until in self._connection.execute(query) if until is not None}
 
     def waiting(self, *, now: datetime, since: datetime) -> Sequence[Account]:
@@ -96,10 +104,20 @@ class SqlQuota:
         return [_account_of(row, None) for row in self._connection.execute(query)]
 
 
+def _is_of(hour: datetime) -> ColumnElement[bool]:
+    """Or of the next, which a process with another clock has begun; a later one is a clock's that was wrong."""
+    return QuotaRow.hour.between(hour, hour + _HOUR)
+
+
+def _later(stored: InstrumentedAttribute[Any], until: datetime) -> ColumnElement[Any]:
+    """The later of both, unless only a clock that was wrong can have dated what is stored."""
+    return case((stored <= until + FURTHEST_AHEAD, func.greatest(stored, until)), else_=until)
+
+
 def _account_of(row: Row[*tuple[Any, ...]], hour: datetime | None) -> Account:
     return Account(
         tenant=TenantId(row.tenant_id),
-        used=row.used if hour is not None and row.hour is not None and row.hour >= hour else 0,
+        used=row.used if hour is not None and row.hour is not None and hour <= row.hour <= hour + _HOUR else 0,
         background_until=row.background_until,
         reason=row.reason,
     )

@@ -83,6 +83,13 @@ def test_what_is_not_due_is_not_leased(keep, lease, now):
     assert keep(lambda issues: issues.next_pending()).due_at == now + timedelta(seconds=1)
 
 
+def test_what_a_clock_that_was_wrong_has_put_off_is_due(keep, lease, now):
+    keep(lambda issues: issues.ask_read(ISSUE, now=now))
+    lease(now + timedelta(days=40))
+    read = lease()
+    assert (read.issue, read.attempts) == (ISSUE, 1)
+
+
 def test_a_lease_that_is_rolled_back_is_none(worker, tenant, keep, lease, now):
     keep(lambda issues: issues.ask_read(ISSUE, now=now))
     with worker.begin(tenant) as uow:

@@ -104,6 +104,23 @@ def test_processes_whose_clocks_differ_at_the_turn_of_the_hour_forget_nothing_of
     assert QuotaStanding(worker, LIMIT).at(after).left == LIMIT - 6 * 64
 
 
+def test_what_a_process_stored_while_its_clock_was_wrong_binds_nobody_once_it_is_right(worker, quotas):
+    one, other = quotas
+    wrong = HOUR + timedelta(days=40)
+    for _ in range(3):
+        take(one, TENANTS[0], at=wrong)
+    for tenant in (HOUSE, TENANTS[0]):
+        one.stop(tenant, until=wrong, reason="jira-burst-based", people=True)
+    assert take(other, TENANTS[0]) == 64
+    assert QuotaStanding(worker, LIMIT).at(HOUR).left == LIMIT - 64
+    assert other.share(people_spent=0, spent_by_jira=0, now=HOUR) == {}
+    until = HOUR + timedelta(seconds=90)
+    other.stop(TENANTS[0], until=until, reason="jira-burst-based", people=True)
+    assert other.share(people_spent=0, spent_by_jira=0, now=HOUR) == {TENANTS[0]: until}
+    with pytest.raises(TurnAwaited):
+        take(one, TENANTS[0])
+
+
 tenants = st.sampled_from([HOUSE, *TENANTS])
 instants = st.integers(0, 7200).map(lambda seconds: HOUR + timedelta(seconds=seconds))
 steps = st.one_of(

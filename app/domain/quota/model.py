@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.domain.identifiers import TenantId
+from app.domain.instants import is_ahead
 
 KEPT_FOR_PEOPLE = 0.1
 AT_ONCE = 0.5
@@ -87,6 +88,6 @@ def judge(need: Need, *, spent: int, kept_for_others: int, limit: int, at: datet
 
 
 def wait_of(*untils: datetime | None, at: datetime) -> int:
-    """Seconds until the last of these instants; 0 if all are past."""
-    last = max((until for until in untils if until is not None), default=at)
+    """Seconds until the last of these instants that can be believed; 0 if all are past."""
+    last = max((until for until in untils if until is not None and is_ahead(until, of=at)), default=at)
     return max(0, math.ceil((last - at).total_seconds()))

@@ -8,6 +8,7 @@ from functools import partial
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.model import Caller
+from app.domain.instants import is_ahead
 from app.domain.ports import (
     Database,
     DatabaseUnavailable,
@@ -117,7 +118,7 @@ class Following:
         with self.database.begin(tenant) as uow:
             waiting = uow.issues.next_pending()
             if waiting is not None:
-                at = None if waiting.due_at <= now else waiting.due_at
+                at = waiting.due_at if is_ahead(waiting.due_at, of=now) else None
                 uow.enqueue("read-issues", tenant, at=at, attempt=waiting.attempts)
                 uow.commit(because=Bookkeeping.READ_ASKED)
         return done
@@ -154,7 +155,7 @@ class Following:
 
     def _wake(self, uow: UnitOfWork, tenant: TenantId, *, now: datetime) -> int:
         waiting = uow.issues.next_pending()
-        if waiting is None or waiting.due_at > now:
+        if waiting is None or is_ahead(waiting.due_at, of=now):
             return 0
         uow.enqueue("read-issues", tenant)
         uow.commit(because=Bookkeeping.READ_ASKED)
@@ -225,7 +226,7 @@ class Following:
             if uow.following.configuration().version != seen.configuration.version:
                 # It was read as nobody wants it any more; the lease lets it be read again.
                 return
-            if known is not None and known.read_at > now:
+            if known is not None and is_ahead(known.read_at, of=now):
                 # Somebody has read it since this job began, and so since this read was asked for.
                 uow.issues.settle_read(read)
                 uow.commit(because=Bookkeeping.READ_SETTLED)

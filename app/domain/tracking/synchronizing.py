@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.identifiers import IssueId, TenantId
+from app.domain.instants import is_ahead, is_beyond_belief
 from app.domain.ports import Database, DatabaseUnavailable, SiteAccess, UnitOfWork
 from app.domain.promises.shelf import InForce
 from app.domain.secrets import Secret
@@ -218,7 +219,7 @@ class Synchronizing:
             return run
 
     def _take(self, found: _Found, known: IssueRecord | None, snapshot: IssueSnapshot, work: _Work) -> None:
-        if known is not None and known.read_at > work.now:
+        if known is not None and is_ahead(known.read_at, of=work.now):
             found.skip("newer is known")
             return
         # With a query of the tenant's own Jira has decided already which of them count.
@@ -280,7 +281,7 @@ def _unfinished(uow: UnitOfWork) -> Run | None:
 def _window_minutes(uow: UnitOfWork, *, now: datetime) -> int:
     runs = [uow.following.find_run(kind) for kind in RunKind]
     covered = [run.covered_at for run in runs if run is not None and run.covered_at is not None]
-    since = max(covered, default=now - SILENT_AFTER)
+    since = max((at for at in covered if not is_beyond_belief(at, at=now)), default=now - SILENT_AFTER)
     return -((since - OVERLAP - now) // timedelta(minutes=1))
 
 

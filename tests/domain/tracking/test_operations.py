@@ -193,6 +193,26 @@ def test_nothing_is_asked_before_its_time(hook, work, board, now):
     assert len(board.asked) == 1
 
 
+def test_what_a_clock_that_was_wrong_has_dated_holds_up_no_later_read(
+    hook, work, board, snapshot, found, waiting, following, shared, tenant, now
+):
+    wrong = now + timedelta(days=40)
+    board.issues[ISSUE] = snapshot(priority="High")
+    hook(at=wrong)
+    work(wrong)
+    assert found().read_at == wrong
+    hook(delivery="d2")
+    work()
+    assert found().read_at == now
+    hook(delivery="d3")
+    shared.execute("UPDATE app.pending_reads SET due_at = %s WHERE tenant_id = %s", wrong, tenant)
+    shared.execute("DELETE FROM jobs.procrastinate_jobs")
+    following[1].wake(now=now)
+    assert waiting() == ([10001], ["read-issues"])
+    work()
+    assert waiting()[0] == []
+
+
 def test_an_issue_whose_read_fails_each_time_stands_in_nobodys_way(hook, work, board, snapshot, found, now):
     bad, good = IssueId(1), IssueId(2)
     board.issues = {bad: JiraUnavailable(7), good: snapshot(number=2)}

@@ -242,6 +242,15 @@ def test_an_issue_that_was_read_since_the_job_began_keeps_what_is_newer(sync, fi
     assert kept() == before
 
 
+def test_what_a_run_covered_while_the_clock_was_wrong_is_searched_and_read_again(sync, fill, library, kept, now):
+    fill(1, priority="High")
+    sync.run(at=now + timedelta(days=40))
+    library.asked.clear()
+    run = sync.run(RunKind.RECONCILIATION, at=now)
+    assert library.asked[0].endswith(' AND updated >= "-1450m" ORDER BY created ASC')
+    assert "newer is known" not in run.counts.skipped
+
+
 def test_bounds_of_an_import_are_silent_and_those_of_the_hour_are_not(
     sync, fill, library, shared, tenant, now, snapshot
 ):
