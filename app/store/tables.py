@@ -31,6 +31,7 @@ from app.store import notice_tables as _notice_tables  # noqa: F401  the same
 from app.store import people_tables as _people_tables  # noqa: F401  the same
 from app.store import privacy_tables as _privacy_tables  # noqa: F401  the same
 from app.store import quota_tables as _quota_tables  # noqa: F401  the same
+from app.store import view_tables as _view_tables  # noqa: F401  the same
 from app.store.db import UTC, Base, tenant_key
 from app.store.personal_kinds import ACTOR, EVENT_DATA, WORDS
 
@@ -245,7 +246,9 @@ class IssueRow(Base):
         CheckConstraint("tracking IN ('tracked', 'not_tracked')", name="tracking"),
         {
             "schema": "app",
-            "info": plain("issue_key", "tracking", "severity_level", "severity_source", "cvss_vector", "missing"),
+            "info": plain(
+                "issue_key", "tracking", "severity_level", "severity_source", "cvss_vector", "missing", "fix_versions"
+            ),
         },
     )
 
@@ -263,6 +266,7 @@ class IssueRow(Base):
     configuration: Mapped[int] = mapped_column(server_default="0")
     missing: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
     restricted: Mapped[bool | None]
+    fix_versions: Mapped[list[tuple[str, bool]] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class ClockEventRow(Base):

@@ -12,6 +12,7 @@ from app.domain.tracking.figures import Figures, Sight, ended_since
 from app.edge import parameters
 from app.edge.caller import caller, now, services
 from app.edge.panels import charts, filters, lists, shell, tables
+from app.edge.panels.asked import Asked, of_request
 from app.edge.panels.filters import ListFilter
 from app.edge.panels.project_models import DONE, Column, Tile
 
@@ -55,7 +56,7 @@ def fragment() -> Response:
     """`GET /fragments/project?projectId=&projectKey=&section=`, and what `tables` and `filters` take."""
     place, section = _place(), shell.section_of(SECTIONS)
     if section == "table":
-        asked = tables.of_request()
+        asked = of_request()
         return shell.fragment(lambda: _table(place, asked), url=place.url("table", asked.query))
     make: Callable[[Place], str] = {"board": _board, "heat": _heat, "burn-down": _burn_down}[section]
     return shell.fragment(lambda: make(place), url=place.url(section))
@@ -107,7 +108,7 @@ def _burn_down(place: Place) -> str:
     return _rendered("project_burn_down.html", place, sight, figures=figures, section="burn-down", chart=chart)
 
 
-def _table(place: Place, asked: tables.Asked) -> str:
+def _table(place: Place, asked: Asked) -> str:
     sight, figures = services().overviews.of(caller(), project=place.project, now=now())
     asked = replace(asked, wanted=_full_key(asked.wanted, place))
     table = tables.table_of(

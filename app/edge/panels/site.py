@@ -12,6 +12,7 @@ from app.domain.tracking.figures import Figures, Sight
 from app.domain.tracking.listing import ListedClock
 from app.edge.caller import caller, now, services
 from app.edge.panels import lists, shell, tables
+from app.edge.panels.asked import Asked, of_request
 from app.edge.panels.filters import ListFilter
 from app.edge.panels.site_models import Breach, PromiseRow
 from app.edge.panels.view_models import WhyStep
@@ -34,7 +35,7 @@ def fragment() -> Response:
     """`GET /fragments/site?section=`, and what `tables` and `filters` take."""
     section = shell.section_of(SECTIONS)
     if section in ("clocks", "upcoming"):
-        asked = tables.of_request()
+        asked = of_request()
         if section == "upcoming":
             asked = replace(asked, wanted=ListFilter(within=RECENT.days))
         return shell.fragment(lambda: _clocks(section, asked), url=_url(section))
@@ -62,7 +63,7 @@ def _promises() -> str:
     )
 
 
-def _clocks(section: str, asked: tables.Asked) -> str:
+def _clocks(section: str, asked: Asked) -> str:
     sight = _sight()
     site = shell.site_url()
     table = tables.table_of(asked, sight, path="site", around={"section": section}, display_url=site)
