@@ -173,11 +173,14 @@ def test_who_administers_is_offered_what_can_be_decided_and_every_form_can_be_re
     with opened(host, "SEC-1", account="admin") as tab:
         place = decisions(tab)
         titles = [text.partition(":")[0] for text in place.locator("summary").all_inner_texts()]
-        assert titles == ["Triage", "Pause the clock", "Request an extension", "Mark as fixed"]
+        assert titles == [
+            *("Triage", "Pause the clock", "Request an extension", "Link the AMS ticket", "Mark as fixed"),
+            "Not affected",
+        ]
         check(tab, axe, f"state-decide-{host}")
-        for kind in ("triage", "paused", "extension_requested", "fixed"):
+        for kind in ("triage", "paused", "extension_requested", "ams", "fixed", "cancelled"):
             place.locator(f"#decide-{kind}-summary").click()
-        check(tab, axe, f"state-decide-fixed-{host}")  # opening one closes the other
+        check(tab, axe, f"state-decide-not_affected-{host}")  # opening one closes the other
         place.locator("#decide-triage-summary").click()
         check(tab, axe, f"state-decide-triage-{host}")
 

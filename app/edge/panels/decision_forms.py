@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 from app.domain.clocks.model import Bounds, EventKind
 from app.domain.clocks.wording import bound_text
+from app.domain.tracking.ams import STATUSES
+from app.domain.tracking.decision import AMS
 from app.domain.tracking.possible import TRIAGE, Possible
 from app.edge.panels import wording
 from app.edge.panels.cvss_words import METRICS, letters_of
@@ -138,6 +140,29 @@ _TITLES: Final[Mapping[str, tuple[str, str, tuple[Field, ...]]]] = MappingProxyT
             "Records that more time was asked for. The date stays until an extension is granted.",
             (replace(_REASON, is_required=True), _EVIDENCE),
         ),
+        AMS: (
+            "Link the AMS ticket",
+            (
+                "Records what the ticket in Atlassian's Marketplace Security project says now. Its date binds where it "
+                "is the earlier one; a status that grants or refuses an extension does so here too."
+            ),
+            (
+                Field(name="ticket", label="Ticket, for example AMS-123", is_required=True),
+                Field(
+                    name="status",
+                    label="Its status",
+                    options=tuple(Option(value=status, text=status) for status in STATUSES),
+                    is_required=True,
+                ),
+                Field(name="due", label="Date that it names, for example 2026-12-20 (optional)"),
+                _EVIDENCE,
+            ),
+        ),
+        EventKind.EXPLAINED: (
+            "Explain why it was late",
+            "Everybody who may see this clock reads the explanation. It moves nothing, and the breach stays one.",
+            (replace(_REASON, is_required=True), _EVIDENCE),
+        ),
         EventKind.FIXED: (
             "Mark as fixed",
             (
@@ -145,6 +170,22 @@ _TITLES: Final[Mapping[str, tuple[str, str, tuple[Field, ...]]]] = MappingProxyT
                 "the history: reopening begins another."
             ),
             (replace(_REASON, label="Fixed in which version (optional)"), _EVIDENCE),
+        ),
+        EventKind.CANCELLED: (
+            "Not affected",
+            (
+                "The clock ends now without a fix, for the reason that a VEX statement gives. It does not count as a "
+                "promise met; reopening begins another cycle."
+            ),
+            (
+                Field(
+                    name="reason",
+                    label="Why the product is not affected",
+                    options=tuple(Option(value=name, text=text) for name, text in wording.JUSTIFICATIONS.items()),
+                    is_required=True,
+                ),
+                _EVIDENCE,
+            ),
         ),
         EventKind.REOPENED: (
             "Reopen",

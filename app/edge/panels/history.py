@@ -13,10 +13,12 @@ from typing import Final
 from app.domain.clocks.engine import facts_of
 from app.domain.clocks.model import Event, EventKind
 from app.domain.clocks.wording import due_named
-from app.domain.tracking.decision import Via
+from app.domain.privacy.accounts import is_account_id
+from app.domain.tracking.decision import AMS, Via
 from app.edge.panels import wording
 
 _FORM: Final = f"{Via.FORM}:"
+_REPORT: Final = f"{AMS}:"
 _DECIDED: Final = tuple(f"{via}:" for via in Via)
 
 _SAID: Final[Mapping[EventKind, str]] = MappingProxyType(
@@ -28,6 +30,7 @@ _SAID: Final[Mapping[EventKind, str]] = MappingProxyType(
         EventKind.EXTENSION_REQUESTED: "Extension requested",
         EventKind.EXTENDED: "Extended",
         EventKind.EXTENSION_REFUSED: "Extension refused",
+        EventKind.EXPLAINED: "Lateness explained",
         EventKind.FIXED: "Fixed",
         EventKind.REOPENED: "Reopened",
         EventKind.CANCELLED: "Ended without a fix",
@@ -63,7 +66,7 @@ def is_decision(fact: Event) -> bool:
 
 def without_ids(text: str | None, facts: Iterable[Event], *, reader: str | None) -> str | None:
     """The text with the account ids of those who decided by a form replaced by words."""
-    for actor in {fact.actor for fact in facts if fact.source.startswith(_FORM) and fact.actor}:
+    for actor in {fact.actor for fact in facts if fact.actor and _is_of_person(fact)}:
         text = None if text is None else text.replace(actor, _person(actor, reader))
     return text
 
@@ -87,7 +90,7 @@ def _line(fact: Event, reader: str | None) -> HistoryLine:
         at=fact.at,
         text=_text(fact),
         who=_who(fact, reader),
-        note="; ".join(filter(None, (fact.reason, fact.clause, fact.evidence))) or None,
+        note="; ".join(filter(None, (wording.reason_words(fact.reason), fact.clause, fact.evidence))) or None,
         source=wording.source_words(fact.source),
     )
 
@@ -111,7 +114,12 @@ def _extent(fact: Event) -> str:
 def _who(fact: Event, reader: str | None) -> str | None:
     if fact.actor is None or fact.actor == "jira":
         return None
-    return _person(fact.actor, reader) if fact.source.startswith(_FORM) else fact.actor
+    return _person(fact.actor, reader) if _is_of_person(fact) else fact.actor
+
+
+def _is_of_person(fact: Event) -> bool:
+    """Whether its actor is an account id: of every form, and of a report about a ticket that came by one."""
+    return fact.source.startswith(_FORM) or (fact.source.startswith(_REPORT) and is_account_id(fact.actor or ""))
 
 
 def _person(actor: str, reader: str | None) -> str:

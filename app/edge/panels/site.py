@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from flask import Response, render_template
 
@@ -14,6 +15,8 @@ from app.edge.caller import caller, now, services
 from app.edge.panels import lists, shell, tables
 from app.edge.panels.asked import Asked, of_request
 from app.edge.panels.filters import ListFilter
+from app.edge.panels.history import without_ids
+from app.edge.panels.issue_facts import explanations
 from app.edge.panels.site_models import Breach, PromiseRow
 from app.edge.panels.view_models import WhyStep
 
@@ -97,10 +100,19 @@ def _breach(listed: ListedClock, site: str) -> Breach:
         ),
         (),
     )
+    events = () if view.record is None else view.record.events
+    told = partial(without_ids, facts=events, reader=caller().account)
     return Breach(
+        explanation=told(explanations(events).get(clock.bounds.cycle)),
         row=lists.row_of(listed, display_url=site),
         why=tuple(
-            WhyStep(clause=step.clause, rule=step.rule, source=step.source, at=step.at, text=step.text)
+            WhyStep(
+                clause=step.clause,
+                rule=step.rule,
+                source=step.source,
+                at=step.at,
+                text=told(step.text) or "",
+            )
             for step in why
             if step.at != now()
         ),

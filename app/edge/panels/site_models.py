@@ -47,3 +47,5 @@ class Breach:
 
     row: ClockRow
     why: tuple[WhyStep, ...]
+    explanation: str | None
+    """As somebody who may decide has said."""

@@ -8,10 +8,12 @@ from datetime import date, datetime
 from typing import Literal
 
 from app.domain.clocks.model import Severity, State
+from app.domain.clocks.state import BREACHES
 from app.edge.assets import Assets
 from app.edge.panels import cvss_words, wording
 from app.edge.panels.cvss_words import MetricLine
 from app.edge.panels.history import HistoryCycle
+from app.edge.panels.issue_facts import TicketLine, VersionLine
 from app.edge.panels.wording import Advice, Lozenge, RefusalText
 
 Standing = Literal["tracked", "not_tracked", "unknown", "unconfirmed", "refused"]
@@ -115,6 +117,8 @@ class ClockView:
     why: tuple[WhyStep, ...] = ()
     zone: str = "UTC"
     """In which the policy counts."""
+    explanation: str | None = None
+    """Why it was late, as somebody who may decide has said."""
 
     @property
     def title(self) -> str:
@@ -175,6 +179,11 @@ class ClockView:
         return wording.ADVICE.get(self.state)
 
     @property
+    def is_unexplained(self) -> bool:
+        """Whether the promise was not kept, and nobody has said why."""
+        return self.state in BREACHES and not self.explanation
+
+    @property
     def is_ended(self) -> bool:
         """Whether time no longer changes this clock."""
         return self.state in _ENDED
@@ -195,6 +204,7 @@ class IssuePanel:
 
     `fragment_url`: where a fresh one is. `clocks`: the newest cycle of each, the most urgent first; `earlier`: the
     cycles before. `missing`: why Jira says no severity. `decide_url`: where the forms are, for whoever may have them.
+    `asked_at`: when an extension was asked for that is not decided.
     `as_of`: when Jira was last read; `stale`: later tries failed.
     `gone`: Jira answers 404 or 403 to the app; the clocks are kept. `read_only`: the licence has lapsed.
     `trace_id`: of a failure on the way.
@@ -209,6 +219,9 @@ class IssuePanel:
     earlier: tuple[ClockView, ...] = ()
     history: tuple[HistoryCycle, ...] = ()
     missing: tuple[str, ...] = ()
+    tickets: tuple[TicketLine, ...] = ()
+    versions: tuple[VersionLine, ...] = ()
+    asked_at: datetime | None = None
     policy: PolicyLine | None = None
     decide_url: str | None = None
     as_of: datetime | None = None
@@ -220,7 +233,7 @@ class IssuePanel:
     def __post_init__(self) -> None:
         facts = (
             *(self.severity, self.clocks, self.earlier, self.history, self.missing, self.policy, self.decide_url),
-            *(self.as_of, self.stale, self.gone),
+            *(self.as_of, self.stale, self.gone, self.tickets, self.versions, self.asked_at),
         )
         if self.standing in ("unconfirmed", "refused", "unknown") and any(facts):
             raise LeakingPanel(f"a panel that is {self.standing} carries facts about the issue")

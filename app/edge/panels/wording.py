@@ -106,6 +106,23 @@ def title_of(promise: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+JUSTIFICATIONS: Final = MappingProxyType(
+    {
+        "component_not_present": "The component is not part of the product",
+        "vulnerable_code_not_present": "The vulnerable code is not in the product",
+        "vulnerable_code_not_in_execute_path": "The vulnerable code is never run",
+        "vulnerable_code_cannot_be_controlled_by_adversary": "An attacker cannot reach the vulnerable code",
+        "inline_mitigations_already_exist": "Something else in the product prevents it already",
+    }
+)
+"""Why a product is not affected, by the names of OpenVEX (and of CISA's VEX status justifications, June 2022)."""
+
+
+def reason_words(reason: str | None) -> str | None:
+    """A reason as people read it: that of a VEX statement in words, any other as it was written."""
+    return None if reason is None else JUSTIFICATIONS.get(reason, reason)
+
+
 @dataclass(frozen=True)
 class Advice:
     """What a state means for whoever reads it, above the clock."""

@@ -15,6 +15,7 @@ from app.domain.tracking.possible import TRIAGE, Possible
 from app.edge.panels import wording
 from app.edge.panels.decision_forms import DecisionsView, form_of, kinds_of
 from app.edge.panels.history import history_of
+from app.edge.panels.issue_facts import TicketLine, VersionLine
 from app.edge.panels.view_models import (
     Assets,
     ClockView,
@@ -118,6 +119,20 @@ SAMPLES = {
     ),
     "at_risk": panel("tracked", clock(State.AT_RISK, left_days=1.9)),
     "breached": panel("tracked", clock(State.BREACHED, left_days=-2.2)),
+    "explained": panel(
+        "tracked",
+        clock(State.BREACHED, left_days=-2.2, explanation=HOSTILE),
+        tickets=(
+            TicketLine(ticket="AMS-7", status="Needs Patch", due=date(2027, 1, 4)),
+            TicketLine(ticket="AMS-8", status=None, due=START),
+        ),
+        versions=(
+            VersionLine(name=HOSTILE, is_released=False, is_held_up=True),
+            VersionLine(name="4.1", is_released=True, is_held_up=False),
+        ),
+        asked_at=START,
+        **MORE,
+    ),
     "breached_long_ago": panel("tracked", clock(State.BREACHED, left_days=-300), level=Severity.CRITICAL),
     "paused": panel(
         "tracked",

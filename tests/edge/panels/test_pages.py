@@ -256,7 +256,9 @@ def send(served, path, *, site="genchi", account="developer", **form):
 
 def views_in(answer):
     page = Page(answer.text)
-    return [attributes for tag, attributes in page.elements if tag == "a" and attributes.get("id", "").startswith("view-")]
+    return [
+        attributes for tag, attributes in page.elements if tag == "a" and attributes.get("id", "").startswith("view-")
+    ]
 
 
 def test_a_view_is_kept_by_its_name_opened_and_forgotten(served):
