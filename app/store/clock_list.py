@@ -16,7 +16,7 @@ from app.domain.clocks.model import Bounds, Outcome, Severity, State
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.tracking.derived import ClockFilter, Place, Position, StoredClock
 from app.store.issues import versions_of
-from app.store.tables import BOUND, ENDED
+from app.store.tables import BOUND, ENDED, LATE
 
 _OF_KEY = "issue_id IN (SELECT issue_id FROM app.issues WHERE tenant_id = %(tenant)s::bigint AND issue_key = %(key)s)"
 # Looked up for the rows of one page only.
@@ -40,7 +40,7 @@ IN_STATE: dict[State, str] = {
     State.NO_DEADLINE: f"outcome IS DISTINCT FROM 'cancelled' AND {_NO_BOUND} AND severity = 'none'",
     State.MET: f"""{_STOPPED} AND ({_IN_TIME.format("stopped_at")}
         OR {_NO_BOUND} AND severity IS DISTINCT FROM 'none')""",
-    State.MET_LATE: f"{_STOPPED} AND {_LATE.format('stopped_at')}",
+    State.MET_LATE: f"{_STOPPED} AND {LATE}",
     State.AWAITING_TRIAGE: f"""{_OPEN} AND (({_NO_BOUND} AND severity IS DISTINCT FROM 'none')
         OR (NOT ({_NO_BOUND}) AND (started_at IS NULL OR started_at > %(now)s AND {_IN_TIME_NOW})))""",
     State.PAUSED: f"""{_OPEN} AND NOT ({_NO_BOUND}) AND {_BEGUN} AND paused_since IS NOT NULL

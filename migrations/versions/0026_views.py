@@ -1,4 +1,4 @@
-"""What people keep of the lists that they look at, and in which version an issue is to be fixed."""
+"""What people keep of the lists that they look at, what was met too late, and in which version an issue is to be fixed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,4 +29,9 @@ def upgrade() -> None:
     )
     for statement in protect("saved_views"):
         op.execute(statement)
+    op.execute(
+        "CREATE INDEX ix_clock_bounds_late ON app.clock_bounds (tenant_id, (stopped_at IS NOT NULL), "
+        "(LEAST(due_at, due_before, 'infinity'::timestamptz)), issue_id, promise, cycle) "
+        "WHERE (due_at < stopped_at OR due_at IS NULL AND due_before <= stopped_at)"
+    )
     op.add_column("issues", sa.Column("fix_versions", postgresql.JSONB(), nullable=True), schema="app")

@@ -10,18 +10,19 @@ from app.edge import cursors
 from app.edge.panels import filters
 from app.edge.panels.filters import ListFilter
 from app.edge.parameters import Malformed
+from app.edge.translation import mark
 
 COLUMNS = {
-    "severity": "Severity",
-    "score": "CVSS",
-    "state": "State",
-    "due": "Due",
-    "promise": "Promise",
-    "started": "Started",
-    "paused": "Paused",
-    "clause": "Clause",
-    "ticket": "AMS ticket",
-    "version": "Fix version",
+    "severity": mark("Severity"),
+    "score": mark("CVSS"),
+    "state": mark("State"),
+    "due": mark("Due"),
+    "promise": mark("Promise"),
+    "started": mark("Started"),
+    "paused": mark("Paused"),
+    "clause": mark("Clause"),
+    "ticket": mark("AMS ticket"),
+    "version": mark("Fix version"),
 }
 DEFAULT = ("severity", "state", "due", "promise", "started", "paused")
 """What is shown to whoever has picked nothing."""

@@ -26,6 +26,7 @@ from app.edge.panels.issue_facts import asked_for_more, explanations, tickets_of
 from app.edge.panels.view_models import ClockView, IssuePanel, PageShell, PolicyLine, SeverityLine, WhyStep
 from app.edge.problems import contained, report, trace_id
 from app.edge.shields import allow_frames
+from app.edge.translation import gettext as _
 
 _SLOT = "<!--fragment-->"
 _STALE_AFTER = timedelta(minutes=2)
@@ -38,11 +39,11 @@ def page() -> Response:
     who, at = caller(), now()
     allow_frames(services().database.view_tenant(who.tenant).frame_ancestors())
     shell = PageShell(
-        title=f"Security deadline of {key}",
+        title=_("Security deadline of %(key)s", key=key),
         host_script_url=config().host_script_url,
         assets=config().assets,
     )
-    before, _, after = render_template("page.html", shell=shell, fragment="slot.html").partition(_SLOT)
+    before, _slot, after = render_template("page.html", shell=shell, fragment="slot.html").partition(_SLOT)
 
     def pieces() -> Iterator[str]:
         yield before

@@ -11,6 +11,7 @@ from app.domain.clocks.model import Severity, State
 from app.domain.tracking.listing import ListedClock
 from app.edge.panels import wording
 from app.edge.panels.wording import Lozenge
+from app.edge.translation import gettext as _
 
 _NO_CLAUSES: Mapping[str, str] = MappingProxyType({})
 
@@ -42,7 +43,7 @@ class ClockRow:
     def title(self) -> str:
         """The promise for people, with its cycle from the second on."""
         title = wording.title_of(self.promise)
-        return title if self.cycle == 1 else f"{title}, cycle {self.cycle}"
+        return title if self.cycle == 1 else _("%(title)s, cycle %(cycle)s", title=title, cycle=self.cycle)
 
     @property
     def state_lozenge(self) -> Lozenge:

@@ -15,6 +15,7 @@ from app.edge.panels import shell
 from app.edge.panels.admin_frame import not_sent, sent
 from app.edge.panels.asked import of_request
 from app.edge.parameters import Malformed
+from app.edge.translation import gettext as _
 
 _SECTIONS = {"site": "clocks", "project": "table"}
 """Where a view is opened, by page."""
@@ -65,9 +66,14 @@ def changed() -> Response:
     try:
         said = _forget(given["forget"]) if "forget" in given else _save(given.get("name", ""), query)
     except ViewNameMalformed as fault:
-        return _refused(fault, f"A name has from 1 to {LONGEST_NAME} characters.", given, panel_of(path, around, query))
+        return _refused(
+            fault,
+            _("A name has from 1 to %(most)s characters.", most=LONGEST_NAME),
+            given,
+            panel_of(path, around, query),
+        )
     except TooManyViews as fault:
-        told = f"You have {MOST} views, which is as many as a person can keep. Forget one first."
+        told = _("You have %(most)s views, which is as many as a person can keep. Forget one first.", most=MOST)
         return _refused(fault, told, given, panel_of(path, around, query))
     return sent(render_template("views.html", panel=replace(panel_of(path, around, query), said=said)))
 
@@ -83,17 +89,17 @@ def _asked() -> tuple[str, Mapping[str, object], Mapping[str, object]]:
 
 def _save(name: str, query: Mapping[str, object]) -> str:
     services().saved_views.save(caller(), name, urlencode(query), now=now())
-    return "Saved."
+    return _("Saved.")
 
 
 def _forget(view: str) -> str:
     try:
         services().saved_views.forget(caller(), UUID(view))
     except ViewUnknown:  # gone is gone, whoever was first
-        return "It is not there any more."
+        return _("It is not there any more.")
     except ValueError as error:
         raise Malformed from error
-    return "Forgotten."
+    return _("Forgotten.")
 
 
 def _refused(error: Exception, words: str, given: Mapping[str, str], panel: ViewsPanel) -> Response:

@@ -19,10 +19,17 @@ from app.edge.panels.history import without_ids
 from app.edge.panels.issue_facts import explanations
 from app.edge.panels.site_models import Breach, PromiseRow
 from app.edge.panels.view_models import WhyStep
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 
-TITLE = "Security deadlines"
-PURPOSE = "What is promised on this site, and how it stands in the projects that you may browse."
-SECTIONS = {"promises": "Promises", "clocks": "Clocks", "upcoming": "Next 30 days", "breaches": "Recent breaches"}
+TITLE = mark("Security deadlines")
+PURPOSE = mark("What is promised on this site, and how it stands in the projects that you may browse.")
+SECTIONS = {
+    "promises": mark("Promises"),
+    "clocks": mark("Clocks"),
+    "upcoming": mark("Next 30 days"),
+    "breaches": mark("Recent breaches"),
+}
 RECENT = timedelta(days=30)
 BREACHES = 10
 """Of what is overdue, and of what was met too late."""
@@ -126,7 +133,7 @@ def _sight() -> Sight:
 
 def _rendered(template: str, sight: Sight, *, section: str, is_partial: bool = False, **content: object) -> str:
     table = content.get("table")
-    url, announcement = _url(section), SECTIONS[section]
+    url, announcement = _url(section), _(SECTIONS[section])
     if isinstance(table, tables.Table):
         url, announcement = table.url, f"{announcement}. {table.wanted.words}"
     links = shell.sections("site", SECTIONS, current=section)

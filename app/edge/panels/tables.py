@@ -13,6 +13,7 @@ from app.edge.panels.asked import COLUMNS, Asked
 from app.edge.panels.filters import ListFilter
 from app.edge.panels.lists import ClockRow
 from app.edge.panels.saved_views import ViewsPanel
+from app.edge.translation import mark
 
 ROWS = 50
 FORMATS = {"csv": "CSV", "json": "JSON", "ics": "iCalendar"}
@@ -83,13 +84,13 @@ def table_of(asked: Asked, sight: Sight, *, path: str, around: Mapping[str, obje
 
 
 def _states(wanted: ListFilter) -> tuple[Choice, ...]:
-    texts = {filters.OPEN: "Open"} | {state.value: wording.STATE_LOZENGES[state].text for state in State}
-    return _choices("Any state", texts, picked=wanted.state)
+    texts = {filters.OPEN: mark("Open")} | {state.value: wording.STATE_LOZENGES[state].text for state in State}
+    return _choices(mark("Any state"), texts, picked=wanted.state)
 
 
 def _severities(wanted: ListFilter) -> tuple[Choice, ...]:
     texts = {level.value: wording.severity_lozenge(level).text for level in Severity}
-    return _choices("Any severity", texts | {filters.UNSET: "Not set"}, picked=wanted.severity)
+    return _choices(mark("Any severity"), texts | {filters.UNSET: mark("Not set")}, picked=wanted.severity)
 
 
 def _choices(otherwise: str, texts: Mapping[str, str], *, picked: str | None) -> tuple[Choice, ...]:

@@ -3,7 +3,7 @@
 Instants are aware UTC. Nothing here reads a clock: `remaining_seconds` and `state` come from the clock engine.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
@@ -15,15 +15,17 @@ from app.edge.panels.cvss_words import MetricLine
 from app.edge.panels.history import HistoryCycle
 from app.edge.panels.issue_facts import TicketLine, VersionLine
 from app.edge.panels.wording import Advice, Lozenge, RefusalText
+from app.edge.translation import gettext as _
+from app.edge.translation import language, mark
 
 Standing = Literal["tracked", "not_tracked", "unknown", "unconfirmed", "refused"]
 """`unconfirmed`: Jira could not be asked whether this user may see the issue. `refused`: Jira said no."""
 
 _ENDED = frozenset({State.MET, State.MET_LATE, State.CANCELLED})
 _SEVERITY_SOURCES = {
-    "field": "from the CVSS field in Jira",
-    "priority": "from the priority in Jira",
-    "decision": "decided here",
+    "field": mark("from the CVSS field in Jira"),
+    "priority": mark("from the priority in Jira"),
+    "decision": mark("decided here"),
 }
 _SOON_SECONDS = 2 * 24 * 60 * 60  # from here on the due text changes by the hour or the minute
 
@@ -59,7 +61,8 @@ class SeverityLine:
     @property
     def source_text(self) -> str | None:
         """Where the level was taken from, in words."""
-        return _SEVERITY_SOURCES.get(self.source or "")
+        said = _SEVERITY_SOURCES.get(self.source or "")
+        return None if said is None else _(said)
 
     @property
     def metrics(self) -> tuple[MetricLine, ...]:
@@ -124,7 +127,7 @@ class ClockView:
     def title(self) -> str:
         """The promise for people, with its cycle from the second on."""
         title = wording.title_of(self.promise)
-        return title if self.cycle == 1 else f"{title}, cycle {self.cycle}"
+        return title if self.cycle == 1 else _("%(title)s, cycle %(cycle)s", title=title, cycle=self.cycle)
 
     @property
     def lozenge(self) -> Lozenge:
@@ -158,9 +161,9 @@ class ClockView:
         return max(100, min(self.progress_percent or 0, 400))
 
     @property
-    def due_word(self) -> str:
-        """What stands before the due date."""
-        return "Was due" if self.is_ended or self.state is State.BREACHED else "Due"
+    def was_due(self) -> bool:
+        """Whether the date is told as one that has been."""
+        return self.is_ended or self.state is State.BREACHED
 
     @property
     def policy_time(self) -> str | None:
@@ -251,8 +254,8 @@ class IssuePanel:
     @property
     def announcement(self) -> str:
         """What a screen reader is told when it changes: states, never the countdown."""
-        states = ", ".join(f"{clock.title}: {clock.lozenge.text}" for clock in self.clocks)
-        return f"{self.issue_key}. {self.severity_lozenge.text}. {states}" if states else ""
+        states = ", ".join(f"{clock.title}: {_(clock.lozenge.text)}" for clock in self.clocks)
+        return f"{self.issue_key}. {_(self.severity_lozenge.text)}. {states}" if states else ""
 
     @property
     def refresh_seconds(self) -> int:
@@ -275,7 +278,7 @@ class PageShell:
     title: str
     host_script_url: str
     assets: Assets
-    language: str = "en"
+    language: str = field(default_factory=language)
 
 
 @dataclass(frozen=True, kw_only=True)

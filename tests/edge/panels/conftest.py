@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.domain.clocks.model import Event, EventKind, Severity, State
 from app.domain.tracking.possible import TRIAGE, Possible
+from app.edge import translation
 from app.edge.panels import wording
 from app.edge.panels.decision_forms import DecisionsView, form_of, kinds_of
 from app.edge.panels.history import history_of
@@ -223,6 +224,7 @@ class Templates:
         loader = FileSystemLoader(EDGE / "templates")
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
         self._environment.filters.update(wording.FILTERS)
+        translation.install(self._environment)
         self.host_script_url = host_script_url
 
     def fragment(self, name):

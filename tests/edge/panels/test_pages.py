@@ -293,7 +293,7 @@ def test_a_view_is_its_owners_alone(served):
 
 @pytest.mark.parametrize(
     ("form", "status"),
-    [({"name": "x" * 61}, 400), ({"name": "a\x07b"}, 400), ({}, 400), ({"forget": "not-an-id"}, 400)],
+    [({"name": "x" * 61}, 400), ({"name": "a\x07b"}, 400), ({"name": "  "}, 400), ({"forget": "not-an-id"}, 400)],
 )
 def test_a_view_without_a_proper_name_is_refused(served, form, status):
     answer = send(served, "/fragments/views", **form)
