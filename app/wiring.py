@@ -20,7 +20,7 @@ from app.domain.privacy.register import Declared
 from app.domain.quota.queries import Standing
 from app.domain.secrets import VaultCannotAnswer
 from app.domain.services import Services
-from app.edge import limits, metering, metrics, mounts, problems, shields
+from app.edge import limits, metering, metrics, mounts, problems, shields, translation
 from app.edge.assets import assets_at
 from app.edge.caller import EdgeConfig, ForgeModules
 from app.edge.panels.wording import FILTERS
@@ -63,6 +63,7 @@ def web_app() -> Flask:
     app = Flask("app.edge", static_folder=None)
     engines = open_engines(app, _url(settings, "database_url"), connections=THREADS)
     app.jinja_env.filters.update(FILTERS)
+    translation.install(app.jinja_env)
     app.extensions["pledge.config"] = edge_config(settings)
     services = app.extensions["pledge.services"] = services_of(settings, engines, process="web")
     limited = limits.Limits(

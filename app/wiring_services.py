@@ -66,6 +66,7 @@ from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
 from app.domain.tracking.recording import Recording
 from app.domain.tracking.rule import TrackingRule
+from app.domain.tracking.saved_views import SavedViews
 from app.domain.tracking.settings import FollowingSettings
 from app.domain.tracking.sight import Overviews, Sights
 from app.domain.tracking.synchronizing import Synchronizing
@@ -181,6 +182,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         publishing=publishing(settings, made),
         recipients=Recipients(database, vault),
         calendars=Calendars(database, access, settings.base_url),
+        saved_views=SavedViews(database),
         telling=telling(settings, made),
         audit=audit_log(settings, made),
         watch=Watch(database=database, tell=logs.log_alert),

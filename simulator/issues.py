@@ -30,6 +30,9 @@ CHOICES: dict[str, dict[str, str]] = {
     },
     "security": {"Security team": "10200", "Managers": "10201"},
 }
+# Name → whether it is released; the same on every site and in every project.
+VERSIONS = {"4.1": True, "4.2": False}
+LISTS = frozenset({"labels", "fix_versions"})
 REQUIRED = frozenset({"summary", "issuetype", "status"})
 
 
@@ -69,6 +72,7 @@ def fields_of_site(first_custom_id: int) -> dict[str, Field]:
         "status": Field("status", "Status", "status"),
         "resolution": Field("resolution", "Resolution", "resolution"),
         "labels": Field("labels", "Labels", "array"),
+        "fix_versions": Field("fixVersions", "Fix Version/s", "array"),
         "security": Field("security", "Security Level", "securitylevel"),
         "cvss_vector": Field(f"customfield_{first_custom_id}", "CVSS Vector", "string"),
         "cvss_score": Field(f"customfield_{first_custom_id + 1}", "CVSS Score", "number"),
@@ -100,7 +104,12 @@ class Issue:
 
     def __post_init__(self) -> None:
         self.updated = self.created
-        self.values = dict.fromkeys(self.fields) | {"labels": (), "issuetype": "Task", "status": "To Do"}
+        self.values = dict.fromkeys(self.fields) | {
+            "labels": (),
+            "fix_versions": (),
+            "issuetype": "Task",
+            "status": "To Do",
+        }
 
     def set(self, values: Mapping[str, Any], at: datetime) -> list[Json]:
         """Give fields new values; return the changelog items, one per field that changed.
@@ -132,10 +141,14 @@ class Issue:
         if name not in self.fields:
             raise ValueUnknown(f"no field {name!r}; there are {', '.join(self.fields)}")
         if value is None and name not in REQUIRED:
-            return () if name == "labels" else None
+            return () if name in LISTS else None
         if name == "labels":
             if not isinstance(value, list | tuple) or any(not _is_label(one) for one in value):
                 raise ValueUnknown("labels is a list of words without spaces")
+            return tuple(dict.fromkeys(value))
+        if name == "fix_versions":
+            if not isinstance(value, list | tuple) or any(one not in VERSIONS for one in value):
+                raise ValueUnknown(f"fix_versions is a list of {', '.join(VERSIONS)}")
             return tuple(dict.fromkeys(value))
         kind = int | float if name == "cvss_score" else str
         if not isinstance(value, kind) or (name in CHOICES and value not in CHOICES[name]):
@@ -190,6 +203,8 @@ def render_fields(issue: Issue, url: str) -> Json:
 
 
 def _render_value(name: str, value: object, *, url: str) -> object:
+    if name == "fix_versions" and isinstance(value, tuple):
+        return [_render_version(one, url) for one in value]
     if isinstance(value, tuple):
         return list(value)
     if not isinstance(value, str) or name not in CHOICES:
@@ -202,3 +217,14 @@ def _render_value(name: str, value: object, *, url: str) -> object:
     if name == "issuetype":
         rendered["subtask"] = False
     return rendered
+
+
+def _render_version(name: str, url: str) -> Json:
+    number = str(10300 + list(VERSIONS).index(name))
+    return {
+        "self": f"{url}/rest/api/3/version/{number}",
+        "id": number,
+        "name": name,
+        "archived": False,
+        "released": VERSIONS[name],
+    }

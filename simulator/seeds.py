@@ -56,12 +56,19 @@ _REOPENED = {"status": "To Do", "resolution": None}
 SECURITY = (
     Story("SEC", 1, _vulnerability("Session survives a password change", "high", priority="High")),
     Story("SEC", 9.6, _vulnerability("Template injection in export titles", "critical", priority="Highest")),
-    Story("SEC", 13, _vulnerability("Unauthenticated import endpoint", "critical"), ((2, _WORKING),)),
+    Story(
+        "SEC", 13, _vulnerability("Unauthenticated import endpoint", "critical", fix_versions=["4.2"]), ((2, _WORKING),)
+    ),
     Story("SEC", 25, _vulnerability("Any member can read private boards", "high"), ((4, _WORKING),)),
     Story("SEC", 20, _vulnerability("Reflected script in the search box", "medium", priority="Medium")),
     Story("SEC", 30, _vulnerability("Version number in error pages", "low", priority="Low")),
     Story("SEC", 40, _vulnerability("Token in the server log", "high"), ((3, _WORKING), (20, _closed("Fixed")))),
-    Story("SEC", 120, _vulnerability("Open redirect after login", "medium"), ((100, _closed("Done")),)),
+    Story(
+        "SEC",
+        120,
+        _vulnerability("Open redirect after login", "medium", fix_versions=["4.1"]),
+        ((100, _closed("Done")),),
+    ),
     Story("SEC", 15, _vulnerability("Missing header on a static file", "low"), ((5, _closed("Won't Do")),)),
     Story("SEC", 12, _vulnerability("Session outlives a new password", "high"), ((1, _closed("Duplicate")),)),
     Story("SEC", 6, _vulnerability("Signing key in a build log", "critical", security="Security team")),

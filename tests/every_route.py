@@ -44,6 +44,7 @@ PARTS = {
 """What stands for the variable parts of a path; there is no such recipient and no such link."""
 FORMS = {
     "/fragments/issue/decisions": {"kind": "extension_requested", "reason": "made up", "step": "record"},
+    "/fragments/views": {"name": "made up"},
     "/fragments/admin": {"version": "0", "vector_field": "auto", "score_field": "auto", "step": "save"},
     "/fragments/admin/rights": {"step": "request", "kind": "access", "account": "5b10a2844c20165700ede21g"},
 }

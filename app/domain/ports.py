@@ -38,7 +38,7 @@ from app.domain.rows import (
 from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.jql import Jql
 from app.domain.tracking.model import FieldChoice, IssueRecord, IssueSnapshot
-from app.domain.tracking.ports import FollowingRows, IssueBatches
+from app.domain.tracking.ports import FollowingRows, IssueBatches, ViewRows
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
 JobKind = Literal[
@@ -136,6 +136,10 @@ class UnitOfWork(Protocol):
     @property
     def feeds(self) -> FeedRows:
         """Calendar feeds; only after `enter`."""
+
+    @property
+    def views(self) -> ViewRows:
+        """What people keep of lists; only after `enter`."""
 
     @property
     def links(self) -> LinkRows:

@@ -40,6 +40,7 @@ from app.domain.tracking.operations import Following
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
 from app.domain.tracking.recording import Recording
+from app.domain.tracking.saved_views import SavedViews
 from app.domain.tracking.settings import FollowingSettings
 from app.domain.tracking.sight import Overviews
 from app.domain.tracking.synchronizing import Synchronizing
@@ -74,6 +75,7 @@ class Services:
     publishing: Publishing
     recipients: Recipients
     calendars: Calendars
+    saved_views: SavedViews
     telling: Telling
     audit: AuditLog
     watch: Watch

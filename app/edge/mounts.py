@@ -59,7 +59,7 @@ from app.edge.limits import (
     View,
     refuse_late,
 )
-from app.edge.panels import admin, downloads, issue, issue_decisions, project, site
+from app.edge.panels import admin, downloads, issue, issue_decisions, project, saved_views, site
 from app.edge.problems import NotFound, NotMounted
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("GET", "/fragments/project", our_pages, READS, project.fragment, May.LIST_CLOCKS),
     Mount("GET", "/fragments/site", our_pages, READS, site.fragment, May.LIST_CLOCKS),
     Mount("GET", "/fragments/download", our_pages, READS, downloads.fragment, May.LIST_CLOCKS),
+    Mount("POST", "/fragments/views", our_pages, DECISIONS, saved_views.changed, May.KEEP_OWN_VIEWS),
     Mount("GET", "/fragments/admin", our_pages, READS, admin.fragment, May.VIEW_SETTINGS),
     Mount("POST", "/fragments/admin", our_pages, DECISIONS, admin.changed, May.CHANGE_SETTINGS),
     Mount(

@@ -29,6 +29,7 @@ from app.domain.privacy.handing_over import ExportsOff, NoSuchExport
 from app.domain.secrets import VaultCannotAnswer
 from app.domain.tracking.configuration import ConfigurationRefused
 from app.domain.tracking.decision import DecisionFault, DecisionMalformed, DecisionRefused, DecisionReused
+from app.domain.tracking.saved_views import TooManyViews, ViewNameMalformed, ViewUnknown
 from app.domain.tracking.settings import VersionConflict
 from app.edge.bodies import BodyMalformed
 from app.edge.caller import services
@@ -70,6 +71,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     EntryMalformed: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
     RecipientUnfit: Problem(400, "recipient_unfit", "Mail needs an address, and a site has at most 500 recipients"),
     SecretTooShort: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
+    ViewNameMalformed: Problem(400, "view_name_malformed", "The name of a view has from 1 to 60 characters"),
     TokenRefused: Problem(401, "token_invalid", "The token is missing or not valid here"),
     NotForThis: Problem(403, "not_for_this", "The token is valid, but not for this"),
     NotPermitted: Problem(403, "not_permitted", "Your role does not allow this"),
@@ -78,12 +80,14 @@ PROBLEMS: dict[type[Exception], Problem] = {
     NotConfirmed: Problem(404, "not_found", "There is nothing here that you may see"),
     FeedUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
     RecipientUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
+    ViewUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
     NotFound: Problem(404, "not_found", "There is nothing here that you may see"),
     CallbackRefused: Problem(404, "not_found", "There is nothing here that you may see"),
     NoSuchExport: Problem(404, "not_found", "There is nothing here that you may see"),
     ExportsOff: Problem(404, "not_found", "There is nothing here that you may see"),
     DecisionRefused: Problem(409, "decision_refused", "The promise, or what holds at that instant, does not allow it"),
     DecisionReused: Problem(409, "decision_reused", "Another decision about this issue has this id"),
+    TooManyViews: Problem(409, "too_many_views", "A person keeps at most 20 views of a site"),
     VersionConflict: Problem(409, "version_conflict", "Somebody else has changed this since it was read"),
     BodyTooLarge: Problem(413, "body_too_large", "The body is larger than this route takes"),
     WrongMediaType: Problem(415, "wrong_media_type", "The body has to be application/json"),

@@ -8,14 +8,16 @@ from types import MappingProxyType
 from typing import Any
 
 from app.domain.identifiers import IssueId
-from app.domain.tracking.model import AUTO, Change, FieldChoice, IssueSnapshot, Status
+from app.domain.tracking.model import AUTO, Change, FieldChoice, FixVersion, IssueSnapshot, Status
 
 FIELDS = (
     "issuetype", "labels", "priority", "status", "resolution", "resolutiondate", "created", "project", "security",
+    "fixVersions",
 )  # fmt: skip
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_YEAR = 2999
+_MOST_VERSIONS, _LONGEST_NAME = 20, 255
 _WORDS = ("fromString", "toString")
 _VECTOR_NAMES = ("cvss vector", "cvss v3 vector", "cvss v3.1 vector", "cvss 3.1 vector")
 _SCORE_NAMES = ("cvss score", "cvss", "cvss v3 score", "cvss v3.1 score", "cvss base score")
@@ -85,7 +87,13 @@ def snapshot_of(
         reported_field=reported_field,
         is_restricted=fields.get("security") is not None,
         reported_at=_date_or_instant(fields.get(reported_field or "")),
+        fix_versions=tuple(map(_version, (fields.get("fixVersions") or ())[:_MOST_VERSIONS])),
     )
+
+
+def _version(answer: Any) -> FixVersion:  # noqa: ANN401  as above
+    """A version by its name, which its project's administrators may change at any time."""
+    return FixVersion(str(answer["name"])[:_LONGEST_NAME], answer.get("released") is True)
 
 
 def _status(answer: Any) -> Status | None:  # noqa: ANN401  as above

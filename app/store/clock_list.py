@@ -15,9 +15,13 @@ from sqlalchemy import Connection
 from app.domain.clocks.model import Bounds, Outcome, Severity, State
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.tracking.derived import ClockFilter, Place, Position, StoredClock
-from app.store.tables import BOUND, ENDED
+from app.store.issues import versions_of
+from app.store.tables import BOUND, ENDED, LATE
 
 _OF_KEY = "issue_id IN (SELECT issue_id FROM app.issues WHERE tenant_id = %(tenant)s::bigint AND issue_key = %(key)s)"
+# Looked up for the rows of one page only.
+_TICKET = """(SELECT data ->> 'ticket' FROM app.clock_events told WHERE told.tenant_id = %(tenant)s::bigint
+    AND told.issue_id = page.issue_id AND kind = 'external_bound' ORDER BY at DESC, source DESC LIMIT 1)"""
 _VALUES = tuple(name for name in Bounds.__dataclass_fields__ if name != "cycle")
 ORDER = f"{ENDED}, {BOUND}, issue_id, promise, cycle"
 _AFTER = f"({ORDER}) > (%(ended)s::boolean, %(bound)s::timestamptz, %(issue)s::bigint, %(promise)s, %(cycle)s::int)"
@@ -36,7 +40,7 @@ IN_STATE: dict[State, str] = {
     State.NO_DEADLINE: f"outcome IS DISTINCT FROM 'cancelled' AND {_NO_BOUND} AND severity = 'none'",
     State.MET: f"""{_STOPPED} AND ({_IN_TIME.format("stopped_at")}
         OR {_NO_BOUND} AND severity IS DISTINCT FROM 'none')""",
-    State.MET_LATE: f"{_STOPPED} AND {_LATE.format('stopped_at')}",
+    State.MET_LATE: f"{_STOPPED} AND {LATE}",
     State.AWAITING_TRIAGE: f"""{_OPEN} AND (({_NO_BOUND} AND severity IS DISTINCT FROM 'none')
         OR (NOT ({_NO_BOUND}) AND (started_at IS NULL OR started_at > %(now)s AND {_IN_TIME_NOW})))""",
     State.PAUSED: f"""{_OPEN} AND NOT ({_NO_BOUND}) AND {_BEGUN} AND paused_since IS NOT NULL
@@ -75,8 +79,17 @@ class SqlClockList:
         # Planned for these very values: a plan for any would have to serve the rare states and the frequent ones.
         rows = self._driver.cursor(binary=True).execute(statement(wanted, position).encode(), values, prepare=False)
         return tuple(
-            StoredClock(IssueId(issue), key, project, promise, _bounds(cycle, values))
-            for issue, key, project, promise, cycle, *values in rows
+            StoredClock(
+                issue=IssueId(issue),
+                key=key,
+                project=project,
+                promise=promise,
+                bounds=_bounds(cycle, values),
+                score=score,
+                ticket=ticket,
+                fix_versions=versions_of(versions),
+            )
+            for issue, key, project, promise, score, versions, ticket, cycle, *values in rows
         )
 
 
@@ -97,7 +110,8 @@ def statement(wanted: ClockFilter, position: Position) -> str:
         *([f"{BOUND} < %(due_before)s"] if wanted.due_before is not None else []),
         *([_AFTER] if position.after is not None else []),
     ]
-    return f"""SELECT issue_id, issue_key, page.project_id, promise, cycle, {", ".join(_VALUES)} FROM (
+    return f"""SELECT issue_id, issue_key, page.project_id, promise, cvss_score, fix_versions, {_TICKET},
+        cycle, {", ".join(_VALUES)} FROM (
         SELECT * FROM app.clock_bounds WHERE {" AND ".join(conditions)} ORDER BY {ORDER} LIMIT %(limit)s
         OFFSET %(skip)s) page
         JOIN app.issues USING (tenant_id, issue_id) WHERE tenant_id = %(tenant)s::bigint ORDER BY {ORDER}"""

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from app.domain.clocks.model import Bounds, Event, Severity
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.instants import FURTHEST_AHEAD
-from app.domain.tracking.model import IssueRecord, PendingRead, SeverityReading, Tracking
+from app.domain.tracking.model import FixVersion, IssueRecord, PendingRead, SeverityReading, Tracking
 from app.store import labels
 from app.store.clock_events import decode, event_row
 from app.store.tables import ClockEventRow, DeliveryRow, IssueRow, PendingReadRow
@@ -233,6 +233,7 @@ def issue_columns(record: IssueRecord) -> dict[str, Any]:
         "configuration": record.configuration,
         "missing": list(record.missing) or None,
         "restricted": record.is_restricted,
+        "fix_versions": [[version.name, version.is_released] for version in record.fix_versions] or None,
     }
 
 
@@ -268,7 +269,13 @@ def record_of(row: Row[*tuple[Any, ...]]) -> IssueRecord:
         configuration=row.configuration,
         missing=tuple(row.missing or ()),
         is_restricted=row.restricted,
+        fix_versions=versions_of(row.fix_versions),
     )
+
+
+def versions_of(stored: list[tuple[str, bool]] | None) -> tuple[FixVersion, ...]:
+    """The versions in the column that holds them."""
+    return tuple(FixVersion(name, is_released) for name, is_released in stored or ())
 
 
 def _event(kind: str, at_microseconds: int, source: str, data: dict[str, Any]) -> Event:

@@ -65,6 +65,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "app.told_clocks": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.notices": {WEB: "SELECT, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.digests": {WEB: "SELECT, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "app.saved_views": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, INSERT, DELETE"},
     "app.calendar_feeds": {WEB: "SELECT, INSERT, DELETE", WORKER: "SELECT, INSERT, DELETE"},
     "jobs.procrastinate_jobs": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "jobs.procrastinate_events": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},

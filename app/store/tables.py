@@ -31,6 +31,7 @@ from app.store import notice_tables as _notice_tables  # noqa: F401  the same
 from app.store import people_tables as _people_tables  # noqa: F401  the same
 from app.store import privacy_tables as _privacy_tables  # noqa: F401  the same
 from app.store import quota_tables as _quota_tables  # noqa: F401  the same
+from app.store import view_tables as _view_tables  # noqa: F401  the same
 from app.store.db import UTC, Base, tenant_key
 from app.store.personal_kinds import ACTOR, EVENT_DATA, WORDS
 
@@ -245,7 +246,9 @@ class IssueRow(Base):
         CheckConstraint("tracking IN ('tracked', 'not_tracked')", name="tracking"),
         {
             "schema": "app",
-            "info": plain("issue_key", "tracking", "severity_level", "severity_source", "cvss_vector", "missing"),
+            "info": plain(
+                "issue_key", "tracking", "severity_level", "severity_source", "cvss_vector", "missing", "fix_versions"
+            ),
         },
     )
 
@@ -263,6 +266,7 @@ class IssueRow(Base):
     configuration: Mapped[int] = mapped_column(server_default="0")
     missing: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
     restricted: Mapped[bool | None]
+    fix_versions: Mapped[list[tuple[str, bool]] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class ClockEventRow(Base):
@@ -294,6 +298,7 @@ ENDED = "(stopped_at IS NOT NULL)"
 # Not `coalesce`, which PostgreSQL takes for leaky: under row security it would not be looked up in an index. Of the
 # two a cycle has one at most.
 BOUND = "LEAST(due_at, due_before, 'infinity'::timestamp with time zone)"
+LATE = "(due_at < stopped_at OR due_at IS NULL AND due_before <= stopped_at)"
 _LIST_ORDER = (text(ENDED), text(BOUND), "issue_id", "promise", "cycle")
 """Clocks that have not ended, then those that have, each by the bound; those without one come last."""
 
@@ -315,6 +320,8 @@ class ClockBoundsRow(Base):
             postgresql_where="stopped_at IS NOT NULL",
         ),
         Index("ix_clock_bounds_list_of_project", "tenant_id", "project_id", *_LIST_ORDER),
+        # Few of those that have ended: without it, to find the newest of them all others would be looked at.
+        Index("ix_clock_bounds_late", "tenant_id", *_LIST_ORDER, postgresql_where=LATE),
         {"schema": "app", "info": plain("promise", "policy", "severity", "outcome", "calendar_sha256")},
     )
 

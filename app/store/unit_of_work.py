@@ -36,6 +36,7 @@ from app.store.signals import SqlSignals
 from app.store.tenant_erasure import SqlTenantErasure
 from app.store.tenant_export import SqlTenantExport
 from app.store.tenants import SqlTenants
+from app.store.views import SqlViews
 
 
 class TenantFixed(RuntimeError):
@@ -143,6 +144,11 @@ class SqlUnitOfWork:
     def feeds(self) -> SqlFeeds:
         """Calendar feeds."""
         return SqlFeeds(self._connection, self._entered())
+
+    @property
+    def views(self) -> SqlViews:
+        """What people keep of lists."""
+        return SqlViews(self._connection, self._entered())
 
     @property
     def links(self) -> SqlLinks:

@@ -17,8 +17,10 @@ function fieldsOf(body) {
 function questionOf(url, { method, body }) {
   const { origin, pathname, search } = new URL(url, location.href);
   if (origin !== location.origin) throw new TypeError("a fragment is asked of our own backend only");
-  const question = { path: pathname + search, method };
-  return body ? { ...question, headers: { "Content-Type": "application/json" }, body: fieldsOf(body) } : question;
+  const headers = { "Accept-Language": document.documentElement.dataset.locale ?? navigator.language };
+  const question = { path: pathname + search, method, headers };
+  if (!body) return question;
+  return { ...question, headers: { ...headers, "Content-Type": "application/json" }, body: fieldsOf(body) };
 }
 
 // Whatever holds no fragment becomes a refusal, also an answer of Forge itself that has no status.

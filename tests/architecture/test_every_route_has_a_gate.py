@@ -40,6 +40,7 @@ CLASSES = {
     "GET /fragments/project": {"JWT": context_token, "Bearer": forge_page},
     "GET /fragments/site": {"JWT": context_token, "Bearer": forge_page},
     "GET /fragments/download": {"JWT": context_token, "Bearer": forge_page},
+    "POST /fragments/views": {"JWT": context_token, "Bearer": forge_page},
     "GET /fragments/admin": {"JWT": context_token, "Bearer": forge_page},
     "POST /fragments/admin": {"JWT": context_token, "Bearer": forge_page},
     "POST /fragments/admin/rights": {"JWT": context_token, "Bearer": forge_page},

@@ -41,6 +41,8 @@ OPERATIONS = {
     "tracking.Recording.record": "CLOCK_DECIDED",
     "tracking.Recording.import_file": "CLOCKS_IMPORTED",
     "tracking.Following._store": "ISSUE_TRACKED CLOCK_DERIVED READ_SETTLED",
+    "tracking.SavedViews.save": "VIEW_KEPT",
+    "tracking.SavedViews.forget": "VIEW_KEPT",
     "tracking.FollowingSettings.change": "FOLLOWING_CHANGED",
     "tracking.Synchronizing.ask": "RUN_ASKED",
     "tracking.Synchronizing.advance": "RUN_ASKED",

@@ -61,6 +61,7 @@ ROUTES = {
     "file-request": ("POST", "/api/v1/privacy/requests"),
     "fragment": ("GET", f"/fragments/issue?issueId={ISSUE}&issueKey=SEC-1"),
     "forms": ("GET", f"/fragments/issue/decisions?issueId={ISSUE}&issueKey=SEC-1"),
+    "view kept": ("POST", "/fragments/views"),
     "admin form": ("POST", "/fragments/admin?section=following"),
     "admin right": ("POST", "/fragments/admin/rights?section=privacy"),
     "form sent": ("POST", f"/fragments/issue/decisions?issueId={ISSUE}&issueKey=SEC-1"),
@@ -75,6 +76,7 @@ FRAMED = {"panel", "project page", "site page", "admin page"}
 CONTEXT |= {
     "forms",
     "form sent",
+    "view kept",
     "admin form",
     "admin right",
     "recipients",

@@ -230,6 +230,7 @@ TABLE = {
     "/fragments/site": "GET",
     "/fragments/download": "GET",
     "/fragments/admin/rights": "POST",
+    "/fragments/views": "POST",
     "/api/v1/issues/10001/clocks": "GET",
     "/healthz": "GET",
     "/readyz": "GET",

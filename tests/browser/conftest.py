@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Frame, Page, expect
 
+from tests.browser.accessibility import axe_source
+
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 SWAPPED = """() => new Promise((done) => {
     document.addEventListener("htmx:after:swap", () => done(), {once: true});
@@ -75,6 +77,12 @@ class IssueTab:
         self.page.wait_for_function(
             "least => document.querySelector('iframe').getBoundingClientRect().height >= least", arg=height
         )
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The script of axe-core."""
+    return axe_source()
 
 
 @pytest.fixture(scope="package")

@@ -10,23 +10,15 @@ import requests
 from playwright.sync_api import expect
 
 from descriptor import forge, forge_package
-from tests.browser.accessibility import axe_source, violations
-from tests.browser.conftest import SCREENS
+from tests.browser.looks import check
 from tests.descriptor.conftest import APP_ID, CELLS, STATIC, TOOLS, packages  # noqa: F401  `packages` is a fixture
 
 SITES = {"connect": "genchi", "forge": "genible"}
-WIDTHS = (320, 1280)
-SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SUMMARY = (
     "\"><script>window.stolen = 1</script><img src=x onerror='window.stolen = 1'>"
     "\u202e\u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u200b\u200d\ufeff \U0001f469\u200d\U0001f4bb\U0001f525 "
 )
 HOSTILE = SUMMARY + "m" * (300 - len(SUMMARY))
-
-
-@pytest.fixture(scope="module")
-def axe():
-    return axe_source()
 
 
 @pytest.fixture(scope="module")
@@ -88,31 +80,6 @@ def unfold(tab):
         summary.click()
 
 
-def looks(tab):
-    """Each look by name, once the page has it."""
-    for theme in ("light", "dark"):
-        if tab.frame.locator("html").get_attribute("data-color-mode") != theme:
-            tab.switch_theme()
-        yield theme
-    tab.page.emulate_media(contrast="more", forced_colors="active", color_scheme="dark")
-    yield "forced"
-    tab.page.emulate_media(contrast="no-preference", forced_colors="none")
-
-
-def check(tab, axe, name):
-    """In every look and width: nothing that axe-core minds, nothing sideways; and a picture."""
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    frame = tab.page.locator("iframe")
-    for look in looks(tab):
-        for width in WIDTHS:
-            frame.evaluate("(frame, width) => { frame.style.width = `${width}px`; }", width)
-            tab.settle()
-            assert tab.frame.evaluate(SIDEWAYS) == 0
-            if look == "light" or width == WIDTHS[0]:  # colours do not depend on the width, all else not on the look
-                assert violations(tab.frame, axe, only_colours=look != "light") == [], (look, width)
-            frame.screenshot(path=SCREENS / f"state-{name}-{look}-{width}.png")
-
-
 both_hosts = pytest.mark.parametrize("host", SITES)
 STATES = {
     "running": ("SEC-1", "High · due in"),
@@ -137,7 +104,7 @@ def test_every_state_is_for_everybody_in_every_look_and_width(opened, axe, host,
     with opened(host, key) as tab:
         expect(tab.headline).to_contain_text(headline)
         unfold(tab)
-        check(tab, axe, f"{state}-{host}")
+        check(tab, axe, f"state-{state}-{host}")
 
 
 @both_hosts
@@ -148,7 +115,7 @@ def test_an_issue_with_a_hostile_summary_has_a_clean_panel(product, opened, axe,
     with opened(host, made["key"]) as tab:
         expect(tab.headline).to_contain_text("High · due in 27 d")
         unfold(tab)
-        check(tab, axe, f"hostile-{host}")
+        check(tab, axe, f"state-hostile-{host}")
         assert tab.frame.evaluate("window.stolen") is None
 
 
@@ -157,7 +124,7 @@ def test_an_issue_that_was_not_read_yet_keeps_its_place(product, opened, axe, ho
     product.worker.stop()
     with opened(host, {"connect": "OPS-2", "forge": "OPS-3"}[host]) as tab:
         expect(tab.headline).to_have_text("Reading this issue from Jira…")
-        check(tab, axe, f"unknown-{host}")
+        check(tab, axe, f"state-unknown-{host}")
     product.worker.start()
 
 
@@ -166,7 +133,7 @@ def test_access_that_cannot_be_confirmed_is_said_without_a_fact(product, opened,
     product.control("/control", site=SITES[host], storm={"status": 503, "count": 1000, "retry_after": "absent"})
     with opened(host, "SEC-2", account="developer2") as tab:
         expect(tab.headline).to_have_text("Cannot confirm your access")
-        check(tab, axe, f"unconfirmed-{host}")
+        check(tab, axe, f"state-unconfirmed-{host}")
     product.control("/control", site=SITES[host], storm=None)
 
 
@@ -186,7 +153,7 @@ def test_a_lapsed_licence_shows_everything_and_offers_no_decision(product, opene
         tab.refresh()
         expect(tab.panel.get_by_role("heading", name="Licence lapsed: read only")).to_be_visible()
         expect(tab.panel.get_by_text("Decide about this clock")).to_have_count(0)
-        check(tab, axe, f"read_only-{host}")
+        check(tab, axe, f"state-read_only-{host}")
         licence("active")
 
 
@@ -206,20 +173,23 @@ def test_who_administers_is_offered_what_can_be_decided_and_every_form_can_be_re
     with opened(host, "SEC-1", account="admin") as tab:
         place = decisions(tab)
         titles = [text.partition(":")[0] for text in place.locator("summary").all_inner_texts()]
-        assert titles == ["Triage", "Pause the clock", "Request an extension", "Mark as fixed"]
-        check(tab, axe, f"decide-{host}")
-        for kind in ("triage", "paused", "extension_requested", "fixed"):
+        assert titles == [
+            *("Triage", "Pause the clock", "Request an extension", "Link the AMS ticket", "Mark as fixed"),
+            "Not affected",
+        ]
+        check(tab, axe, f"state-decide-{host}")
+        for kind in ("triage", "paused", "extension_requested", "ams", "fixed", "cancelled"):
             place.locator(f"#decide-{kind}-summary").click()
-        check(tab, axe, f"decide-fixed-{host}")  # opening one closes the other
+        check(tab, axe, f"state-decide-not_affected-{host}")  # opening one closes the other
         place.locator("#decide-triage-summary").click()
-        check(tab, axe, f"decide-triage-{host}")
+        check(tab, axe, f"state-decide-triage-{host}")
 
 
 @both_hosts
 def test_who_may_only_look_is_told_who_may_decide(opened, axe, host):
     with opened(host, "SEC-1", account="developer2") as tab:
         expect(decisions(tab)).to_contain_text("for those who administer the project or Jira")
-        check(tab, axe, f"decide-not_permitted-{host}")
+        check(tab, axe, f"state-decide-not_permitted-{host}")
 
 
 @both_hosts
@@ -244,7 +214,7 @@ def test_a_triage_by_keyboard_alone_shows_score_and_dates_before_it_is_recorded(
         expect(place).to_contain_text("Before: due at")
         assert tab.frame.evaluate("document.activeElement.textContent") == "Triage: say how severe it is?"
         assert clocks(product, host, "10012").json()["severity"]["level"] == "critical"
-        check(tab, axe, f"decide-review-{host}")
+        check(tab, axe, f"state-decide-review-{host}")
         place.locator("[data-focus]").focus()
         keyboard.press("Tab")
         keyboard.press("Enter")
@@ -252,7 +222,7 @@ def test_a_triage_by_keyboard_alone_shows_score_and_dates_before_it_is_recorded(
         expect(tab.headline).to_contain_text("Medium · due in")
         expect(tab.panel).to_contain_text("decided here")
         assert tab.frame.evaluate("document.activeElement.hasAttribute('data-recorded')")
-        check(tab, axe, f"decide-recorded-{host}")
+        check(tab, axe, f"state-decide-recorded-{host}")
         place.get_by_role("button", name="Decide something else").click()
         expect(place).to_contain_text("Mark as fixed")
 
@@ -270,7 +240,7 @@ def test_a_refused_decision_says_why_and_keeps_what_was_written(product, opened,
         place.locator("#decide-paused").get_by_role("button", name="See what happens").click()
         expect(place.get_by_role("alert")).to_contain_text("is paused for 'waiting for the vendor' already")
         expect(place.get_by_label("Clause that allows it")).to_have_value("4.2")
-        check(tab, axe, f"decide-refused-{host}")
+        check(tab, axe, f"state-decide-refused-{host}")
 
 
 @both_hosts

@@ -48,6 +48,8 @@ CASES = {
     "401 admin": (401, "GET", "/fragments/admin", {"kind": "request"}),
     "401 admin right": (401, "POST", "/fragments/admin/rights", {"kind": "request"}),
     "503 admin right": (503, "POST", "/fragments/admin/rights", {"kind": "context"}),
+    "401 view": (401, "POST", "/fragments/views", {"kind": "request"}),
+    "400 view": (400, "POST", "/fragments/views?state=bogus", {"kind": "context"}),
     "401 admin form": (401, "POST", "/fragments/admin", {"kind": "request"}),
     "400 admin form": (400, "POST", "/fragments/admin?section=nowhere", {"kind": "context"}),
     "503 admin form": (503, "POST", "/fragments/admin?section=following", {"kind": "context"}),

@@ -116,6 +116,7 @@ def test_a_route_on_which_people_change_something_cannot_forget_the_licence():
     rows = [Mount(method, "/any", PEOPLE, READS, change, Permission.VIEW_OWN_ROLES) for method in methods]
     assert [row.needs_licence for row in rows] == [False, True, True, True, True]
     assert [row.rule for row in MOUNTS if row.needs_licence] == [
+        "/fragments/views",
         "/fragments/admin",
         "/fragments/issue/decisions",
         "/api/v1/issues/<id_or_key>/events",

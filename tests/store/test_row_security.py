@@ -74,6 +74,8 @@ def two(web, worker, register, record, now):
             uow.issues.accept_delivery("hook", issue=10001, now=now)
             run(uow, "INSERT INTO app.calendar_feeds VALUES (:tenant, gen_random_uuid(), 'a', now())",
                 tenant=registered.tenant)  # fmt: skip
+            run(uow, "INSERT INTO app.saved_views VALUES (:tenant, gen_random_uuid(), 'a', 'n', '', now())",
+                tenant=registered.tenant)  # fmt: skip
             run(uow, "INSERT INTO app.data_keys VALUES (:tenant, 'p', gen_random_uuid(), 'k', '', now())",
                 tenant=registered.tenant)  # fmt: skip
             run(uow, "INSERT INTO app.sealed_secrets SELECT tenant_id, purpose, '1', 1, key_id, '' FROM app.data_keys")

@@ -94,6 +94,7 @@ DRIVEN_BY = {
     "GET /fragments/project": "person_looks",
     "GET /fragments/site": "person_looks",
     "GET /fragments/download": "person_looks",
+    "POST /fragments/views": "person_keeps_a_view",
     "GET /fragments/admin": "person_looks",
     "POST /fragments/admin": "administrator_sends_a_form",
     "POST /fragments/admin/rights": "administrator_uses_a_right",
@@ -381,6 +382,14 @@ class InAnyOrder(RuleBasedStateMachine):
             self.three.acts(site, lambda: requests.get(made.json()["url"], timeout=60))
         if ends:
             self.three.acts(site, lambda: self.connect(site, "/api/v1/calendar", method="DELETE", person=person))
+
+    @rule(site=site, person=person)
+    def person_keeps_a_view(self, site, person):
+        """Under the same name on every site, with what its own site alone knows."""
+        target, body = "/fragments/views?key=" + VECTORS[site], {"name": ["Mine"]}
+        self.three.acts(
+            site, lambda: self.connect(site, target, method="POST", person=person, kind="context", body=body)
+        )
 
     @rule(site=site, person=person)
     def administrator_asks(self, site, person):

@@ -41,6 +41,8 @@ class Permission(StrEnum):
     CHANGE_SETTINGS = "tenant:settings:change"
     MANAGE_RECIPIENTS = "tenant:recipients:manage"
     KEEP_OWN_CALENDAR = "tenant:own-calendar:keep"
+    KEEP_OWN_VIEWS = "tenant:own-views:keep"
+    """To keep filters and columns of lists under a name, which show whatever `LIST_CLOCKS` lets their owner see."""
 
 
 class Role(StrEnum):
@@ -82,7 +84,13 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
     ),
     Role.SCRAPER: frozenset({Permission.SCRAPE}),
     Role.USER: frozenset(
-        {Permission.OPEN_PAGE, Permission.VIEW_OWN_ROLES, Permission.LIST_CLOCKS, Permission.KEEP_OWN_CALENDAR}
+        {
+            Permission.OPEN_PAGE,
+            Permission.VIEW_OWN_ROLES,
+            Permission.LIST_CLOCKS,
+            Permission.KEEP_OWN_CALENDAR,
+            Permission.KEEP_OWN_VIEWS,
+        }
     ),
     Role.ISSUE_BROWSER: frozenset({Permission.VIEW_ISSUE_CLOCKS}),
     Role.PROJECT_ADMIN: frozenset({Permission.RECORD_DECISION}),

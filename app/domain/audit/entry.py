@@ -116,6 +116,7 @@ class Bookkeeping(StrEnum):
     NOTICES_NOTED = "crossed thresholds noted for whom they concern"
     DIGEST_CLAIMED = "message about to be sent"
     DIGEST_POSTPONED = "message that could not be sent put off"
+    VIEW_KEPT = "way to look at lists kept, or forgotten, by its owner"
     LINK_MADE = "link for a message made"
     DEPARTURES_NOTED = "who left and who returned noted"
     ERASURE_ASKED = "next step of an erasure asked for"

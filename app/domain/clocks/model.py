@@ -89,6 +89,8 @@ class EventKind(StrEnum):
     EXTENSION_REQUESTED = "extension_requested"
     EXTENDED = "extended"
     EXTENSION_REFUSED = "extension_refused"
+    EXPLAINED = "explained"
+    """Why a promise was not kept: told to whoever reads, and moves nothing."""
     # facts that stop a clock; which one does is a setting of the rule
     ACKNOWLEDGED = "acknowledged"
     OPENED = "opened"

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from app.domain.clocks.model import Bounds, Outcome, Severity, State
 
 _SECOND = timedelta(seconds=1)
+BREACHES = frozenset({State.BREACHED, State.MET_LATE})
+"""A promise that was not kept, whether it is met meanwhile or not."""
 
 
 def is_late(bounds: Bounds, at: datetime) -> bool:

@@ -14,7 +14,7 @@ from app.domain.clocks.deadline import extension_refusal
 from app.domain.clocks.engine import Standing, bounds_of, departure_of, facts_of, standing
 from app.domain.clocks.model import Event, EventKind, instant_text
 from app.domain.clocks.rule import Rule
-from app.domain.clocks.state import is_late
+from app.domain.clocks.state import BREACHES, is_late, state_of
 from app.domain.promises.shelf import InForce
 from app.domain.tracking.decision import DecisionRefused
 
@@ -145,6 +145,12 @@ def _extension_refused(tried: Tried) -> str | None:
 _ABOUT_EXTENSIONS = frozenset({EventKind.EXTENSION_REQUESTED, EventKind.EXTENDED, EventKind.EXTENSION_REFUSED})
 
 
+def _explained(tried: Tried) -> str | None:
+    bounds = tried.stands.bounds
+    is_breached = bounds is not None and state_of(bounds, now=tried.event.at) in BREACHES
+    return None if is_breached else f"{tried.rule.promise} was not broken at that instant: there is nothing to explain"
+
+
 def _reopened(tried: Tried) -> str | None:
     return f"the clock of {tried.rule.promise} runs at that instant" if tried.stands.is_open else None
 
@@ -157,6 +163,7 @@ _CHECKS: Mapping[EventKind, Callable[[Tried], str | None]] = {
     EventKind.EXTENSION_REQUESTED: _while_open,
     EventKind.EXTENDED: _extended,
     EventKind.EXTENSION_REFUSED: _extension_refused,
+    EventKind.EXPLAINED: _explained,
     EventKind.FIXED: _while_open,
     EventKind.CANCELLED: _while_open,
     EventKind.REOPENED: _reopened,

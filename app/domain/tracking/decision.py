@@ -110,6 +110,7 @@ KINDS: Mapping[str, Fields] = {
     EventKind.EXTENSION_REQUESTED: _fields(may="reason evidence"),
     EventKind.EXTENDED: _fields("reason role", may="until added_days clause evidence ticket"),
     EventKind.EXTENSION_REFUSED: _fields("reason", may="role evidence ticket"),
+    EventKind.EXPLAINED: _fields("reason", may="evidence"),
     EventKind.FIXED: _fields(may="reason evidence"),
     EventKind.REOPENED: _fields("reason", may="evidence"),
     EventKind.CANCELLED: _fields("reason", may="clause evidence"),

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from app.domain.clocks.engine import bounds_of
 from app.domain.clocks.model import Bounds, Event, Severity, State
 from app.domain.identifiers import IssueId, ProjectId
 from app.domain.promises.shelf import InForce
+from app.domain.tracking.model import FixVersion
 
 
 class IssueFacts(NamedTuple):
@@ -107,6 +109,11 @@ class StoredClock:
     """None = not noted yet."""
     promise: str
     bounds: Bounds
+    score: Decimal | None = None
+    """CVSS base score, as it was read in Jira."""
+    ticket: str | None = None
+    """Of Atlassian's Marketplace Security project, where its date was reported."""
+    fix_versions: tuple[FixVersion, ...] = ()
 
     @property
     def place(self) -> Place:

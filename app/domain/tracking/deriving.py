@@ -55,6 +55,7 @@ def derive(
         configuration=reading.configuration,
         is_restricted=snapshot.is_restricted,
         missing=missing_of(snapshot, reading.rule),
+        fix_versions=snapshot.fix_versions,
     )
     superseded = _superseded(known, facts, reading) if is_tracked else ()
     return Derived(
@@ -100,4 +101,5 @@ def _facts(record: IssueRecord) -> tuple[object, ...]:
         record.hidden_since,
         record.missing,
         record.is_restricted,
+        record.fix_versions,
     )

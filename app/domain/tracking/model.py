@@ -32,6 +32,14 @@ class SeverityReading:
 
 
 @dataclass(frozen=True)
+class FixVersion:
+    """A version in which an issue is to be fixed, or was."""
+
+    name: str
+    is_released: bool
+
+
+@dataclass(frozen=True)
 class Status:
     """A status by the id that Jira keeps and the name that people give it."""
 
@@ -84,6 +92,7 @@ class IssueSnapshot:
     """What it says; None where it says nothing that is an instant or a date."""
     is_restricted: bool = False
     """Whether it has a security level; which one is not kept."""
+    fix_versions: tuple[FixVersion, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +152,8 @@ class IssueRecord:
     """Whether it has a security level, so that not all who browse its project see it; None = not known yet."""
     missing: tuple[str, ...] = ()
     """Why no severity can be read, one sentence for each place that was looked at."""
+    fix_versions: tuple[FixVersion, ...] = ()
+    """As Jira names them, in its order."""
 
 
 @dataclass(frozen=True)

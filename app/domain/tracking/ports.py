@@ -1,11 +1,12 @@
-"""Rows about how a tenant's issues are followed; `store` implements them."""
+"""Rows about how a tenant's issues are followed and looked at; `store` implements them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from app.domain.clocks.model import Event
-from app.domain.identifiers import IssueId
+from app.domain.identifiers import AccountId, IssueId
 from app.domain.tracking.configuration import FollowingConfiguration
 from app.domain.tracking.deriving import Derived
 from app.domain.tracking.model import IssueRecord, Unmapped
@@ -69,3 +70,24 @@ class IssueBatches(Protocol):
 
     def hide(self, issues: Sequence[IssueId], now: datetime) -> tuple[IssueId, ...]:
         """Jira does not show these: flag the tracked ones among them; returns those that were not flagged before."""
+
+
+class SavedView(NamedTuple):
+    """One view. `query`: filters and columns as parameters of an address."""
+
+    view: UUID
+    name: str
+    query: str
+
+
+class ViewRows(Protocol):
+    """Views of the people of one tenant; each question names whose."""
+
+    def of(self, account: AccountId) -> Sequence[SavedView]:
+        """Every view of that person, by name."""
+
+    def save(self, account: AccountId, view: SavedView, *, now: datetime) -> None:
+        """In place of what that person has under this name."""
+
+    def remove(self, account: AccountId, view: UUID) -> bool:
+        """Whether that person had it."""

@@ -7,9 +7,9 @@ from datetime import datetime
 from app.domain.clocks.engine import Standing, departure_of, facts_of, standing
 from app.domain.clocks.model import EventKind, Severity
 from app.domain.clocks.rule import Rule
-from app.domain.clocks.state import is_late
+from app.domain.clocks.state import BREACHES, is_late, state_of
 from app.domain.promises.shelf import InForce
-from app.domain.tracking.decision import Decision, DecisionMalformed, DecisionRefused, Via, read_decision
+from app.domain.tracking.decision import AMS, Decision, DecisionMalformed, DecisionRefused, Via, read_decision
 from app.domain.tracking.model import IssueRecord, Tracking
 from app.domain.tracking.severity import read_severity
 
@@ -47,7 +47,9 @@ def possible(record: IssueRecord, force: InForce, *, now: datetime) -> Possible:
 def _kinds(clocks: list[tuple[Rule, Standing]], now: datetime) -> set[str]:
     kinds: set[str] = set()
     if any(stands.is_open for _, stands in clocks):
-        kinds |= {TRIAGE, EventKind.EXTENSION_REQUESTED, EventKind.FIXED}
+        kinds |= {TRIAGE, AMS, EventKind.EXTENSION_REQUESTED, EventKind.FIXED, EventKind.CANCELLED}
+    if any(stands.bounds is not None and state_of(stands.bounds, now=now) in BREACHES for _, stands in clocks):
+        kinds.add(EventKind.EXPLAINED)
     if any(rule.choices.pauses and _may_pause(stands, now) for rule, stands in clocks):
         kinds.add(EventKind.PAUSED)
     if any(stands.pauses for _, stands in clocks):

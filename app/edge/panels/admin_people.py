@@ -28,6 +28,7 @@ _MAY = {
     Permission.VIEW_OWN_ROLES: "see their own roles",
     Permission.LIST_CLOCKS: "list clocks, of issues that they may see",
     Permission.KEEP_OWN_CALENDAR: "keep a calendar link of their own",
+    Permission.KEEP_OWN_VIEWS: "keep views of lists of their own",
     Permission.VIEW_ISSUE_CLOCKS: "see its clocks",
     Permission.RECORD_DECISION: "decide about clocks of issues that they may see",
     Permission.VIEW_SETTINGS: "see this administration and the audit log",

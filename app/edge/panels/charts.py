@@ -8,6 +8,7 @@ from itertools import accumulate
 from app.domain.clocks.model import Severity
 from app.edge.panels import wording
 from app.edge.panels.wording import Lozenge
+from app.edge.translation import gettext as _
 
 HEIGHT = 160
 """Of the bars, in pixels."""
@@ -109,7 +110,7 @@ def _segments(
     return tuple(
         Segment(
             level or "unset",
-            f"{wording.severity_lozenge(level).text}: {week.get(level, 0)}",
+            f"{_(wording.severity_lozenge(level).text)}: {week.get(level, 0)}",
             round(y, 2),
             round(height, 2),
         )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from app.edge.translation import mark
+
 PREFIX: Final = "CVSS:3.1"
 
 
@@ -32,72 +34,72 @@ class Metric:
 METRICS: Final = (
     Metric(
         "AV",
-        "Attack vector",
+        mark("Attack vector"),
         (
-            Value("N", "Network", "reachable over the internet"),
-            Value("A", "Adjacent", "only from the same or a neighbouring network"),
-            Value("L", "Local", "needs access to the machine, or a person who opens something"),
-            Value("P", "Physical", "needs the device in hand"),
+            Value("N", mark("Network"), mark("reachable over the internet")),
+            Value("A", mark("Adjacent"), mark("only from the same or a neighbouring network")),
+            Value("L", mark("Local"), mark("needs access to the machine, or a person who opens something")),
+            Value("P", mark("Physical"), mark("needs the device in hand")),
         ),
     ),
     Metric(
         "AC",
-        "Attack complexity",
+        mark("Attack complexity"),
         (
-            Value("L", "Low", "works each time"),
-            Value("H", "High", "needs conditions that the attacker does not control"),
+            Value("L", mark("Low"), mark("works each time")),
+            Value("H", mark("High"), mark("needs conditions that the attacker does not control")),
         ),
     ),
     Metric(
         "PR",
-        "Privileges required",
+        mark("Privileges required"),
         (
-            Value("N", "None", "no account is needed"),
-            Value("L", "Low", "an ordinary account is needed"),
-            Value("H", "High", "an administrator's account is needed"),
+            Value("N", mark("None"), mark("no account is needed")),
+            Value("L", mark("Low"), mark("an ordinary account is needed")),
+            Value("H", mark("High"), mark("an administrator's account is needed")),
         ),
     ),
     Metric(
         "UI",
-        "User interaction",
+        mark("User interaction"),
         (
-            Value("N", "None", "nobody else has to do anything"),
-            Value("R", "Required", "somebody has to be led to do something"),
+            Value("N", mark("None"), mark("nobody else has to do anything")),
+            Value("R", mark("Required"), mark("somebody has to be led to do something")),
         ),
     ),
     Metric(
         "S",
-        "Scope",
+        mark("Scope"),
         (
-            Value("C", "Changed", "harms more than the component that has the fault"),
-            Value("U", "Unchanged", "harms only the component that has the fault"),
+            Value("C", mark("Changed"), mark("harms more than the component that has the fault")),
+            Value("U", mark("Unchanged"), mark("harms only the component that has the fault")),
         ),
     ),
     Metric(
         "C",
-        "Confidentiality",
+        mark("Confidentiality"),
         (
-            Value("H", "High", "all of its data can be read, or the most important"),
-            Value("L", "Low", "some data can be read"),
-            Value("N", "None", "no data can be read"),
+            Value("H", mark("High"), mark("all of its data can be read, or the most important")),
+            Value("L", mark("Low"), mark("some data can be read")),
+            Value("N", mark("None"), mark("no data can be read")),
         ),
     ),
     Metric(
         "I",
-        "Integrity",
+        mark("Integrity"),
         (
-            Value("H", "High", "all of its data can be changed, or the most important"),
-            Value("L", "Low", "some data can be changed"),
-            Value("N", "None", "no data can be changed"),
+            Value("H", mark("High"), mark("all of its data can be changed, or the most important")),
+            Value("L", mark("Low"), mark("some data can be changed")),
+            Value("N", mark("None"), mark("no data can be changed")),
         ),
     ),
     Metric(
         "A",
-        "Availability",
+        mark("Availability"),
         (
-            Value("H", "High", "it can be made unusable"),
-            Value("L", "Low", "it becomes slower or fails now and then"),
-            Value("N", "None", "it stays available"),
+            Value("H", mark("High"), mark("it can be made unusable")),
+            Value("L", mark("Low"), mark("it becomes slower or fails now and then")),
+            Value("N", mark("None"), mark("it stays available")),
         ),
     ),
 )

@@ -8,10 +8,14 @@ from typing import Final, Literal
 
 from app.domain.clocks.model import Bounds, EventKind
 from app.domain.clocks.wording import bound_text
+from app.domain.tracking.ams import STATUSES
+from app.domain.tracking.decision import AMS
 from app.domain.tracking.possible import TRIAGE, Possible
 from app.edge.panels import wording
 from app.edge.panels.cvss_words import METRICS, letters_of
 from app.edge.panels.wording import Lozenge
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 
 ANY_REASON: Final = "*"
 
@@ -28,6 +32,13 @@ class Option:
 
     value: str
     text: str
+    more: str = ""
+    """What it means."""
+
+    @property
+    def words(self) -> str:
+        """To be read."""
+        return f"{_(self.text)}: {_(self.more)}" if self.more else _(self.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +101,14 @@ class DecisionsView:
     trace_id: str | None = None
 
 
-_REASON: Final = Field(name="reason", label="Why")
-_EVIDENCE: Final = Field(name="evidence", label="Where it can be read (optional)")
+_REASON: Final = Field(name="reason", label=mark("Why"))
+_EVIDENCE: Final = Field(name="evidence", label=mark("Where it can be read (optional)"))
 
 _TITLES: Final[Mapping[str, tuple[str, str, tuple[Field, ...]]]] = MappingProxyType(
     {
         TRIAGE: (
-            "Triage: say how severe it is",
-            (
+            mark("Triage: say how severe it is"),
+            mark(
                 "Pledge computes the CVSS 3.1 score, and the date is counted anew from the severity that it gives. "
                 "Fields in Jira stay as they are; a later change there counts again."
             ),
@@ -107,48 +118,87 @@ _TITLES: Final[Mapping[str, tuple[str, str, tuple[Field, ...]]]] = MappingProxyT
                         name=metric.letters,
                         label=metric.name,
                         options=tuple(
-                            Option(value=value.letter, text=f"{value.name}: {value.meaning}") for value in metric.values
+                            Option(value=value.letter, text=value.name, more=value.meaning) for value in metric.values
                         ),
                         is_required=True,
                     )
                     for metric in METRICS
                 ),
-                replace(_REASON, label="Why (optional)"),
+                replace(_REASON, label=mark("Why (optional)")),
             ),
         ),
         EventKind.PAUSED: (
-            "Pause the clock",
-            (
+            mark("Pause the clock"),
+            mark(
                 "The time left stands still from now until somebody resumes it. The pause, its reason and who decided "
                 "stay in the history."
             ),
             (
                 replace(_REASON, is_required=True),
-                Field(name="clause", label="Clause that allows it (optional)"),
+                Field(name="clause", label=mark("Clause that allows it (optional)")),
                 _EVIDENCE,
             ),
         ),
         EventKind.RESUMED: (
-            "Resume the clock",
-            "The clock runs again from now, and the date moves by the time that it stood still.",
+            mark("Resume the clock"),
+            mark("The clock runs again from now, and the date moves by the time that it stood still."),
             (),
         ),
         EventKind.EXTENSION_REQUESTED: (
-            "Request an extension",
-            "Records that more time was asked for. The date stays until an extension is granted.",
+            mark("Request an extension"),
+            mark("Records that more time was asked for. The date stays until an extension is granted."),
+            (replace(_REASON, is_required=True), _EVIDENCE),
+        ),
+        AMS: (
+            mark("Link the AMS ticket"),
+            mark(
+                "Records what the ticket in Atlassian's Marketplace Security project says now. Its date binds where it "
+                "is the earlier one; a status that grants or refuses an extension does so here too."
+            ),
+            (
+                Field(name="ticket", label=mark("Ticket, for example AMS-123"), is_required=True),
+                Field(
+                    name="status",
+                    label=mark("Its status"),
+                    options=tuple(Option(value=status, text=status) for status in STATUSES),
+                    is_required=True,
+                ),
+                Field(name="due", label=mark("Date that it names, for example 2026-12-20 (optional)")),
+                _EVIDENCE,
+            ),
+        ),
+        EventKind.EXPLAINED: (
+            mark("Explain why it was late"),
+            mark("Everybody who may see this clock reads the explanation. It moves nothing, and the breach stays one."),
             (replace(_REASON, is_required=True), _EVIDENCE),
         ),
         EventKind.FIXED: (
-            "Mark as fixed",
-            (
+            mark("Mark as fixed"),
+            mark(
                 "The clock ends now, in time or late. The issue in Jira is not closed by it. The cycle stays in "
                 "the history: reopening begins another."
             ),
-            (replace(_REASON, label="Fixed in which version (optional)"), _EVIDENCE),
+            (replace(_REASON, label=mark("Fixed in which version (optional)")), _EVIDENCE),
+        ),
+        EventKind.CANCELLED: (
+            mark("Not affected"),
+            mark(
+                "The clock ends now without a fix, for the reason that a VEX statement gives. It does not count as a "
+                "promise met; reopening begins another cycle."
+            ),
+            (
+                Field(
+                    name="reason",
+                    label=mark("Why the product is not affected"),
+                    options=tuple(Option(value=name, text=text) for name, text in wording.JUSTIFICATIONS.items()),
+                    is_required=True,
+                ),
+                _EVIDENCE,
+            ),
         ),
         EventKind.REOPENED: (
-            "Reopen",
-            "A new cycle begins now; the one that ended stays in the history as it was.",
+            mark("Reopen"),
+            mark("A new cycle begins now; the one that ended stays in the history as it was."),
             (replace(_REASON, is_required=True),),
         ),
     }
@@ -184,4 +234,4 @@ def refusal_words(text: str) -> str:
 
 def moved_words(bounds: Bounds | None) -> tuple[str | datetime, ...]:
     """A bound as the engine words it, with its instants taken out."""
-    return wording.with_instants("no clock" if bounds is None else bound_text(bounds))
+    return wording.with_instants(_("no clock") if bounds is None else bound_text(bounds))

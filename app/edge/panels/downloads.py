@@ -68,11 +68,14 @@ def _clocks(wanted: ClockFilter) -> tuple[Sequence[ListedClock], bool]:
 
 
 def _csv(clocks: Sequence[ListedClock]) -> tuple[str, bytes]:
-    return "text/csv;charset=utf-8", csv_of(clock_list.COLUMNS, map(clock_list.row_of, clocks)).encode()
+    clauses = clock_list.clauses()
+    rows = [clock_list.row_of(each, clauses) for each in clocks]
+    return "text/csv;charset=utf-8", csv_of(clock_list.COLUMNS, rows).encode()
 
 
 def _json(clocks: Sequence[ListedClock]) -> tuple[str, bytes]:
-    items = [clock_list.item_of(each) for each in clocks]
+    clauses = clock_list.clauses()
+    items = [clock_list.item_of(each, clauses) for each in clocks]
     return "application/json", json.dumps({"items": items, "visible": clock_list.VISIBLE}).encode()
 
 

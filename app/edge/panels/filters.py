@@ -13,6 +13,8 @@ from app.domain.tracking.derived import ClockFilter
 from app.edge import parameters
 from app.edge.panels import wording
 from app.edge.parameters import Malformed
+from app.edge.translation import gettext as _
+from app.edge.translation import ngettext
 
 _Kind = TypeVar("_Kind", State, Severity)
 _DAY: Final = timedelta(days=1)
@@ -57,16 +59,20 @@ class ListFilter:
     def words(self) -> str:
         """What is shown, to be read: `Overdue, High`."""
         said = [
-            *(["Open"] if self.state == OPEN else []),
-            *([wording.STATE_LOZENGES[self.state].text] if isinstance(self.state, State) else []),
-            *(["Severity not set"] if self.severity == UNSET else []),
-            *([wording.severity_lozenge(self.severity).text] if isinstance(self.severity, Severity) else []),
-            *([f"due {wording.date_words(self.due)}"] if self.due else []),
-            *([f"due within {self.within} days"] if self.within else []),
-            *([f"ended since {wording.date_words(self.ended_since)}"] if self.ended_since else []),
-            *([f"issue {self.key}"] if self.key else []),
+            *([_("Open")] if self.state == OPEN else []),
+            *([_(wording.STATE_LOZENGES[self.state].text)] if isinstance(self.state, State) else []),
+            *([_("Severity not set")] if self.severity == UNSET else []),
+            *([_(wording.severity_lozenge(self.severity).text)] if isinstance(self.severity, Severity) else []),
+            *([_("due %(day)s", day=wording.date_words(self.due))] if self.due else []),
+            *(
+                [ngettext("due within %(number)s day", "due within %(number)s days", self.within)]
+                if self.within
+                else []
+            ),
+            *([_("ended since %(day)s", day=wording.date_words(self.ended_since))] if self.ended_since else []),
+            *([_("issue %(key)s", key=self.key)] if self.key else []),
         ]
-        words = ", ".join(said) or "All clocks"
+        words = ", ".join(said) or _("All clocks")
         return words[:1].upper() + words[1:]
 
     def clocks(self, projects: frozenset[ProjectId], *, now: datetime) -> ClockFilter:

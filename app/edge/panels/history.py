@@ -13,26 +13,31 @@ from typing import Final
 from app.domain.clocks.engine import facts_of
 from app.domain.clocks.model import Event, EventKind
 from app.domain.clocks.wording import due_named
-from app.domain.tracking.decision import Via
+from app.domain.privacy.accounts import is_account_id
+from app.domain.tracking.decision import AMS, Via
 from app.edge.panels import wording
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 
 _FORM: Final = f"{Via.FORM}:"
+_REPORT: Final = f"{AMS}:"
 _DECIDED: Final = tuple(f"{via}:" for via in Via)
 
 _SAID: Final[Mapping[EventKind, str]] = MappingProxyType(
     {
-        EventKind.REPORTED: "Reported",
-        EventKind.TRIAGED: "Triaged",
-        EventKind.PAUSED: "Paused",
-        EventKind.RESUMED: "Runs again",
-        EventKind.EXTENSION_REQUESTED: "Extension requested",
-        EventKind.EXTENDED: "Extended",
-        EventKind.EXTENSION_REFUSED: "Extension refused",
-        EventKind.FIXED: "Fixed",
-        EventKind.REOPENED: "Reopened",
-        EventKind.CANCELLED: "Ended without a fix",
-        EventKind.UNTRACKED: "Left tracking",
-        EventKind.TRACKED: "Tracked again",
+        EventKind.REPORTED: mark("Reported"),
+        EventKind.TRIAGED: mark("Triaged"),
+        EventKind.PAUSED: mark("Paused"),
+        EventKind.RESUMED: mark("Runs again"),
+        EventKind.EXTENSION_REQUESTED: mark("Extension requested"),
+        EventKind.EXTENDED: mark("Extended"),
+        EventKind.EXTENSION_REFUSED: mark("Extension refused"),
+        EventKind.EXPLAINED: mark("Lateness explained"),
+        EventKind.FIXED: mark("Fixed"),
+        EventKind.REOPENED: mark("Reopened"),
+        EventKind.CANCELLED: mark("Ended without a fix"),
+        EventKind.UNTRACKED: mark("Left tracking"),
+        EventKind.TRACKED: mark("Tracked again"),
     }
 )
 
@@ -62,8 +67,8 @@ def is_decision(fact: Event) -> bool:
 
 
 def without_ids(text: str | None, facts: Iterable[Event], *, reader: str | None) -> str | None:
-    """The text with the account ids of those who decided by a form replaced by words."""
-    for actor in {fact.actor for fact in facts if fact.source.startswith(_FORM) and fact.actor}:
+    """The text with the account ids of those who decided by a form replaced by words, English as the rest of it."""
+    for actor in {fact.actor for fact in facts if fact.actor and _is_of_person(fact)}:
         text = None if text is None else text.replace(actor, _person(actor, reader))
     return text
 
@@ -87,32 +92,38 @@ def _line(fact: Event, reader: str | None) -> HistoryLine:
         at=fact.at,
         text=_text(fact),
         who=_who(fact, reader),
-        note="; ".join(filter(None, (fact.reason, fact.clause, fact.evidence))) or None,
+        note="; ".join(filter(None, (wording.reason_words(fact.reason), fact.clause, fact.evidence))) or None,
         source=wording.source_words(fact.source),
     )
 
 
 def _text(fact: Event) -> str:
     if fact.kind is EventKind.SEVERITY_SET:
-        return f"Severity set to {wording.severity_lozenge(fact.severity).text.lower()}"
+        return _("Severity set to %(level)s", level=wording.severity_text(fact.severity))
     if fact.kind is EventKind.EXTERNAL_BOUND:
-        return f"{fact.ticket} names {due_named(fact)}"
+        return _("%(ticket)s names %(date)s", ticket=fact.ticket, date=due_named(fact))
     if fact.kind is EventKind.EXTENDED:
-        return f"Extended {_extent(fact)}"
-    return _SAID.get(fact.kind, wording.title_of(fact.kind))
+        return _extended(fact)
+    return _(_SAID[fact.kind]) if fact.kind in _SAID else wording.title_of(fact.kind)
 
 
-def _extent(fact: Event) -> str:
+def _extended(fact: Event) -> str:
     if fact.until is not None:
-        return f"to {wording.date_words(fact.until)}"
-    return f"by {wording.duration_text(0 if fact.added is None else int(fact.added.total_seconds()))}"
+        return _("Extended to %(day)s", day=wording.date_words(fact.until))
+    seconds = 0 if fact.added is None else int(fact.added.total_seconds())
+    return _("Extended by %(time)s", time=wording.duration_text(seconds))
 
 
 def _who(fact: Event, reader: str | None) -> str | None:
     if fact.actor is None or fact.actor == "jira":
         return None
-    return _person(fact.actor, reader) if fact.source.startswith(_FORM) else fact.actor
+    return _(_person(fact.actor, reader)) if _is_of_person(fact) else fact.actor
+
+
+def _is_of_person(fact: Event) -> bool:
+    """Whether its actor is an account id: of every form, and of a report about a ticket that came by one."""
+    return fact.source.startswith(_FORM) or (fact.source.startswith(_REPORT) and is_account_id(fact.actor or ""))
 
 
 def _person(actor: str, reader: str | None) -> str:
-    return "you" if actor == reader else "somebody else"
+    return mark("you") if actor == reader else mark("somebody else")

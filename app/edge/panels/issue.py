@@ -20,10 +20,13 @@ from app.domain.tracking.queries import ClockReading, IssueClocks
 from app.domain.tracking.severity import read_severity
 from app.edge import parameters
 from app.edge.caller import caller, config, is_forge, now, services
+from app.edge.panels import wording
 from app.edge.panels.history import history_of, is_decision, without_ids
+from app.edge.panels.issue_facts import asked_for_more, explanations, tickets_of, versions_of
 from app.edge.panels.view_models import ClockView, IssuePanel, PageShell, PolicyLine, SeverityLine, WhyStep
 from app.edge.problems import contained, report, trace_id
 from app.edge.shields import allow_frames
+from app.edge.translation import gettext as _
 
 _SLOT = "<!--fragment-->"
 _STALE_AFTER = timedelta(minutes=2)
@@ -36,11 +39,11 @@ def page() -> Response:
     who, at = caller(), now()
     allow_frames(services().database.view_tenant(who.tenant).frame_ancestors())
     shell = PageShell(
-        title=f"Security deadline of {key}",
+        title=_("Security deadline of %(key)s", key=key),
         host_script_url=config().host_script_url,
         assets=config().assets,
     )
-    before, _, after = render_template("page.html", shell=shell, fragment="slot.html").partition(_SLOT)
+    before, _slot, after = render_template("page.html", shell=shell, fragment="slot.html").partition(_SLOT)
 
     def pieces() -> Iterator[str]:
         yield before
@@ -105,6 +108,9 @@ def _shown(view: IssueClocks, *, who: Caller, key: str, url: str, at: datetime) 
         earlier=tuple(map(clock_view, earlier)),
         history=history_of(record.events, reader=who.account) if is_tracked else (),
         missing=record.missing,
+        tickets=tickets_of(record.events) if is_tracked else (),
+        versions=versions_of(record.fix_versions, is_open=_is_open(view.clocks)) if is_tracked else (),
+        asked_at=asked_for_more(record.events) if is_tracked else None,
         policy=PolicyLine(name=policy.name, version=policy.version, sha256=policy.sha256),
         decide_url=fragment_url(record.issue, record.key, of="/decisions")
         if is_tracked and not who.is_lapsed
@@ -113,6 +119,10 @@ def _shown(view: IssueClocks, *, who: Caller, key: str, url: str, at: datetime) 
         stale=asked_at is not None and at - asked_at > _STALE_AFTER,
         gone=record.hidden_since is not None,
     )
+
+
+def _is_open(clocks: Iterable[ClockReading]) -> bool:
+    return any(clock.bounds.stopped_at is None and clock.bounds.outcome is None for clock in clocks)
 
 
 def _by_urgency(clocks: Iterable[ClockReading]) -> tuple[list[ClockReading], list[ClockReading]]:
@@ -170,10 +180,11 @@ def _clock(clock: ClockReading, *, facts: Collection[Event], reader: str | None,
         remaining_seconds=clock.remaining_seconds,
         paused_seconds=bounds.paused_seconds,
         stopped_at=bounds.stopped_at,
-        reason=bounds.cancelled_reason if pause is None else pause.reason,
+        reason=wording.reason_words(bounds.cancelled_reason if pause is None else pause.reason),
         actor=name(who if who != "jira" else None),
         paused_since=bounds.paused_since,
         zone=clock.rule.terms[0].zone,
+        explanation=name(explanations(facts).get(bounds.cycle)),
         why=tuple(
             WhyStep(clause=step.clause, rule=step.rule, source=step.source, at=step.at, text=name(step.text) or "")
             for step in clock.why

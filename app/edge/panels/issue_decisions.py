@@ -145,7 +145,7 @@ def _score(given: Mapping[str, str]) -> str | None:
     reading = read_severity(vector=vector_of(given), score=None, priority=None)
     if reading is None or reading.score is None or given.get("kind") != TRIAGE:
         return None
-    return f"CVSS {reading.score:.1f}, {wording.severity_lozenge(reading.level).text.lower()}"
+    return f"CVSS {reading.score:.1f}, {wording.severity_text(reading.level)}"
 
 
 def _move(moved: Moved) -> ClockMove:

@@ -1,13 +1,19 @@
 """Lists of clocks in pages: the filters in the address, the rows as templates see them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
+from types import MappingProxyType
 from urllib.parse import quote
 
 from app.domain.clocks.model import Severity, State
 from app.domain.tracking.listing import ListedClock
 from app.edge.panels import wording
 from app.edge.panels.wording import Lozenge
+from app.edge.translation import gettext as _
+
+_NO_CLAUSES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +34,16 @@ class ClockRow:
     paused_seconds: int
     stopped_at: datetime | None
     reason: str | None
+    score: Decimal | None = None
+    clause: str | None = None
+    ticket: str | None = None
+    fix_versions: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
         """The promise for people, with its cycle from the second on."""
         title = wording.title_of(self.promise)
-        return title if self.cycle == 1 else f"{title}, cycle {self.cycle}"
+        return title if self.cycle == 1 else _("%(title)s, cycle %(cycle)s", title=title, cycle=self.cycle)
 
     @property
     def state_lozenge(self) -> Lozenge:
@@ -56,7 +66,7 @@ class ClockRow:
         return wording.duration_text(self.paused_seconds) if self.paused_seconds else ""
 
 
-def row_of(listed: ListedClock, *, display_url: str) -> ClockRow:
+def row_of(listed: ListedClock, *, display_url: str, clauses: Mapping[str, str] = _NO_CLAUSES) -> ClockRow:
     """The row of that clock on the site of that address."""
     clock, bounds = listed.clock, listed.clock.bounds
     return ClockRow(
@@ -74,4 +84,8 @@ def row_of(listed: ListedClock, *, display_url: str) -> ClockRow:
         paused_seconds=bounds.paused_seconds,
         stopped_at=bounds.stopped_at,
         reason=bounds.cancelled_reason,
+        score=clock.score,
+        clause=clauses.get(clock.promise),
+        ticket=clock.ticket,
+        fix_versions=tuple(version.name for version in clock.fix_versions),
     )

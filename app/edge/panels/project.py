@@ -12,12 +12,15 @@ from app.domain.tracking.figures import Figures, Sight, ended_since
 from app.edge import parameters
 from app.edge.caller import caller, now, services
 from app.edge.panels import charts, filters, lists, shell, tables
+from app.edge.panels.asked import Asked, of_request
 from app.edge.panels.filters import ListFilter
 from app.edge.panels.project_models import DONE, Column, Tile
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 
-TITLE = "Security deadlines"
-PURPOSE = "How long the policy leaves for each security issue of this project, and how it stands."
-SECTIONS = {"board": "Board", "heat": "Due dates", "burn-down": "Burn-down", "table": "Table"}
+TITLE = mark("Security deadlines of %(project)s")
+PURPOSE = mark("How long the policy leaves for each security issue of this project, and how it stands.")
+SECTIONS = {"board": mark("Board"), "heat": mark("Due dates"), "burn-down": mark("Burn-down"), "table": mark("Table")}
 CARDS = 8
 """In one column of the board."""
 _BOARD = (State.AWAITING_TRIAGE, State.RUNNING, State.AT_RISK, State.BREACHED, State.PAUSED)
@@ -48,14 +51,14 @@ class Place:
 def page() -> Response:
     """`GET /connect/project?projectId=&projectKey=`."""
     place = _place()
-    return shell.page(f"{TITLE} of {place.key}", lambda: _board(place), url=place.url("board"))
+    return shell.page(_(TITLE, project=place.key), lambda: _board(place), url=place.url("board"))
 
 
 def fragment() -> Response:
     """`GET /fragments/project?projectId=&projectKey=&section=`, and what `tables` and `filters` take."""
     place, section = _place(), shell.section_of(SECTIONS)
     if section == "table":
-        asked = tables.of_request()
+        asked = of_request()
         return shell.fragment(lambda: _table(place, asked), url=place.url("table", asked.query))
     make: Callable[[Place], str] = {"board": _board, "heat": _heat, "burn-down": _burn_down}[section]
     return shell.fragment(lambda: make(place), url=place.url(section))
@@ -107,7 +110,7 @@ def _burn_down(place: Place) -> str:
     return _rendered("project_burn_down.html", place, sight, figures=figures, section="burn-down", chart=chart)
 
 
-def _table(place: Place, asked: tables.Asked) -> str:
+def _table(place: Place, asked: Asked) -> str:
     sight, figures = services().overviews.of(caller(), project=place.project, now=now())
     asked = replace(asked, wanted=_full_key(asked.wanted, place))
     table = tables.table_of(
@@ -132,14 +135,30 @@ def _tiles(place: Place, figures: Figures) -> tuple[Tile, ...]:
     age = None if figures.oldest is None else (now() - figures.oldest[1]).days
     oldest = ListFilter(state=filters.OPEN, key=None if figures.oldest is None else figures.oldest[0])
     return (
-        Tile("open", "Open", str(figures.open), place.list_of(ListFilter(state=filters.OPEN))),
-        Tile("at-risk", "At risk", str(figures.count(State.AT_RISK)), place.list_of(ListFilter(state=State.AT_RISK))),
-        Tile("overdue", "Overdue", str(figures.count(State.BREACHED)), place.list_of(ListFilter(state=State.BREACHED))),
-        Tile("met", "Met on time", str(met), place.list_of(_done()), note=f"{on_time} of {met + late} in 90 days"),
+        Tile("open", mark("Open"), str(figures.open), place.list_of(ListFilter(state=filters.OPEN))),
+        Tile(
+            "at-risk",
+            mark("At risk"),
+            str(figures.count(State.AT_RISK)),
+            place.list_of(ListFilter(state=State.AT_RISK)),
+        ),
+        Tile(
+            "overdue",
+            mark("Overdue"),
+            str(figures.count(State.BREACHED)),
+            place.list_of(ListFilter(state=State.BREACHED)),
+        ),
+        Tile(
+            "met",
+            mark("Met on time"),
+            str(met),
+            place.list_of(_done()),
+            note=_("%(share)s of %(number)s in 90 days", share=on_time, number=met + late),
+        ),
         Tile(
             "oldest",
-            "Oldest open",
-            "–" if age is None else f"{age} d",
+            mark("Oldest open"),
+            "–" if age is None else _("%(days)s d", days=age),
             place.list_of(oldest),
             note="" if figures.oldest is None else figures.oldest[0],
         ),
@@ -149,13 +168,13 @@ def _tiles(place: Place, figures: Figures) -> tuple[Tile, ...]:
 def _rendered(template: str, place: Place, sight: Sight, *, figures: Figures, section: str, **content: object) -> str:
     links = shell.sections("project", SECTIONS, current=section, query=place.query)
     table = content.get("table")
-    url, told = place.url(section), f"{figures.count(State.BREACHED)} overdue"
+    url, told = place.url(section), _("%(number)s overdue", number=figures.count(State.BREACHED))
     if isinstance(table, tables.Table):
         url, told = table.url, table.wanted.words
-    announcement = f"{SECTIONS[section]}. {told}"
+    announcement = f"{_(SECTIONS[section])}. {told}"
     return render_template(
         template if place.project in sight.projects else "project_denied.html",
-        page=shell.frame(f"{TITLE} of {place.key}", PURPOSE, url=url, links=links, announcement=announcement),
+        page=shell.frame(_(TITLE, project=place.key), PURPOSE, url=url, links=links, announcement=announcement),
         tiles=_tiles(place, figures),
         sight=sight,
         is_partial=figures.is_partial,

@@ -6,9 +6,10 @@ from app.domain.clocks.model import State
 from app.edge.panels import wording
 from app.edge.panels.lists import ClockRow
 from app.edge.panels.wording import Lozenge
+from app.edge.translation import mark
 
 DONE = "done"
-_DONE = Lozenge("Met, 90 days", "success", "tick")
+_DONE = Lozenge(mark("Met, 90 days"), "success", "tick")
 
 
 @dataclass(frozen=True)

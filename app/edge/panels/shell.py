@@ -19,6 +19,8 @@ from app.edge.panels.view_models import PageShell
 from app.edge.parameters import Malformed, single
 from app.edge.problems import contained, report, trace_id
 from app.edge.shields import allow_frames
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 
 _SLOT = "<!--fragment-->"
 
@@ -96,8 +98,8 @@ def sections(
 def page(title: str, make: Callable[[], str], *, url: str) -> Response:
     """`GET /connect/…`: the shell goes out before Jira is asked, so that a slow Jira never shows a blank frame."""
     allow_frames(services().database.view_tenant(caller().tenant).frame_ancestors())
-    shell = PageShell(title=title, host_script_url=config().host_script_url, assets=config().assets)
-    before, _, after = render_template("page_shell.html", shell=shell, fragment="slot.html").partition(_SLOT)
+    shell = PageShell(title=_(title), host_script_url=config().host_script_url, assets=config().assets)
+    before, _slot, after = render_template("page_shell.html", shell=shell, fragment="slot.html").partition(_SLOT)
 
     def pieces() -> Iterator[str]:
         yield before
@@ -134,9 +136,11 @@ def _made(make: Callable[[], str], *, url: str) -> str:
     except NotPermitted as refusal:
         report(refusal)
         refused = PageRefusal(
-            title="This page is for administrators",
-            explanation="Jira says that you do not administer this site. An administrator of Jira can give you that, "
-            "or look here for you.",
+            title=mark("This page is for administrators"),
+            explanation=mark(
+                "Jira says that you do not administer this site. An administrator of Jira can give you that, "
+                "or look here for you."
+            ),
             url=url,
         )
         return render_template("page_refusal.html", page=refused)
@@ -147,9 +151,11 @@ def _made(make: Callable[[], str], *, url: str) -> str:
 
 def _unavailable(url: str) -> str:
     refused = PageRefusal(
-        title="Cannot confirm what you may see",
-        explanation="Jira could not be asked which projects and issues you may see, so nothing of them is shown. The "
-        "clocks keep running, and nothing is lost.",
+        title=mark("Cannot confirm what you may see"),
+        explanation=mark(
+            "Jira could not be asked which projects and issues you may see, so nothing of them is shown. The "
+            "clocks keep running, and nothing is lost."
+        ),
         url=url,
         trace_id=trace_id(),
     )

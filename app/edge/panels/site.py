@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from flask import Response, render_template
 
@@ -12,13 +13,23 @@ from app.domain.tracking.figures import Figures, Sight
 from app.domain.tracking.listing import ListedClock
 from app.edge.caller import caller, now, services
 from app.edge.panels import lists, shell, tables
+from app.edge.panels.asked import Asked, of_request
 from app.edge.panels.filters import ListFilter
+from app.edge.panels.history import without_ids
+from app.edge.panels.issue_facts import explanations
 from app.edge.panels.site_models import Breach, PromiseRow
 from app.edge.panels.view_models import WhyStep
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 
-TITLE = "Security deadlines"
-PURPOSE = "What is promised on this site, and how it stands in the projects that you may browse."
-SECTIONS = {"promises": "Promises", "clocks": "Clocks", "upcoming": "Next 30 days", "breaches": "Recent breaches"}
+TITLE = mark("Security deadlines")
+PURPOSE = mark("What is promised on this site, and how it stands in the projects that you may browse.")
+SECTIONS = {
+    "promises": mark("Promises"),
+    "clocks": mark("Clocks"),
+    "upcoming": mark("Next 30 days"),
+    "breaches": mark("Recent breaches"),
+}
 RECENT = timedelta(days=30)
 BREACHES = 10
 """Of what is overdue, and of what was met too late."""
@@ -34,7 +45,7 @@ def fragment() -> Response:
     """`GET /fragments/site?section=`, and what `tables` and `filters` take."""
     section = shell.section_of(SECTIONS)
     if section in ("clocks", "upcoming"):
-        asked = tables.of_request()
+        asked = of_request()
         if section == "upcoming":
             asked = replace(asked, wanted=ListFilter(within=RECENT.days))
         return shell.fragment(lambda: _clocks(section, asked), url=_url(section))
@@ -62,7 +73,7 @@ def _promises() -> str:
     )
 
 
-def _clocks(section: str, asked: tables.Asked) -> str:
+def _clocks(section: str, asked: Asked) -> str:
     sight = _sight()
     site = shell.site_url()
     table = tables.table_of(asked, sight, path="site", around={"section": section}, display_url=site)
@@ -96,10 +107,19 @@ def _breach(listed: ListedClock, site: str) -> Breach:
         ),
         (),
     )
+    events = () if view.record is None else view.record.events
+    told = partial(without_ids, facts=events, reader=caller().account)
     return Breach(
+        explanation=told(explanations(events).get(clock.bounds.cycle)),
         row=lists.row_of(listed, display_url=site),
         why=tuple(
-            WhyStep(clause=step.clause, rule=step.rule, source=step.source, at=step.at, text=step.text)
+            WhyStep(
+                clause=step.clause,
+                rule=step.rule,
+                source=step.source,
+                at=step.at,
+                text=told(step.text) or "",
+            )
             for step in why
             if step.at != now()
         ),
@@ -113,7 +133,7 @@ def _sight() -> Sight:
 
 def _rendered(template: str, sight: Sight, *, section: str, is_partial: bool = False, **content: object) -> str:
     table = content.get("table")
-    url, announcement = _url(section), SECTIONS[section]
+    url, announcement = _url(section), _(SECTIONS[section])
     if isinstance(table, tables.Table):
         url, announcement = table.url, f"{announcement}. {table.wanted.words}"
     links = shell.sections("site", SECTIONS, current=section)

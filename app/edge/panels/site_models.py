@@ -7,12 +7,13 @@ from app.edge.panels import wording
 from app.edge.panels.lists import ClockRow
 from app.edge.panels.view_models import WhyStep
 from app.edge.panels.wording import Lozenge
+from app.edge.translation import mark
 
 _STATES = {
-    "runs": Lozenge("Enforced", "success", "clock"),
-    "checked": Lozenge("Checked", "success", "tick"),
-    "published": Lozenge("Published", "information", "circle"),
-    "open": Lozenge("Not backed yet", "neutral", "dashed"),
+    "runs": Lozenge(mark("Enforced"), "success", "clock"),
+    "checked": Lozenge(mark("Checked"), "success", "tick"),
+    "published": Lozenge(mark("Published"), "information", "circle"),
+    "open": Lozenge(mark("Not backed yet"), "neutral", "dashed"),
 }
 
 
@@ -38,7 +39,7 @@ class PromiseRow:
     @property
     def counted(self) -> str:
         """Its clocks in words: `3 overdue, 12 on track`."""
-        return ", ".join(f"{number} {wording.STATE_LOZENGES[state].text.lower()}" for state, number in self.counts)
+        return ", ".join(f"{number} {wording.state_text(state)}" for state, number in self.counts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +48,5 @@ class Breach:
 
     row: ClockRow
     why: tuple[WhyStep, ...]
+    explanation: str | None
+    """As somebody who may decide has said."""

@@ -3,43 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flask import request
-
 from app.domain.clocks.model import Severity, State
 from app.domain.tracking.derived import Position
 from app.domain.tracking.figures import Sight
-from app.edge import cursors
+from app.edge import clock_list, cursors
 from app.edge.caller import caller, now, services
-from app.edge.panels import filters, lists, shell, wording
+from app.edge.panels import filters, lists, saved_views, shell, wording
+from app.edge.panels.asked import COLUMNS, Asked
 from app.edge.panels.filters import ListFilter
 from app.edge.panels.lists import ClockRow
-from app.edge.parameters import Malformed
+from app.edge.panels.saved_views import ViewsPanel
+from app.edge.translation import mark
 
 ROWS = 50
-COLUMNS = {
-    "severity": "Severity",
-    "state": "State",
-    "due": "Due",
-    "promise": "Promise",
-    "started": "Started",
-    "paused": "Paused",
-}
 FORMATS = {"csv": "CSV", "json": "JSON", "ics": "iCalendar"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What a reader wants to see."""
-
-    wanted: ListFilter
-    columns: tuple[str, ...]
-    position: Position
-
-    @property
-    def query(self) -> Mapping[str, object]:
-        """As parameters of an address, but for the page."""
-        picked = None if self.columns == tuple(COLUMNS) else ",".join(self.columns)
-        return {**self.wanted.query, "columns": picked}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +45,19 @@ class Table:
     next_url: str | None
     exports: tuple[tuple[str, str], ...]
     """Name of the form, and where it is."""
+    views: ViewsPanel
 
     def has(self, column: str) -> bool:
         """Whether that column was picked."""
         return any(each.is_picked for each in self.columns if each.value == column)
 
 
-def of_request() -> Asked:
-    """What the query asks for; raises `Malformed`."""
-    return Asked(wanted=filters.of_request(), columns=_columns(), position=cursors.position())
-
-
 def table_of(asked: Asked, sight: Sight, *, path: str, around: Mapping[str, object], display_url: str) -> Table:
     """That page of the list; raises `JiraUnavailable`. `path`: of the fragment that it is in."""
     clocks = asked.wanted.clocks(sight.projects, now=now())
     found = services().lists.page(caller(), clocks, position=asked.position, limit=ROWS, now=now())
+
+    clauses = clock_list.clauses() if "clause" in asked.columns else {}
 
     def url(**more: object) -> str:
         return shell.fragment_url(path, {**around, **asked.query, **more})
@@ -94,7 +69,7 @@ def table_of(asked: Asked, sight: Sight, *, path: str, around: Mapping[str, obje
         form_url=shell.fragment_url(path),
         clear_url=shell.fragment_url(path, around),
         wanted=asked.wanted,
-        rows=tuple(lists.row_of(each, display_url=display_url) for each in found.clocks),
+        rows=tuple(lists.row_of(each, display_url=display_url, clauses=clauses) for each in found.clocks),
         columns=tuple(Choice(value=name, text=text, is_picked=name in asked.columns) for name, text in COLUMNS.items()),
         states=_states(asked.wanted),
         severities=_severities(asked.wanted),
@@ -104,25 +79,18 @@ def table_of(asked: Asked, sight: Sight, *, path: str, around: Mapping[str, obje
             (text, shell.fragment_url("download", {**around, "section": None, **asked.wanted.query, "format": name}))
             for name, text in FORMATS.items()
         ),
+        views=saved_views.panel_of(path, around, asked.query),
     )
 
 
-def _columns() -> tuple[str, ...]:
-    """`columns` of the query, as a form sends it or joined by commas; all of them where it names none."""
-    said = [name for part in request.args.getlist("columns") for name in part.split(",") if name]
-    if not set(said) <= COLUMNS.keys():
-        raise Malformed
-    return tuple(name for name in COLUMNS if name in said) or tuple(COLUMNS)
-
-
 def _states(wanted: ListFilter) -> tuple[Choice, ...]:
-    texts = {filters.OPEN: "Open"} | {state.value: wording.STATE_LOZENGES[state].text for state in State}
-    return _choices("Any state", texts, picked=wanted.state)
+    texts = {filters.OPEN: mark("Open")} | {state.value: wording.STATE_LOZENGES[state].text for state in State}
+    return _choices(mark("Any state"), texts, picked=wanted.state)
 
 
 def _severities(wanted: ListFilter) -> tuple[Choice, ...]:
     texts = {level.value: wording.severity_lozenge(level).text for level in Severity}
-    return _choices("Any severity", texts | {filters.UNSET: "Not set"}, picked=wanted.severity)
+    return _choices(mark("Any severity"), texts | {filters.UNSET: mark("Not set")}, picked=wanted.severity)
 
 
 def _choices(otherwise: str, texts: Mapping[str, str], *, picked: str | None) -> tuple[Choice, ...]:

@@ -3,25 +3,29 @@
 Instants are aware UTC. Nothing here reads a clock: `remaining_seconds` and `state` come from the clock engine.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
 from app.domain.clocks.model import Severity, State
+from app.domain.clocks.state import BREACHES
 from app.edge.assets import Assets
 from app.edge.panels import cvss_words, wording
 from app.edge.panels.cvss_words import MetricLine
 from app.edge.panels.history import HistoryCycle
+from app.edge.panels.issue_facts import TicketLine, VersionLine
 from app.edge.panels.wording import Advice, Lozenge, RefusalText
+from app.edge.translation import gettext as _
+from app.edge.translation import language, mark
 
 Standing = Literal["tracked", "not_tracked", "unknown", "unconfirmed", "refused"]
 """`unconfirmed`: Jira could not be asked whether this user may see the issue. `refused`: Jira said no."""
 
 _ENDED = frozenset({State.MET, State.MET_LATE, State.CANCELLED})
 _SEVERITY_SOURCES = {
-    "field": "from the CVSS field in Jira",
-    "priority": "from the priority in Jira",
-    "decision": "decided here",
+    "field": mark("from the CVSS field in Jira"),
+    "priority": mark("from the priority in Jira"),
+    "decision": mark("decided here"),
 }
 _SOON_SECONDS = 2 * 24 * 60 * 60  # from here on the due text changes by the hour or the minute
 
@@ -57,7 +61,8 @@ class SeverityLine:
     @property
     def source_text(self) -> str | None:
         """Where the level was taken from, in words."""
-        return _SEVERITY_SOURCES.get(self.source or "")
+        said = _SEVERITY_SOURCES.get(self.source or "")
+        return None if said is None else _(said)
 
     @property
     def metrics(self) -> tuple[MetricLine, ...]:
@@ -115,12 +120,14 @@ class ClockView:
     why: tuple[WhyStep, ...] = ()
     zone: str = "UTC"
     """In which the policy counts."""
+    explanation: str | None = None
+    """Why it was late, as somebody who may decide has said."""
 
     @property
     def title(self) -> str:
         """The promise for people, with its cycle from the second on."""
         title = wording.title_of(self.promise)
-        return title if self.cycle == 1 else f"{title}, cycle {self.cycle}"
+        return title if self.cycle == 1 else _("%(title)s, cycle %(cycle)s", title=title, cycle=self.cycle)
 
     @property
     def lozenge(self) -> Lozenge:
@@ -154,9 +161,9 @@ class ClockView:
         return max(100, min(self.progress_percent or 0, 400))
 
     @property
-    def due_word(self) -> str:
-        """What stands before the due date."""
-        return "Was due" if self.is_ended or self.state is State.BREACHED else "Due"
+    def was_due(self) -> bool:
+        """Whether the date is told as one that has been."""
+        return self.is_ended or self.state is State.BREACHED
 
     @property
     def policy_time(self) -> str | None:
@@ -173,6 +180,11 @@ class ClockView:
     def advice(self) -> Advice | None:
         """What the state means for whoever reads it."""
         return wording.ADVICE.get(self.state)
+
+    @property
+    def is_unexplained(self) -> bool:
+        """Whether the promise was not kept, and nobody has said why."""
+        return self.state in BREACHES and not self.explanation
 
     @property
     def is_ended(self) -> bool:
@@ -195,6 +207,7 @@ class IssuePanel:
 
     `fragment_url`: where a fresh one is. `clocks`: the newest cycle of each, the most urgent first; `earlier`: the
     cycles before. `missing`: why Jira says no severity. `decide_url`: where the forms are, for whoever may have them.
+    `asked_at`: when an extension was asked for that is not decided.
     `as_of`: when Jira was last read; `stale`: later tries failed.
     `gone`: Jira answers 404 or 403 to the app; the clocks are kept. `read_only`: the licence has lapsed.
     `trace_id`: of a failure on the way.
@@ -209,6 +222,9 @@ class IssuePanel:
     earlier: tuple[ClockView, ...] = ()
     history: tuple[HistoryCycle, ...] = ()
     missing: tuple[str, ...] = ()
+    tickets: tuple[TicketLine, ...] = ()
+    versions: tuple[VersionLine, ...] = ()
+    asked_at: datetime | None = None
     policy: PolicyLine | None = None
     decide_url: str | None = None
     as_of: datetime | None = None
@@ -220,7 +236,7 @@ class IssuePanel:
     def __post_init__(self) -> None:
         facts = (
             *(self.severity, self.clocks, self.earlier, self.history, self.missing, self.policy, self.decide_url),
-            *(self.as_of, self.stale, self.gone),
+            *(self.as_of, self.stale, self.gone, self.tickets, self.versions, self.asked_at),
         )
         if self.standing in ("unconfirmed", "refused", "unknown") and any(facts):
             raise LeakingPanel(f"a panel that is {self.standing} carries facts about the issue")
@@ -238,8 +254,8 @@ class IssuePanel:
     @property
     def announcement(self) -> str:
         """What a screen reader is told when it changes: states, never the countdown."""
-        states = ", ".join(f"{clock.title}: {clock.lozenge.text}" for clock in self.clocks)
-        return f"{self.issue_key}. {self.severity_lozenge.text}. {states}" if states else ""
+        states = ", ".join(f"{clock.title}: {_(clock.lozenge.text)}" for clock in self.clocks)
+        return f"{self.issue_key}. {_(self.severity_lozenge.text)}. {states}" if states else ""
 
     @property
     def refresh_seconds(self) -> int:
@@ -262,7 +278,7 @@ class PageShell:
     title: str
     host_script_url: str
     assets: Assets
-    language: str = "en"
+    language: str = field(default_factory=language)
 
 
 @dataclass(frozen=True, kw_only=True)

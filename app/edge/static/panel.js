@@ -18,6 +18,7 @@ function freshToken(signal) {
 
 async function send(url, request) {
   request.headers.Authorization = `JWT ${await freshToken(request.signal)}`;
+  request.headers["Accept-Language"] = document.documentElement.lang; // what is fetched later reads as the page does
   return fetch(url, request);
 }
 
@@ -61,10 +62,14 @@ async function showFailure(response, isSending) {
   showNotice(await response.json().catch(() => ({})), isSending);
 }
 
-// set by a host that knows the reader's own; without them, the browser's
+// Set by a host that knows the reader's own; without it the browser's of the page's language: no date in another one.
+function ownLocale() {
+  const { dataset, lang } = document.documentElement;
+  return dataset.locale ?? navigator.languages.find((one) => one.split("-")[0] === lang) ?? lang;
+}
+
 function inZone(timeZone, more) {
-  const { locale } = document.documentElement.dataset;
-  return new Intl.DateTimeFormat(locale, {
+  return new Intl.DateTimeFormat(ownLocale(), {
     timeZone: timeZone ?? document.documentElement.dataset.timeZone,
     weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", ...more,
   });

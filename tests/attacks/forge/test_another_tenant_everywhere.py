@@ -50,6 +50,7 @@ ROWS = {
     "GET /fragments/project": Row(connect="project", forge="ui"),
     "GET /fragments/site": Row(connect="site", forge="ui"),
     "GET /fragments/download": Row(connect="download", forge="ui"),
+    "POST /fragments/views": Row(connect="view kept", forge="ui", method="POST"),
     "GET /fragments/admin": Row(connect="admin", forge="ui"),
     "POST /fragments/admin": Row(connect="admin form", forge="ui", method="POST"),
     "POST /fragments/admin/rights": Row(connect="admin right", forge="ui", method="POST"),

@@ -13,7 +13,7 @@ from app.domain.tracking.possible import TRIAGE, Possible, possible, triage
 from tests.domain.tracking.test_recording import policy_text
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
-OPEN = {TRIAGE, "extension_requested", "fixed"}
+OPEN = {TRIAGE, "ams", "extension_requested", "fixed", "cancelled"}
 VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"  # 9.8
 
 
@@ -47,7 +47,7 @@ def test_what_is_offered_follows_from_the_facts(facts, kinds):
 
 def test_a_policy_without_a_pause_offers_none_and_a_breach_is_not_paused_away():
     assert offered(policy="atlassian-marketplace").kinds == OPEN
-    assert offered(now=NOW + timedelta(days=100)).kinds == OPEN
+    assert offered(now=NOW + timedelta(days=100)).kinds == OPEN | {"explained"}
     assert offered().pause_reasons == ("vendor", "customer")
 
 

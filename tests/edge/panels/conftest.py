@@ -12,9 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.domain.clocks.model import Event, EventKind, Severity, State
 from app.domain.tracking.possible import TRIAGE, Possible
+from app.edge import translation
 from app.edge.panels import wording
 from app.edge.panels.decision_forms import DecisionsView, form_of, kinds_of
 from app.edge.panels.history import history_of
+from app.edge.panels.issue_facts import TicketLine, VersionLine
 from app.edge.panels.view_models import (
     Assets,
     ClockView,
@@ -118,6 +120,20 @@ SAMPLES = {
     ),
     "at_risk": panel("tracked", clock(State.AT_RISK, left_days=1.9)),
     "breached": panel("tracked", clock(State.BREACHED, left_days=-2.2)),
+    "explained": panel(
+        "tracked",
+        clock(State.BREACHED, left_days=-2.2, explanation=HOSTILE),
+        tickets=(
+            TicketLine(ticket="AMS-7", status="Needs Patch", due=date(2027, 1, 4)),
+            TicketLine(ticket="AMS-8", status=None, due=START),
+        ),
+        versions=(
+            VersionLine(name=HOSTILE, is_released=False, is_held_up=True),
+            VersionLine(name="4.1", is_released=True, is_held_up=False),
+        ),
+        asked_at=START,
+        **MORE,
+    ),
     "breached_long_ago": panel("tracked", clock(State.BREACHED, left_days=-300), level=Severity.CRITICAL),
     "paused": panel(
         "tracked",
@@ -208,6 +224,7 @@ class Templates:
         loader = FileSystemLoader(EDGE / "templates")
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
         self._environment.filters.update(wording.FILTERS)
+        translation.install(self._environment)
         self.host_script_url = host_script_url
 
     def fragment(self, name):

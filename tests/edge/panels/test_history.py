@@ -22,6 +22,14 @@ def test_who_decided_is_you_or_somebody_else_and_no_account_id_is_told():
     assert not [line for line in told if ME in repr(line) or COLLEAGUE in repr(line)]
 
 
+def test_who_reported_a_ticket_by_a_form_is_not_told_by_id_either():
+    """The source of such a fact names the ticket and not the way it came."""
+    facts = [fact(EventKind.EXTERNAL_BOUND, 1, "ams:AMS-1:r1", actor=COLLEAGUE, reason="Needs Patch", ticket="AMS-1")]
+    [line] = history_of(facts, reader=ME)[0].lines
+    assert (line.who, COLLEAGUE in repr(line)) == ("somebody else", False)
+    assert without_ids(f"Told by {COLLEAGUE}.", facts, reader=ME) == "Told by somebody else."
+
+
 def test_a_reason_in_the_words_of_the_engine_names_nobody_either():
     text = f"Held from 2026-11-24T09:00:00Z by {ME}; runs again by {COLLEAGUE}."
     assert without_ids(text, FACTS, reader=ME) == "Held from 2026-11-24T09:00:00Z by you; runs again by somebody else."

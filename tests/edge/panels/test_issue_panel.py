@@ -31,6 +31,7 @@ LANDMARK = {
     ],
     "at_risk": ["High · due in 45 h", "At risk", "Little time is left"],
     "breached": ["High · 2 d 4 h overdue", "Overdue", "Was due Sun", "The date has passed", "107 % of the time used"],
+    "explained": ["Why it was late", "AMS-7, Needs Patch", "it waits for this fix", "released", "decision pending"],
     "breached_long_ago": ["Critical · 300 d overdue", "1171 % of the time used"],
     "paused": [
         "Medium · paused with 12 d 12 h left",

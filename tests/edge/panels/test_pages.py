@@ -229,6 +229,89 @@ def test_columns_stay_picked(served):
     assert "columns=state%2Cdue" in first.text
 
 
+def test_columns_of_which_not_everybody_thinks_can_be_picked(served):
+    """And the file has them too: what Jira says, and what the policy calls it."""
+    said = {"critical", "9.8", "Security Bug Fix Policy, cloud apps", "4.2"}
+    shown = served.get(f"{PROJECT}&section=table&key=3&columns=severity,score,clause,ticket,version", account="admin")
+    assert re.findall(r'<th scope="col">([^<]+)<', shown.text) == [
+        "Issue", "Severity", "CVSS", "Clause", "AMS ticket", "Fix version",
+    ]  # fmt: skip
+    assert all(word in text_of(shown).lower() for word in map(str.lower, said))
+    [item] = served.get("/api/v1/clocks?limit=1&state=breached", account="admin").json()["items"]
+    assert (item["cvss_score"], item["clause"], item["ams_ticket"]) == (
+        9.8,
+        "Security Bug Fix Policy, cloud apps",
+        None,
+    )
+    assert item["fix_versions"] == [{"name": "4.2", "released": False}]
+    file = served.get("/api/v1/clocks.csv?limit=1&state=breached", account="admin").text.splitlines()
+    assert file[0].endswith(",cvss_score,clause,ams_ticket,fix_versions")
+    assert file[1].endswith(',9.8,"Security Bug Fix Policy, cloud apps",,4.2')
+
+
+def send(served, path, *, site="genchi", account="developer", **form):
+    token = served.token(site, kind="context", account=account)
+    return requests.post(served.url + path, data=form, headers={"Authorization": f"JWT {token}"}, timeout=30)
+
+
+def views_in(answer):
+    page = Page(answer.text)
+    return [
+        attributes for tag, attributes in page.elements if tag == "a" and attributes.get("id", "").startswith("view-")
+    ]
+
+
+def test_a_view_is_kept_by_its_name_opened_and_forgotten(served):
+    asked = f"/fragments/views?{SEC}&state=breached&columns=state,due"
+    first = send(served, asked, name="  What   is late ")
+    assert "Saved." in text_of(first)
+    [link] = views_in(first)
+    shown = served.get(link["hx-get"], account="developer")
+    assert re.findall(r'<th scope="col">([^<]+)<', shown.text) == ["Issue", "State", "Due"]
+    assert re.findall(r'/browse/(SEC-\d+)"', shown.text) == ["SEC-3"]
+    assert "What is late" in text_of(shown)
+    again = send(served, f"/fragments/views?{SEC}&state=met", name="What is late")
+    assert [link["id"] for link in views_in(again)] == [link["id"]]
+    assert "state=met" in views_in(again)[0]["hx-get"]
+    gone = send(served, asked, forget=link["id"].removeprefix("view-"))
+    assert ("Forgotten." in text_of(gone), views_in(gone)) == (True, [])
+
+
+def test_a_view_is_its_owners_alone(served):
+    """Not another person's of the site, not those of the same person on another site, whatever id is said."""
+    kept = send(served, "/fragments/views?key=SEC-3", name="Mine")
+    [link] = views_in(kept)
+    for site, account in (("genchi", "admin"), ("kencha", "developer")):
+        seen = served.get(f"{SITE}clocks", site=site, account=account)
+        assert link["id"] not in seen.text
+        assert "Mine" not in text_of(seen)
+        tried = send(served, "/fragments/views", site=site, account=account, forget=link["id"].removeprefix("view-"))
+        assert "not there any more" in text_of(tried)
+    assert link["id"] in served.get(f"{SITE}clocks", account="developer").text
+    send(served, "/fragments/views", forget=link["id"].removeprefix("view-"))
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [({"name": "x" * 61}, 400), ({"name": "a\x07b"}, 400), ({"name": "  "}, 400), ({"forget": "not-an-id"}, 400)],
+)
+def test_a_view_without_a_proper_name_is_refused(served, form, status):
+    answer = send(served, "/fragments/views", **form)
+    assert answer.status_code == status
+    assert views_in(served.get(f"{SITE}clocks", account="developer")) == []
+
+
+def test_nobody_keeps_more_than_twenty_views_and_hostile_names_stay_words(served):
+    names = [*HOSTILE.values(), *map(str, range(20))]
+    kept = [send(served, "/fragments/views?state=met", account="lead", name=name[:60]) for name in names]
+    assert [answer.status_code for answer in kept] == [200] * 20 + [409] * (len(names) - 20)
+    assert "as many as a person can keep" in kept[-1].json()["html"]
+    page = Page(served.get(f"{SITE}clocks", account="lead").text)
+    assert (page.roots, page.broken) == (1, [])
+    assert not {"script", "img"} & {tag for tag, _ in page.elements}
+    served.database.execute("DELETE FROM app.saved_views")
+
+
 def test_a_jira_that_does_not_answer_leaves_a_page_without_a_fact(served):
     served.control("/control", site="kencha", storm={"status": 503, "count": 50})
     answer = served.get(PROJECT, site="kencha", account="developer2")
