@@ -51,7 +51,6 @@ from app.domain.privacy.handing_over import HandingOver
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
 from app.domain.privacy.reporting import Reporting
-from app.domain.promises.board import PromiseBoards
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.publishing.operations import Places, Publishing
 from app.domain.publishing.tab import SecurityTab
@@ -59,9 +58,11 @@ from app.domain.quota.operations import Quota
 from app.domain.quota.queries import QuotaStanding
 from app.domain.secrets import KeyFault, Secret, VaultCannotAnswer
 from app.domain.services import Services
+from app.domain.tracking.board import PromiseBoards
 from app.domain.tracking.choosing import PolicyChoices
 from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
+from app.domain.tracking.own_numbers import OwnNumbers
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
 from app.domain.tracking.recording import Recording
@@ -124,7 +125,7 @@ def adapters_of(settings: Settings, engines: Engines) -> Adapters:
     """The database, the vault, the policies and Jira."""
     database = SqlDatabase(engines, clock=now)
     vault = Door.from_keyring_file(settings.keyring_file)
-    shelf = PolicyShelf(policy_text)
+    shelf = PolicyShelf(policy_text, database.policy_texts)
     shelf.in_force(settings.policy)
     budget = Budget(Quota(database, settings.jira_points_per_hour), clock=now)
     site_for_people = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
@@ -150,6 +151,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     routes = report_routes(settings, database, site_of, granted=(tokens, integrations.status.lacking))
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
+    policies = PolicyChoices(database, in_force, policy_names(), vault)
     quota, signals = QuotaStanding(database, settings.jira_points_per_hour), SignalCounts(database)
     readiness = Readiness(database, vault, needed_purposes(settings))
     files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
@@ -176,7 +178,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database, in_force),
         promises=PromiseBoards(database, in_force, {row.rule for row in mounts.MOUNTS if row.is_public}),
-        policies=PolicyChoices(database, in_force, policy_names(), vault),
+        policies=policies,
+        numbers=OwnNumbers(policies, policy_text),
         recording=Recording(database, in_force, vault),
         publishing=publishing(settings, made),
         recipients=Recipients(database, vault),
