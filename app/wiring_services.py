@@ -92,7 +92,7 @@ from app.vault.checkpoint_key import CheckpointKeyFile
 from app.vault.client_secret import ClientSecretFile
 from app.vault.door import Door
 from app.wiring_keys import needed_purposes
-from app.wiring_privacy import report_routes
+from app.wiring_privacy import export_files, report_routes
 from descriptor import modules
 
 POLICIES = Path(__file__).parent / "policies"
@@ -151,12 +151,10 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     routes = report_routes(settings, database, site_of, granted=(tokens, integrations.status.lacking))
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
-    policies = PolicyChoices(database, in_force, policy_names(), vault)
     quota, signals = QuotaStanding(database, settings.jira_points_per_hour), SignalCounts(database)
-    readiness = Readiness(database, vault, needed_purposes(settings))
-    files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
     erasing = Erasing(database, remembering_of(settings))
-    leaving, exporting = leaving_of(settings, database, files), Exporting(database)
+    policies = PolicyChoices(database, in_force, policy_names(), vault)
+    leaving, exporting = leaving_of(settings, database, export_files(settings)), Exporting(database)
     return Services(
         admission=admission(settings, made),
         lifecycle=Lifecycle(database, vault, jira, site_for_people, lifecycle_rules(settings)),
@@ -191,7 +189,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         leaving=leaving,
         exporting=exporting,
         answering=Answering(database, leaving, exporting, key=partial(checkpoint_key, settings), vault=vault),
-        handing_over=HandingOver(database, exporting, files, vault),
+        handing_over=HandingOver(database, exporting, export_files(settings), vault),
         data_facts=data_facts(settings),
         importing=Importing(database, knows_policy=lambda name: name in policy_names()),
         counts=MetricCounts(database),
@@ -201,7 +199,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
         quota=quota,
         share_quota=made.budget.share,
-        is_ready=partial(_is_ready, readiness, database=database, signals=signals),
+        is_ready=partial(_is_ready, Readiness(database, vault, needed_purposes(settings)), database, signals),
     )
 
 
@@ -287,7 +285,7 @@ def audit_log(settings: Settings, made: Adapters) -> AuditLog:
     )
 
 
-def _is_ready(readiness: Readiness, *, database: SqlDatabase, signals: SignalCounts) -> bool:
+def _is_ready(readiness: Readiness, database: SqlDatabase, signals: SignalCounts) -> bool:
     faults = readiness.faults() or _broken_rules(database)
     for fault in faults:
         log.warning(f"not ready: {fault.text}", extra={"code": fault.code})

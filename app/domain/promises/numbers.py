@@ -94,7 +94,7 @@ def read_numbers(known: tuple[Number, ...], given: Mapping[str, str]) -> Given:
     faults: list[NumberFault] = []
     for number in known:
         amount = given.get(number.name, "").strip()
-        reason = _fault(number, amount, given.get(f"{number.name}_unit", ""))
+        reason = _fault(number, amount, unit=given.get(f"{number.name}_unit", ""))
         if reason is not None:
             faults.append(NumberFault(number.name, reason))
         else:
@@ -165,7 +165,7 @@ def _unit_words(unit: Unit) -> str:
     return unit.value.replace("_", " ")
 
 
-def _fault(number: Number, amount: str, unit: str) -> str | None:
+def _fault(number: Number, amount: str, *, unit: str) -> str | None:
     if not amount.isascii() or not amount.isdecimal() or len(amount) > 6:
         return "a whole number of at most six digits is needed"
     if not number.units:

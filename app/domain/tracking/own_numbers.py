@@ -68,7 +68,7 @@ class OwnNumbers:
         """Of each clock that runs on issues there; raises `LookupError`."""
         with self.choices.database.begin(tenant) as uow:
             shipped, current = self._parts(uow)
-        return tuple(_numbers(shipped, current, promise) for promise in _clocks(shipped))
+        return tuple(_numbers(promise, shipped=shipped, current=current) for promise in _clocks(shipped))
 
     def is_behind(self, tenant: TenantId) -> bool:
         """Whether the site's own version was made of an older text of the policy that it extends."""
@@ -212,7 +212,7 @@ def _values(parts: Parts, promise: str) -> Given:
     return {each.name: each.value for each in numbers_of(parts, promise)} if promise in parts.promises else {}
 
 
-def _numbers(shipped: Parts, current: Parts, promise: str) -> Numbers:
+def _numbers(promise: str, *, shipped: Parts, current: Parts) -> Numbers:
     at_hand = numbers_of(shipped, promise)
     parts = current if promise in current.promises else shipped
     names = {each.name for each in at_hand}
