@@ -28,6 +28,7 @@ PAGES = {
     "admin": ("/admin/apps", None),
     "admin-following": ("/admin/apps", "#section-following"),
     "admin-policies": ("/admin/apps", "#section-policies"),
+    "admin-numbers": ("/admin/apps", "#section-numbers"),
     "admin-audit": ("/admin/apps", "#section-audit"),
     "admin-privacy": ("/admin/apps", "#section-privacy"),
     "admin-people": ("/admin/apps", "#section-people"),
@@ -203,3 +204,14 @@ def test_a_form_says_what_it_came_to_and_puts_the_focus_there(opened, host):
         tab.inside.locator("#policy-preview").press("Enter")
         expect(tab.inside.locator("#impact-title")).to_be_focused()
         tab.shoot(f"admin-impact-{host}-1280-light")
+        tab.go("#section-numbers")
+        tab.inside.locator("#number-1-a_high").fill("twenty")
+        tab.inside.locator("#number-1-a_high").press("Enter")
+        expect(outcome).to_contain_text("cannot be in force")
+        expect(outcome).to_be_focused()
+        expect(tab.inside.locator("#number-1-a_high")).to_have_attribute("aria-invalid", "true")
+        tab.shoot(f"admin-numbers-refused-{host}-1280-light")
+        tab.inside.locator("#number-1-a_high").fill("1")
+        tab.inside.locator("#number-1-a_high").press("Enter")
+        expect(tab.inside.locator("#impact-title")).to_be_focused()
+        tab.shoot(f"admin-numbers-impact-{host}-1280-light")

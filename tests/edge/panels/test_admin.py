@@ -13,6 +13,7 @@ from app.edge.panels import admin_people
 from app.edge.panels.admin_frame import SECTIONS
 from tests.edge.panels.test_issue_panel import Page
 from tests.edge.panels.test_pages import HOSTILE, text_of
+from tests.jobs.conftest import pledge  # noqa: F401  a fixture
 
 ADMIN = "/fragments/admin?section="
 FOLLOWING = {"vector_field": "auto", "score_field": "auto"}
@@ -270,6 +271,32 @@ def test_numbers_are_tried_saved_explained_and_taken_back(served):
     assert policy_of(served) == before
     assert "own-1" in served.get(ADMIN + "policies", account="admin").text
     assert send(served, "numbers", step="back", before=before["sha256"]).status_code == 400
+
+
+@pytest.fixture
+def policy_command(served, pledge, monkeypatch):  # noqa: F811  the fixture of that name
+    """`pledge policy …` on the database of that product, in this process."""
+    for name, value in served.env.items():
+        monkeypatch.setenv(name, value)
+    return lambda *arguments: pledge("policy", *arguments)
+
+
+def test_an_operator_sees_the_numbers_of_a_site_and_what_they_would_do(served, policy_command, tmp_path):
+    [(tenant, base)] = served.database.rows("SELECT tenant_id::text, base FROM app.policy_texts")
+    own = (f"{base}.own", "--tenant", tenant)
+    shown = json.loads(policy_command("show", *own, "--version", "1", "--json").out)
+    assert (shown["name"], shown["extends"], shown["version"]) == (own[0], base, 1)
+    file = tmp_path / f"{own[0]}.toml"
+    file.write_text(policy_command("show", *own, "--text").out)
+    preview = policy_command("preview", str(file), "--tenant", tenant, "--json")
+    found = json.loads(preview.out)
+    assert (preview.code, found["from"]["name"], found["to"]["sha256"]) == (2, base, shown["sha256"])
+    assert found["breached"] == sum(each["breached"] for each in found["by_severity"].values()) > 0
+    facts = [f"--event={fact}@2026-11-22T09:00:00Z" for fact in ("reported", "severity_set:high")]
+    explained = policy_command("explain", own[0], "security-bug-fix", *own[1:], *facts, "--json")
+    assert "2026-11-23T09:00:00Z" in explained.out
+    assert policy_command("show", own[0], "--tenant", tenant, "--version", "9").code == 4
+    assert policy_command("show", own[0], "--version", "1").code == 4
 
 
 def test_numbers_that_were_changed_after_the_look_are_looked_at_again(served):
