@@ -10,6 +10,7 @@ from app.domain.integrations.tokens import AccessTokens
 from app.domain.ports import Database, SiteAccess
 from app.domain.privacy.ports import Ask, Routes
 from app.domain.secrets import Secret
+from app.outbound.export_files import ExportFolder
 from app.outbound.privacy_api import SHARED_PATH, SITE_PATH, ReportApi
 from app.settings import Settings
 
@@ -42,3 +43,8 @@ def report_routes(
         return ReportApi(url, site.authorize)
 
     return Routes(settings.report_auth or "site", ask)
+
+
+def export_files(settings: Settings) -> ExportFolder | None:
+    """Where exports lie, if there is a place for them."""
+    return None if settings.export_dir is None else ExportFolder(settings.export_dir)

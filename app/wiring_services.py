@@ -51,7 +51,6 @@ from app.domain.privacy.handing_over import HandingOver
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
 from app.domain.privacy.reporting import Reporting
-from app.domain.promises.board import PromiseBoards
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.publishing.operations import Places, Publishing
 from app.domain.publishing.tab import SecurityTab
@@ -59,9 +58,11 @@ from app.domain.quota.operations import Quota
 from app.domain.quota.queries import QuotaStanding
 from app.domain.secrets import KeyFault, Secret, VaultCannotAnswer
 from app.domain.services import Services
+from app.domain.tracking.board import PromiseBoards
 from app.domain.tracking.choosing import PolicyChoices
 from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
+from app.domain.tracking.own_numbers import OwnNumbers
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
 from app.domain.tracking.recording import Recording
@@ -92,7 +93,7 @@ from app.vault.checkpoint_key import CheckpointKeyFile
 from app.vault.client_secret import ClientSecretFile
 from app.vault.door import Door
 from app.wiring_keys import needed_purposes
-from app.wiring_privacy import report_routes
+from app.wiring_privacy import export_files, report_routes
 from descriptor import modules
 
 POLICIES = Path(__file__).parent / "policies"
@@ -125,7 +126,7 @@ def adapters_of(settings: Settings, engines: Engines) -> Adapters:
     """The database, the vault, the policies and Jira."""
     database = SqlDatabase(engines, clock=now)
     vault = Door.from_keyring_file(settings.keyring_file)
-    shelf = PolicyShelf(policy_text)
+    shelf = PolicyShelf(policy_text, database.policy_texts)
     shelf.in_force(settings.policy)
     budget = Budget(Quota(database, settings.jira_points_per_hour), clock=now)
     site_for_people = partial(site_access, database, vault, app_key=settings.connect_app_key or "", clock=now)
@@ -152,10 +153,9 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
     quota, signals = QuotaStanding(database, settings.jira_points_per_hour), SignalCounts(database)
-    readiness = Readiness(database, vault, needed_purposes(settings))
-    files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
     erasing = Erasing(database, remembering_of(settings))
-    leaving, exporting = leaving_of(settings, database, files), Exporting(database)
+    policies = PolicyChoices(database, in_force, policy_names(), vault)
+    leaving, exporting = leaving_of(settings, database, export_files(settings)), Exporting(database)
     return Services(
         admission=admission(settings, made),
         lifecycle=Lifecycle(database, vault, jira, site_for_people, lifecycle_rules(settings)),
@@ -177,7 +177,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
         views=IssueViews(database, in_force),
         promises=PromiseBoards(database, in_force, {row.rule for row in mounts.MOUNTS if row.is_public}),
-        policies=PolicyChoices(database, in_force, policy_names(), vault),
+        policies=policies,
+        numbers=OwnNumbers(policies, policy_text),
         recording=Recording(database, in_force, vault),
         publishing=publishing(settings, made),
         recipients=Recipients(database, vault),
@@ -190,7 +191,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         leaving=leaving,
         exporting=exporting,
         answering=Answering(database, leaving, exporting, key=partial(checkpoint_key, settings), vault=vault),
-        handing_over=HandingOver(database, exporting, files, vault),
+        handing_over=HandingOver(database, exporting, export_files(settings), vault),
         data_facts=data_facts(settings),
         importing=Importing(database, knows_policy=lambda name: name in policy_names()),
         counts=MetricCounts(database),
@@ -200,7 +201,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         openings=Openings(database, vault, process=f"{process}-{os.getpid()}-{token_hex(4)}"),
         quota=quota,
         budget=made.budget,
-        is_ready=partial(_is_ready, readiness, database=database, signals=signals),
+        is_ready=partial(_is_ready, Readiness(database, vault, needed_purposes(settings)), database, signals),
     )
 
 
@@ -286,7 +287,7 @@ def audit_log(settings: Settings, made: Adapters) -> AuditLog:
     )
 
 
-def _is_ready(readiness: Readiness, *, database: SqlDatabase, signals: SignalCounts) -> bool:
+def _is_ready(readiness: Readiness, database: SqlDatabase, signals: SignalCounts) -> bool:
     faults = readiness.faults() or _broken_rules(database)
     for fault in faults:
         log.warning(f"not ready: {fault.text}", extra={"code": fault.code})

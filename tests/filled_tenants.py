@@ -1,6 +1,7 @@
 """Tenants with something in every table, on a real database, as web and worker; the receipts are really signed."""
 # ruff: noqa: S608  (joined from the names of our own tables)
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,6 +20,7 @@ from app.domain.identifiers import ClientKey
 from app.domain.installations.model import Install, InstallationState, Registered
 from app.domain.keys.operations import own_data_key
 from app.domain.privacy.leaving import Leaving
+from app.domain.promises.reading import read_policy
 from app.domain.secrets import Purpose, Secret, SecretPlace
 from app.outbound.anchor_file import AnchorFile
 from app.outbound.erasure_ledger import ErasureLedgerFile
@@ -47,6 +49,17 @@ _BY_TYPE = {
     list: "'{{}}'",
 }
 """A value of each type, so that a new table is filled without a word about it here."""
+
+
+def own_policy(version):
+    """A site's own policy on top of a small one, as columns of its row: nothing else can be read in again."""
+    head = 'title = "t"\nversion = {}\ndated = 2026-11-22\nsource = "s"\n'
+    texts = {
+        "genchi": 'name = "genchi"\n' + head.format(1),
+        "genchi.own": 'name = "genchi.own"\nextends = "genchi"\n' + head.format(version),
+    }
+    sha256 = read_policy("genchi.own", texts.__getitem__).sha256
+    return {"base": "genchi", "sha256": sha256, "version": version, "texts": json.dumps(texts)}
 
 
 def literal_of(column, *, tenant, n):
@@ -159,6 +172,8 @@ class Filled:
     def _insert(table, tenant, n):
         values = {column.name: literal_of(column, tenant=tenant, n=n) for column in table.columns}
         values |= {"tenant_id": str(tenant)}
+        if table.fullname == "app.policy_texts":
+            values |= {name: f"'{value}'" for name, value in own_policy(n).items()}
         return (
             f"INSERT INTO {table.fullname} ({', '.join(values)}) VALUES ({', '.join(values.values())})"
             + _AS_FAR_AS_IT_MAY

@@ -38,7 +38,7 @@ from app.domain.rows import (
 from app.domain.secrets import KeyFault, KeyProof, Purpose, Sealed, Secret, SecretPlace, WrappedKey
 from app.domain.tracking.jql import Jql
 from app.domain.tracking.model import FieldChoice, IssueRecord, IssueSnapshot
-from app.domain.tracking.ports import FollowingRows, IssueBatches, ViewRows
+from app.domain.tracking.ports import FollowingRows, IssueBatches, PolicyTextRows, ViewRows
 from app.protocol.connect_jwt import ConnectClaims, SignedRequest
 
 JobKind = Literal[
@@ -108,6 +108,10 @@ class UnitOfWork(Protocol):
     @property
     def following(self) -> FollowingRows:
         """How its issues are followed; only after `enter`."""
+
+    @property
+    def policies(self) -> PolicyTextRows:
+        """The policies that it has written for itself; only after `enter`."""
 
     @property
     def labels(self) -> LabelRows:

@@ -8,6 +8,7 @@ from uuid import UUID
 from app.domain.clocks.model import Event
 from app.domain.identifiers import ClientKey, CloudId, InstallationId, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeContact, ForgeRegistered, Install, Registered, Tenant
+from app.domain.promises.model import PolicyRef
 from app.domain.secrets import KeyProof, Purpose, Sealed, SecretPlace, WrappedKey
 from app.domain.tracking.derived import ClockFilter, Differences, IssueBounds, IssueFacts, Position, StoredClock
 from app.domain.tracking.figures import Figures, Sight
@@ -114,7 +115,7 @@ class TenantRows(Protocol):
     def tenant(self) -> Tenant:
         """This transaction's tenant."""
 
-    def save_policy(self, policy: str) -> None:
+    def save_policy(self, policy: PolicyRef) -> None:
         """The policy of this tenant."""
 
     def mark_uninstalled(self, installation: InstallationId, now: datetime) -> None:

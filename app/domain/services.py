@@ -30,13 +30,14 @@ from app.domain.privacy.handing_over import HandingOver
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.leaving import Leaving
 from app.domain.privacy.reporting import Reporting
-from app.domain.promises.board import PromiseBoards
 from app.domain.publishing.operations import Publishing
 from app.domain.quota.ports import CallBudget
 from app.domain.quota.queries import QuotaStanding
+from app.domain.tracking.board import PromiseBoards
 from app.domain.tracking.choosing import PolicyChoices
 from app.domain.tracking.listing import ClockLists
 from app.domain.tracking.operations import Following
+from app.domain.tracking.own_numbers import OwnNumbers
 from app.domain.tracking.queries import IssueViews
 from app.domain.tracking.recomputing import Recomputing
 from app.domain.tracking.recording import Recording
@@ -72,6 +73,7 @@ class Services:
     recording: Recording
     promises: PromiseBoards
     policies: PolicyChoices
+    numbers: OwnNumbers
     publishing: Publishing
     recipients: Recipients
     calendars: Calendars

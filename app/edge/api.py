@@ -41,7 +41,7 @@ def settings() -> Response:
     """`GET /api/v1/settings`: how this site is served, for its administrators."""
     services().roles.require(Permission.VIEW_SETTINGS, caller(), now=now())
     site = services().database.view_tenant(caller().tenant)
-    return jsonify({"policy": site.policy, "region": site.region, "site": site.display_url})
+    return jsonify({"policy": str(site.policy), "region": site.region, "site": site.display_url})
 
 
 def _document(view: IssueClocks, issue: IssueId) -> dict[str, Any]:

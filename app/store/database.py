@@ -1,7 +1,7 @@
 """Where transactions come from: one engine per process and role."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from app.domain.identifiers import ClientKey, IssueId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
 from app.domain.ports import DatabaseRefused, DatabaseUnavailable
+from app.domain.promises.model import OwnPolicy
 from app.domain.tracking.model import IssueRecord
 from app.store.db import db
 from app.store.queue import Queue
@@ -126,6 +127,11 @@ class SqlDatabase:
         """The tenant with its current installation."""
         with _available():
             return self._reading.view_tenant(tenant)
+
+    def policy_texts(self, policy: OwnPolicy) -> Mapping[str, str]:
+        """On a connection of its own, which is held for this alone: whoever asks may be in a transaction."""
+        with _available():
+            return self._reading.policy_texts(policy)
 
     def is_current(self) -> bool:
         """Whether it can be reached, is migrated to the newest version, and is open to this role (see `restoring`)."""

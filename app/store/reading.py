@@ -8,7 +8,7 @@ waits for the answer, with no step of Python in between. Measured by `benchmarks
 
 import re
 from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
@@ -17,18 +17,20 @@ from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 from psycopg.sql import Literal
-from sqlalchemy import Engine, Select, bindparam, literal_column, true
+from sqlalchemy import Engine, Select, bindparam, literal_column, select, true
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from app.domain.identifiers import ClientKey, IssueId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
+from app.domain.promises.model import OwnPolicy
 from app.domain.tracking.model import IssueRecord
 from app.store.issues import FIND_ISSUE, record_of
+from app.store.policy_tables import PolicyTextRow
 from app.store.registry import FIND_CONNECT, FIND_FORGE, forge_registered_of, registered_of
 from app.store.tables import IssueRow, RegistryConnect, RegistryForge, TenantRow
 from app.store.tenants import VIEW_TENANT, tenant_of
 
-_PLACES = {"tenant": "$1", "issue": "$2", "name": "$1"}
+_PLACES = {"tenant": "$1", "issue": "$2", "sha256": "$2", "name": "$1"}
 
 
 def _prepared(name: str, query: Select[*tuple[Any, ...]], *, types: str) -> str:
@@ -44,6 +46,9 @@ def _view(issue: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
 
 
 _IS_TENANT = TenantRow.tenant_id == bindparam("tenant")
+_TEXTS = select(PolicyTextRow.texts).where(
+    PolicyTextRow.tenant_id == bindparam("tenant"), PolicyTextRow.sha256 == bindparam("sha256")
+)
 _BY_ID = FIND_ISSUE.where(IssueRow.issue_id == bindparam("issue"))
 # A key is reused when its issue is deleted or moved away: what was read last is what Jira means by it.
 _BY_KEY = FIND_ISSUE.where(IssueRow.issue_key == bindparam("issue")).order_by(IssueRow.read_at.desc())
@@ -52,6 +57,7 @@ _PREPARE = ";".join(
         _prepared("find_connect", FIND_CONNECT.where(RegistryConnect.client_key == bindparam("name")), types="text"),
         _prepared("find_forge", FIND_FORGE.where(RegistryForge.forge_installation == bindparam("name")), types="text"),
         _prepared("view_tenant", VIEW_TENANT.where(_IS_TENANT), types="bigint"),
+        _prepared("policy_texts", _TEXTS, types="bigint, text"),
         _prepared("view_issue_by_id", _view(_BY_ID), types="bigint, bigint"),
         _prepared("view_issue_by_key", _view(_BY_KEY), types="bigint, text"),
     )
@@ -88,6 +94,11 @@ class Reading:
         row = self._view(name, tenant, id_or_key)
         return tenant_of(row), None if row.issue_id is None else record_of(row)
 
+    def policy_texts(self, policy: OwnPolicy) -> Mapping[str, str]:
+        """The texts of a site's own policy; raises `LookupError`."""
+        found: Mapping[str, str] = self._view("policy_texts", policy.tenant, policy.sha256).texts
+        return found
+
     def _find(self, statement: str, name: str) -> Any:  # noqa: ANN401  a named row, or None
         if "\0" in name:
             # libpq would read no further than that, and find whoever the rest names.
@@ -102,7 +113,7 @@ class Reading:
 
         row = self._read(ask)
         if row is None:
-            raise LookupError("there is no such tenant")
+            raise LookupError("there is no such tenant, or it has no such thing")
         return row
 
     def _read(self, ask: Callable[[psycopg.Connection], PGresult]) -> Any:  # noqa: ANN401  a named row, or None

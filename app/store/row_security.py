@@ -51,6 +51,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "app.clock_events": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "app.superseded_events": {WORKER: "SELECT, INSERT, DELETE"},
     "app.following_settings": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
+    "app.policy_texts": {WEB: "SELECT, INSERT", WORKER: "SELECT, INSERT, DELETE"},
     "app.unmapped_values": {WEB: "SELECT", WORKER: "SELECT, INSERT, DELETE"},
     "app.runs": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.clock_bounds": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},

@@ -29,6 +29,7 @@ from app.store import label_tables as _label_tables  # noqa: F401  the same
 from app.store import metric_tables as _metric_tables  # noqa: F401  the same
 from app.store import notice_tables as _notice_tables  # noqa: F401  the same
 from app.store import people_tables as _people_tables  # noqa: F401  the same
+from app.store import policy_tables as _policy_tables  # noqa: F401  the same
 from app.store import privacy_tables as _privacy_tables  # noqa: F401  the same
 from app.store import quota_tables as _quota_tables  # noqa: F401  the same
 from app.store import view_tables as _view_tables  # noqa: F401  the same
@@ -135,13 +136,15 @@ class TenantRow(Base):
     __tablename__ = "tenants"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["registry.tenants.tenant_id"]),
-        {"schema": "app", "info": plain("cloud_id", "region", "policy")},
+        {"schema": "app", "info": plain("cloud_id", "region", "policy", "policy_sha256")},
     )
 
     tenant_id: Mapped[int] = tenant_key()
     cloud_id: Mapped[str | None] = mapped_column(Text)
     region: Mapped[str] = mapped_column(Text)
     policy: Mapped[str] = mapped_column(Text)
+    policy_sha256: Mapped[str | None] = mapped_column(Text)
+    """Of the site's own text of that policy, where one is in force."""
     current_installation: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UTC)
 

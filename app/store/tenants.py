@@ -24,6 +24,7 @@ from sqlalchemy.orm import aliased
 
 from app.domain.identifiers import ClientKey, InstallationId, TenantId
 from app.domain.installations.model import Install, Tenant
+from app.domain.promises.model import OwnPolicy, PolicyRef
 from app.domain.secrets import Purpose, Sealed, SecretMissing, SecretPlace, WrappedKey
 from app.store.labels import forget_publication
 from app.store.tables import DataKeyRow, ForgeTokenRow, InstallationRow, RegistryConnect, SealedRow, TenantRow
@@ -45,6 +46,7 @@ VIEW_TENANT = (
         InstallationRow.display_url,
         TenantRow.region,
         TenantRow.policy,
+        TenantRow.policy_sha256,
         func.coalesce(RegistryConnect.secret_version, ForgeTokenRow.version).label("secret_version"),
         ForgeTokenRow.expires_at,
         _FRAMING.label("framing_urls"),
@@ -152,9 +154,12 @@ class SqlTenants:
         """This transaction's tenant."""
         return find_tenant(self._connection, self._tenant)
 
-    def save_policy(self, policy: str) -> None:
+    def save_policy(self, policy: PolicyRef) -> None:
         """The policy of this tenant."""
-        self._connection.execute(update(TenantRow).where(TenantRow.tenant_id == self._tenant).values(policy=policy))
+        name, own = (policy.base, policy.sha256) if isinstance(policy, OwnPolicy) else (policy, None)
+        self._connection.execute(
+            update(TenantRow).where(TenantRow.tenant_id == self._tenant).values(policy=name, policy_sha256=own)
+        )
 
     def mark_uninstalled(self, installation: InstallationId, now: datetime) -> None:
         """Access has ended: no envelope of the installation stays."""
@@ -321,14 +326,15 @@ def find_tenant(connection: Connection, tenant: TenantId) -> Tenant:
 
 def tenant_of(row: Row[*tuple[Any, ...]]) -> Tenant:
     """The tenant in a row of `VIEW_TENANT`."""
+    tenant, own = TenantId(row.tenant_id), row.policy_sha256
     return Tenant(
-        tenant=TenantId(row.tenant_id),
+        tenant=tenant,
         installation=InstallationId(row.installation_id),
         client_key=None if row.client_key is None else ClientKey(row.client_key),
         base_url=row.base_url,
         display_url=row.display_url,
         region=row.region,
-        policy=row.policy,
+        policy=row.policy if own is None else OwnPolicy(tenant, row.policy, own),
         secret_version=row.secret_version,
         token_expires_at=row.expires_at,
         framing_urls=tuple(row.framing_urls or ()),

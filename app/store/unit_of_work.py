@@ -24,6 +24,7 @@ from app.store.labels import SqlLabels
 from app.store.metrics import SqlMetrics
 from app.store.notices import SqlNotices
 from app.store.people import SqlPeople
+from app.store.policy_texts import SqlPolicyTexts
 from app.store.privacy_requests import SqlRequests
 from app.store.queue import Queue
 from app.store.quota import SqlQuota
@@ -109,6 +110,11 @@ class SqlUnitOfWork:
     def following(self) -> SqlFollowing:
         """How its issues are followed."""
         return SqlFollowing(self._connection, self._entered())
+
+    @property
+    def policies(self) -> SqlPolicyTexts:
+        """The policies that it has written for itself."""
+        return SqlPolicyTexts(self._connection, self._entered())
 
     @property
     def labels(self) -> SqlLabels:

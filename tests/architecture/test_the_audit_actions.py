@@ -26,6 +26,7 @@ OPERATIONS = {
     "installations.Moving._close": "INSTALLATION_MOVED",
     "installations.Lifecycle.choose_policy": "POLICY_CHOSEN",
     "tracking.PolicyChoices.choose": "POLICY_CHOSEN",
+    "tracking.OwnNumbers.save": "POLICY_EDITED",
     "installations.Lifecycle.hinted": "HINT_STORED",
     "tracking.Following.accept_webhook": "WEBHOOK_STORED",
     "tracking.Following.ask_first_read": "READ_ASKED",

@@ -32,6 +32,7 @@ PAGES = {
         "admin": None,
         "admin-following": "#section-following",
         "admin-policies": "#section-policies",
+        "admin-numbers": "#section-numbers",
         "admin-audit": "#section-audit",
         "admin-privacy": "#section-privacy",
         "admin-people": "#section-people",
@@ -193,3 +194,14 @@ def test_a_form_says_what_it_came_to_and_puts_the_focus_there(opened, axe, host)
         tab.inside.locator("#policy-preview").press("Enter")
         expect(tab.inside.locator("#impact-title")).to_be_focused()
         check(tab, axe, f"admin-impact-{host}")
+        tab.go("#section-numbers")
+        tab.inside.locator("#number-1-a_high").fill("twenty")
+        tab.inside.locator("#number-1-a_high").press("Enter")
+        expect(outcome).to_contain_text("cannot be in force")
+        expect(outcome).to_be_focused()
+        expect(tab.inside.locator("#number-1-a_high")).to_have_attribute("aria-invalid", "true")
+        check(tab, axe, f"admin-numbers-refused-{host}")
+        tab.inside.locator("#number-1-a_high").fill("1")
+        tab.inside.locator("#number-1-a_high").press("Enter")
+        expect(tab.inside.locator("#impact-title")).to_be_focused()
+        check(tab, axe, f"admin-numbers-impact-{host}")

@@ -47,6 +47,9 @@ def two(web, worker, register, record, now):
             run(uow, "INSERT INTO app.superseded_events VALUES (:tenant, 10001, 's', 'reported', now(), now(), '{}',"
                 " now())", tenant=registered.tenant)  # fmt: skip
             run(uow, "INSERT INTO app.following_settings VALUES (:tenant, 1, '{}', now())", tenant=registered.tenant)
+            run(
+                uow, "INSERT INTO app.policy_texts VALUES (:tenant, 'h', 1, 'p', '{}', now())", tenant=registered.tenant
+            )
             run(uow, "INSERT INTO app.unmapped_values VALUES (:tenant, 'status', 'n', 1, now())",
                 tenant=registered.tenant)  # fmt: skip
             run(uow, "INSERT INTO app.runs (tenant_id, kind, cause, phase, asked_at, configuration, after_issue,"

@@ -33,6 +33,7 @@ class Action(StrEnum):
     INSTALLATION_UPGRADED = "installation.upgraded"
     INSTALLATION_RETIRED = "installation.retired"
     POLICY_CHOSEN = "policy.chosen"
+    POLICY_EDITED = "policy.edited"
     KEYS_REWRAPPED = "keys.rewrapped"
     SECRETS_OPENED = "secrets.opened"
     ISSUE_TRACKED = "issue.tracked"

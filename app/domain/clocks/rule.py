@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from app.domain.clocks.model import EventKind, Severity
 
-_LONGEST = timedelta(days=36525)
+LONGEST = timedelta(days=36525)
 
 
 class Mode(StrEnum):
@@ -46,7 +46,7 @@ UNIT_TIME = {
     Unit.MONTHS: timedelta(days=31),
 }
 
-_UNITS_OF_MODE = {
+UNITS_OF_MODE = {
     Mode.ELAPSED: frozenset({Unit.SECONDS, Unit.MINUTES, Unit.HOURS, Unit.DAYS, Unit.WEEKS}),
     Mode.WALL: frozenset({Unit.DAYS, Unit.WEEKS}),
     Mode.DATE_EOD: frozenset({Unit.DAYS, Unit.WEEKS}),
@@ -133,14 +133,14 @@ class Term:
             return
         if self.fixed_on is not None:
             raise RuleRefused("fixed_on", f"{self.mode} counts from the start and has no date of its own")
-        if self.unit not in _UNITS_OF_MODE[self.mode]:
+        if self.unit not in UNITS_OF_MODE[self.mode]:
             raise RuleRefused("unit", f"{self.mode} cannot count {self.unit}")
         if (self.amount is None) == (not self.tables):
             raise RuleRefused("amount", "needs either one amount or a severity table")
         if self.mode is Mode.BUSINESS_DAYS and self.calendar is None:
             raise RuleRefused("calendar", "business days need a named calendar")
         for amount in self._amounts():
-            if amount <= 0 or UNIT_TIME[self.unit] * amount > _LONGEST:
+            if amount <= 0 or UNIT_TIME[self.unit] * amount > LONGEST:
                 raise RuleRefused("amount", f"{amount} {self.unit} is not between 1 second and 100 years")
         self._check_tables()
 

@@ -7,6 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from app.domain.identifiers import AccountId, ClientKey, CloudId, InstallationId, TenantId
+from app.domain.promises.model import PolicyRef
 from app.domain.secrets import Secret
 
 PRODUCTION = "PRODUCTION"
@@ -127,7 +128,7 @@ class Tenant:
     base_url: str
     display_url: str
     region: str
-    policy: str
+    policy: PolicyRef
     secret_version: int | None
     """Of the shared secret (Connect) or the system token (Forge); None = no token has come yet."""
     token_expires_at: datetime | None = None

@@ -142,7 +142,7 @@ class Lifecycle:
             uow.enqueue("recompute-clocks", tenant)
             uow.commit(
                 because=AuditEvent(
-                    Action.POLICY_CHOSEN, "operator", f"tenant/{tenant}", {"policy": policy, "before": before}
+                    Action.POLICY_CHOSEN, "operator", f"tenant/{tenant}", {"policy": policy, "before": str(before)}
                 )
             )
 

@@ -25,6 +25,7 @@ from app.domain.notices.ports import (
 )
 from app.domain.notices.rules import concerns, due_notice, is_time_for, newest_crossing
 from app.domain.ports import Database, UnitOfWork
+from app.domain.promises.model import PolicyRef
 from app.domain.promises.shelf import InForce
 from app.domain.secrets import VaultCannotAnswer
 
@@ -73,7 +74,7 @@ class Telling:
     database: Database
     letters: Letters
     channels: Mapping[Medium, Channel]
-    in_force: Callable[[str], InForce]
+    in_force: Callable[[PolicyRef], InForce]
     cap: int = CAP_PER_RUN
 
     def wake(self, *, now: datetime) -> int:

@@ -20,9 +20,13 @@ from app.domain.identifiers import TenantId
 from app.domain.ports import Database, UnitOfWork
 from app.domain.privacy.exporting import FORMAT, MANIFEST, Progress
 from app.domain.privacy.model import ExportedTable, ImportRefused
+from app.domain.promises.faults import PolicyRefused
+from app.domain.promises.model import OwnPolicy
+from app.domain.promises.shelf import read_own
 
 _BATCH_LINES = 1000
 _LONGEST_LINE_BYTES = 1_048_576
+_LONGEST_POLICY = 300_000
 _LARGEST_MANIFEST_BYTES = 1_048_576
 _TENANT = "app.tenants.jsonl"
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
@@ -58,17 +62,20 @@ class Importing:
         if occupied := uow.export.occupied():
             raise ImportRefused(f"tenant {tenant} is not empty: {', '.join(occupied)}")
         uow.export.make_room()
-        self._choose_policy(uow, archive, stated)
         counts: dict[str, int] = {}
         for table in uow.export.tables():
             if table.is_imported and table.file in stated:
                 done = sum(counts.values())
                 counts[table.name] = _table(uow, archive, table, stated=stated[table.file])
                 progress(done + counts[table.name])
+        self._choose_policy(uow, archive, stated)
         return counts
 
     def _choose_policy(self, uow: UnitOfWork, archive: zipfile.ZipFile, stated: dict[str, dict[str, Any]]) -> None:
-        """Of the tenant's own row its choice is taken, and nothing else."""
+        """Of the tenant's own row its choice is taken, and nothing else; after the rows, of which it may be one."""
+        own = {version.ref.sha256: version.ref for version in uow.policies.versions()}
+        for each in own.values():
+            _check_policy(each, uow.policies.texts(each.sha256))
         if _TENANT not in stated:
             return
         with archive.open(_TENANT) as file:
@@ -76,7 +83,26 @@ class Importing:
         policy = row.get("policy")
         if not isinstance(policy, str) or not self.knows_policy(policy):
             raise ImportRefused("it names a policy that is not known here")
-        uow.tenants.save_policy(policy)
+        sha256 = row.get("policy_sha256")
+        if sha256 is None:
+            uow.tenants.save_policy(policy)
+        elif isinstance(sha256, str) and sha256 in own and own[sha256].base == policy:
+            uow.tenants.save_policy(own[sha256])
+        else:
+            raise ImportRefused("it names a policy of its own that is not in it")
+
+
+def _check_policy(own: OwnPolicy, texts: object) -> None:
+    """What was stored by this app can be read and has its hash; a file may come from anybody."""
+    unfit = ImportRefused("a policy of its own cannot be read, or was changed since it was written")
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        raise unfit
+    if sum(map(len, texts.values())) > _LONGEST_POLICY:
+        raise unfit
+    try:
+        read_own(own, texts)
+    except PolicyRefused as refused:
+        raise unfit from refused
 
 
 def _table(uow: UnitOfWork, archive: zipfile.ZipFile, table: ExportedTable, *, stated: dict[str, Any]) -> int:

@@ -36,9 +36,11 @@ class Finding:
     where: str
     """A promise id, a clause or a calendar."""
     text: str
+    part: str | None = None
+    """The severity or the choice that it is about, where it is about one."""
 
     def to_json(self) -> dict[str, str]:
-        """The four parts by name."""
+        """Four of its parts by name."""
         return {"check": self.check, "policy": self.policy, "where": self.where, "text": self.text}
 
 
@@ -57,6 +59,13 @@ def lint(policies: Iterable[Policy], *, bases: Iterable[Policy] = (), today: Tod
         *_nothing_behind(own, today),
     ]
     return tuple(dict.fromkeys(found))
+
+
+def lint_on_top(policy: Policy, base: Policy, *, today: Today) -> tuple[Finding, ...]:
+    """What is wrong with a policy that is not wrong with the one that it extends, which no number may undercut."""
+    known = {(each.check, each.where, each.text) for each in lint([base], today=today)}
+    found = lint([policy], bases=[base], today=today)
+    return tuple(each for each in found if (each.check, each.where, each.text) not in known)
 
 
 def _placeholders(policies: tuple[Policy, ...]) -> Iterator[Finding]:
@@ -117,11 +126,11 @@ def _compared(ours: Promise, theirs: Promise, *, policy: str) -> Iterator[Findin
         limit = _times(theirs.rule)[level]
         if time > limit:
             text = f"{level}: {_in_days(time)}, where {theirs.policy} allows {_in_days(limit)}"
-            yield Finding(Check.WEAKER, policy, ours.id, text)
+            yield Finding(Check.WEAKER, policy, ours.id, text, part=level)
     for field in fields(Choices):
         if _gives_more(ours.rule.choices, theirs.rule.choices, field=field.name):
             value = getattr(ours.rule.choices, field.name)
-            yield Finding(Check.WEAKER, policy, ours.id, f"{field.name} = {value} gives more time")
+            yield Finding(Check.WEAKER, policy, ours.id, f"{field.name} = {value} gives more time", part=field.name)
 
 
 def _in_days(time: timedelta) -> str:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from app.domain.clocks.calendars import HolidayList
 from app.domain.clocks.rule import Rule
+from app.domain.identifiers import TenantId
 
 
 class Kind(StrEnum):
@@ -89,6 +90,29 @@ class Policy:
     def clocks(self) -> tuple[Promise, ...]:
         """The promises that have a rule of their own, in the order of the file."""
         return tuple(promise for promise in self.promises if promise.rule is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPolicy:
+    """One version of a site's own text of a policy: what it sets anew, on top of a policy that is at hand."""
+
+    tenant: TenantId
+    base: str
+    sha256: str
+    """As `Policy.sha256`: of its text and of all that it extends, as these were when it was made."""
+
+    def __str__(self) -> str:
+        """The name in its text."""
+        return own_name(self.base)
+
+
+PolicyRef = str | OwnPolicy
+"""Which policy is in force somewhere: one that is at hand for all, by name, or a site's own."""
+
+
+def own_name(base: str) -> str:
+    """What a site's own text of that policy is called."""
+    return f"{base}.own"
 
 
 class UnknownPromise(LookupError):

@@ -1,13 +1,14 @@
 """What a changed policy would do to what is tracked, before anything changes."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from app.domain.clocks.counting import Calendars
 from app.domain.clocks.engine import bounds_of
-from app.domain.clocks.model import Bounds, Event, State, instant_text
+from app.domain.clocks.model import Bounds, Event, Severity, State, instant_text
 from app.domain.clocks.rule import Rule
 from app.domain.clocks.state import state_of
 from app.domain.promises.model import Policy
@@ -40,6 +41,16 @@ class Move:
         late = (State.BREACHED, State.MET_LATE)
         return self.state_after in late and self.state_before not in late
 
+    def is_of_the_past(self) -> bool:
+        """Whether its cycle has ended, and is only judged otherwise."""
+        return self.after is not None and self.after.stopped_at is not None
+
+    @property
+    def severity(self) -> Severity | None:
+        """As it is counted then, or was where there is no clock any more."""
+        bounds = self.after or self.before
+        return None if bounds is None else bounds.severity
+
     def to_json(self) -> dict[str, Any]:
         """One row of the preview."""
         return {
@@ -51,6 +62,23 @@ class Move:
         }
 
 
+@dataclass(slots=True)
+class Tally:
+    """How many cycles of one severity a change moves."""
+
+    moved: int = 0
+    breached: int = 0
+    """Of these, those that it would break."""
+    past: int = 0
+    """Of these, those that have ended."""
+
+    def count(self, move: Move) -> None:
+        """One more."""
+        self.moved += 1
+        self.breached += move.is_breached_by_it()
+        self.past += move.is_of_the_past()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """The whole effect of a change, with as many of the moves as were asked for."""
@@ -59,8 +87,11 @@ class Preview:
     moved: int
     breached: int
     """Cycles that the change would break."""
+    past: int
+    """Moved cycles that have ended."""
+    by_severity: Mapping[Severity | None, Tally]
     moves: tuple[Move, ...]
-    """Broken ones first, in the order of the subjects."""
+    """Broken ones first, those that have ended last, in the order of the subjects."""
 
     def to_json(self) -> dict[str, Any]:
         """Totals and rows."""
@@ -68,6 +99,8 @@ class Preview:
             "subjects": self.subjects,
             "moved": self.moved,
             "breached": self.breached,
+            "past": self.past,
+            "by_severity": {level or "none yet": asdict(tally) for level, tally in self.by_severity.items()},
             "moves": [move.to_json() for move in self.moves],
         }
 
@@ -89,9 +122,11 @@ def preview(
     """
     before, after = _rules(old), _rules(new)
     same_calendars = calendars_before is None or calendars_before == calendars
-    seen = moved = breached = 0
+    seen = 0
+    tallies: defaultdict[Severity | None, Tally] = defaultdict(Tally)
     broken: list[Move] = []
     others: list[Move] = []
+    past: list[Move] = []
     for subject in subjects:
         seen += 1
         was, will = before.get(subject.promise), after.get(subject.promise)
@@ -99,14 +134,18 @@ def preview(
             continue
         old_bounds = _bounds(was, subject, calendars_before or calendars)
         for move in _moves(subject, before=old_bounds, after=_bounds(will, subject, calendars), now=now):
-            moved += 1
-            is_broken = move.is_breached_by_it()
-            breached += is_broken
-            kept = broken if is_broken else others
+            tallies[move.severity].count(move)
+            kept = past if move.is_of_the_past() else broken if move.is_breached_by_it() else others
             if len(kept) < limit:
                 kept.append(move)
-    moves = tuple((broken + others)[:limit])
-    return Preview(subjects=seen, moved=moved, breached=breached, moves=moves)
+    return Preview(
+        subjects=seen,
+        moved=sum(tally.moved for tally in tallies.values()),
+        breached=sum(tally.breached for tally in tallies.values()),
+        past=sum(tally.past for tally in tallies.values()),
+        by_severity={level: tallies[level] for level in (*Severity, None) if level in tallies},
+        moves=tuple((broken + others + past)[:limit]),
+    )
 
 
 def _bounds(rule: Rule | None, subject: Subject, calendars: Calendars) -> tuple[Bounds, ...]:

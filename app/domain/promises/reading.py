@@ -51,6 +51,21 @@ def read_policy(name: str, text_of: TextOf) -> Policy:
     return _read_layer(name, text_of, below=()).policy
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A policy with the shapes that it was made of, as its text gives them."""
+
+    policy: Policy
+    tables: dict[str, tuple[TableShape, ...]]
+    promises: dict[str, PromiseShape]
+
+
+def read_parts(name: str, text_of: TextOf) -> Parts:
+    """As `read_policy`, with what the texts say."""
+    layer = _read_layer(name, text_of, below=())
+    return Parts(layer.policy, layer.tables, {each.shape.id: each.shape for each in layer.given})
+
+
 def _read_layer(name: str, text_of: TextOf, *, below: tuple[str, ...]) -> _Layer:
     try:
         file = PolicyText(name, text_of(name))

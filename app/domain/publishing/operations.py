@@ -25,6 +25,7 @@ from app.domain.ports import (
     SiteAccess,
     UnitOfWork,
 )
+from app.domain.promises.model import PolicyRef
 from app.domain.promises.shelf import InForce
 from app.domain.publishing.labels import label_of, next_change_at
 from app.domain.publishing.ports import Look, Project, Publication
@@ -62,7 +63,7 @@ class Publishing:
     database: Database
     jira: JiraWriting
     site_of: Callable[[TenantId, Secret | None], SiteAccess]
-    in_force: Callable[[str], InForce]
+    in_force: Callable[[PolicyRef], InForce]
     places: Places | None
     tab: SecurityTab | None
 

@@ -18,6 +18,7 @@ from app.domain.ports import (
     SiteAccess,
     UnitOfWork,
 )
+from app.domain.promises.model import PolicyRef
 from app.domain.promises.shelf import InForce
 from app.domain.secrets import Secret
 from app.domain.tracking.configuration import FollowingConfiguration
@@ -61,7 +62,7 @@ class Following:
     jira: JiraSites
     site_of: Callable[[TenantId, Secret | None], SiteAccess]
     rule: TrackingRule
-    in_force: Callable[[str], InForce]
+    in_force: Callable[[PolicyRef], InForce]
 
     def accept_webhook(
         self,

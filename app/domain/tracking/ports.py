@@ -1,12 +1,14 @@
-"""Rows about how a tenant's issues are followed and looked at; `store` implements them."""
+"""Rows about how a tenant's issues are followed, counted and looked at; `store` implements them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from app.domain.clocks.model import Event
 from app.domain.identifiers import AccountId, IssueId
+from app.domain.promises.model import OwnPolicy
 from app.domain.tracking.configuration import FollowingConfiguration
 from app.domain.tracking.deriving import Derived
 from app.domain.tracking.model import IssueRecord, Unmapped
@@ -42,6 +44,31 @@ class FollowingRows(Protocol):
 
     def save_run(self, run: Run) -> bool:
         """The place that it has reached; False where it was asked for anew meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPolicy:
+    """One version of a site's own policy."""
+
+    ref: OwnPolicy
+    version: int
+    made_at: datetime
+
+
+class PolicyTextRows(Protocol):
+    """The policies that a tenant has written for itself. None is changed, and none goes but with the tenant."""
+
+    def versions(self) -> tuple[StoredPolicy, ...]:
+        """Every version, the newest first."""
+
+    def next_version(self) -> int:
+        """The number of the next one."""
+
+    def texts(self, sha256: str) -> Mapping[str, str] | None:
+        """Its text and those of all that it extends, by policy name."""
+
+    def add(self, policy: StoredPolicy, texts: Mapping[str, str]) -> bool:
+        """Store it; False where there is one of that version already."""
 
 
 class IssueBatches(Protocol):

@@ -10,8 +10,8 @@ from app.domain.clocks.rule import Rule
 from app.domain.clocks.state import remaining_seconds, state_of
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.model import Tenant
-from app.domain.ports import Database
-from app.domain.promises.model import Policy
+from app.domain.ports import Database, UnitOfWork
+from app.domain.promises.model import Policy, PolicyRef
 from app.domain.promises.preview import Subject
 from app.domain.promises.shelf import InForce
 from app.domain.tracking.model import IssueRecord, Tracking
@@ -57,7 +57,7 @@ class IssueViews:
     """Reads one issue; what is derived is derived now, from the facts, so that it is never behind them."""
 
     database: Database
-    in_force: Callable[[str], InForce]
+    in_force: Callable[[PolicyRef], InForce]
 
     def view(self, tenant: TenantId, id_or_key: IssueId | str, *, now: datetime) -> IssueClocks:
         """The clocks of an issue at `now`. Who may see them was decided before."""
@@ -66,8 +66,11 @@ class IssueViews:
         clocks = () if record is None else _read_clocks(record, force, now=now)
         return IssueClocks(tenant=found, policy=force.policy, record=record, clocks=clocks)
 
-    def subjects(self, policy: str) -> Iterator[Subject]:
-        """Every tracked issue of every active tenant under that policy, once for each of its clocks."""
+    def subjects(self, policy: PolicyRef) -> Iterator[Subject]:
+        """Every tracked issue of every active tenant under that policy, once for each of its clocks.
+
+        A site that has numbers of its own is not under the policy that it took the others from.
+        """
         rules = self.in_force(policy).issue_clocks
         with self.database.begin() as uow:
             tenants = uow.registry.list_active()
@@ -75,9 +78,19 @@ class IssueViews:
             with self.database.begin(tenant) as uow:
                 if uow.tenants.tenant().policy != policy:
                     continue
-                for record in uow.issues.each_tracked():
-                    for rule in rules:
-                        yield Subject(name=f"{tenant}/{record.key}", promise=rule.promise, events=record.events)
+                yield from _subjects(uow, tenant, {rule.promise for rule in rules})
+
+    def subjects_of(self, tenant: TenantId, new: InForce) -> Iterator[Subject]:
+        """The same of one tenant, for the clocks of its policy and of that one."""
+        with self.database.begin(tenant) as uow:
+            old = self.in_force(uow.tenants.tenant().policy)
+            yield from _subjects(uow, tenant, {rule.promise for force in (old, new) for rule in force.issue_clocks})
+
+
+def _subjects(uow: UnitOfWork, tenant: TenantId, promises: set[str]) -> Iterator[Subject]:
+    for record in uow.issues.each_tracked():
+        for promise in sorted(promises):
+            yield Subject(name=f"{tenant}/{record.key}", promise=promise, events=record.events)
 
 
 def _read_clocks(record: IssueRecord, force: InForce, *, now: datetime) -> tuple[ClockReading, ...]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from app.domain.audit.entry import Bookkeeping
 from app.domain.identifiers import TenantId
 from app.domain.ports import Database, UnitOfWork
+from app.domain.promises.model import PolicyRef
 from app.domain.promises.shelf import InForce
 from app.domain.tracking.derived import Differences, IssueFacts, bounds_from
 
@@ -35,7 +36,7 @@ class Recomputing:
     """Makes stored bounds equal to what follows from the facts, and writes nothing that is equal already."""
 
     database: Database
-    in_force: Callable[[str], InForce]
+    in_force: Callable[[PolicyRef], InForce]
 
     def remaining(self, tenant: TenantId) -> int:
         """How many issues `advance` has before it; raises `LookupError` where there is no such tenant."""
@@ -76,7 +77,7 @@ class Recomputing:
         return done
 
     def ask_where_stale(self) -> int:
-        """Ask for it wherever stored bounds follow from another policy file or holiday list than is in force now.
+        """Ask for it wherever stored bounds follow from another policy or holiday list than is in force now.
 
         So after an upgrade that brought another text of a policy, and where a job was lost.
         """

@@ -15,6 +15,7 @@ from app.domain.clocks.model import Bounds, Event, EventKind
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.ports import Database, UnitOfWork, Vault
 from app.domain.privacy.persons import by_person
+from app.domain.promises.model import PolicyRef
 from app.domain.promises.shelf import InForce
 from app.domain.tracking import ams
 from app.domain.tracking.deciding import check_decision, check_instant_of, check_tracked
@@ -133,7 +134,7 @@ class Recording:
     """Takes decisions in. They are taken one after the other, so that each is checked against all before it."""
 
     database: Database
-    in_force: Callable[[str], InForce]
+    in_force: Callable[[PolicyRef], InForce]
     vault: Vault
 
     def record(

@@ -11,6 +11,7 @@ from app.domain.audit.entry import Action, AuditEvent
 from app.domain.identifiers import AccountId, TenantId
 from app.domain.ports import Database, SiteAccess, Vault
 from app.domain.privacy.persons import by_person
+from app.domain.promises.model import PolicyRef
 from app.domain.promises.shelf import InForce
 from app.domain.secrets import Secret
 from app.domain.tracking.bulk_reading import BulkJiraSites
@@ -61,7 +62,7 @@ class FollowingSettings:
     jira: BulkJiraSites
     site_of: Callable[[TenantId, Secret | None], SiteAccess]
     rule: TrackingRule
-    in_force: Callable[[str], InForce]
+    in_force: Callable[[PolicyRef], InForce]
     vault: Vault
 
     def view(self, tenant: TenantId) -> FollowingView:
@@ -114,7 +115,7 @@ class FollowingSettings:
         policy = self.database.view_tenant(tenant).policy
         pauses = {reason for rule in self.in_force(policy).issue_clocks for reason in rule.choices.pauses}
         site = self.site_of(tenant, None)
-        check_vocabulary(wanted, self.jira.vocabulary(site), pauses=pauses, policy=policy)
+        check_vocabulary(wanted, self.jira.vocabulary(site), pauses=pauses, policy=str(policy))
         if wanted.jql is None:
             return
         try:

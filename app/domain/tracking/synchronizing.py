@@ -13,6 +13,7 @@ from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.instants import is_ahead, is_beyond_belief
 from app.domain.ports import Database, DatabaseUnavailable, SiteAccess, UnitOfWork
+from app.domain.promises.model import PolicyRef
 from app.domain.promises.shelf import InForce
 from app.domain.secrets import Secret
 from app.domain.tracking.bulk_reading import BulkJiraSites, BulkRead, IssueSign, PageTokenExpired
@@ -67,7 +68,7 @@ class Synchronizing:
     jira: BulkJiraSites
     site_of: Callable[[TenantId, Secret | None], SiteAccess]
     rule: TrackingRule
-    in_force: Callable[[str], InForce]
+    in_force: Callable[[PolicyRef], InForce]
 
     def ask(self, tenant: TenantId, kind: RunKind, cause: Cause, *, now: datetime) -> None:
         """A run of that kind begins anew. Raises `LookupError` where there is no such tenant."""

@@ -11,6 +11,7 @@ from app.edge.panels import (
     admin_audit,
     admin_following,
     admin_frame,
+    admin_numbers,
     admin_people,
     admin_policies,
     admin_privacy,
@@ -56,6 +57,7 @@ _SHOWN: Mapping[str, Callable[[], str]] = {
     "overview": _overview,
     "following": admin_following.shown,
     "policies": admin_policies.shown,
+    "numbers": admin_numbers.shown,
     "audit": admin_audit.shown,
     "privacy": admin_privacy.shown,
     "people": admin_people.shown,
@@ -64,6 +66,7 @@ _Changes = Mapping[str, tuple[Permission, Callable[[Form], Response]]]
 _CHANGED: _Changes = {
     "following": (Permission.CHANGE_SETTINGS, admin_following.changed),
     "policies": (Permission.CHANGE_SETTINGS, admin_policies.changed),
+    "numbers": (Permission.CHANGE_SETTINGS, admin_numbers.changed),
     "people": (Permission.MANAGE_RECIPIENTS, admin_people.added),
 }
 _RIGHTS: _Changes = {

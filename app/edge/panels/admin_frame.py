@@ -15,6 +15,7 @@ SECTIONS = {
     "overview": "Overview",
     "following": "Following",
     "policies": "Policies",
+    "numbers": "Numbers",
     "audit": "Audit log",
     "privacy": "Privacy",
     "people": "People and roles",

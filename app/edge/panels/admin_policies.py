@@ -1,69 +1,41 @@
-"""The policies at hand, compared with the one in force; what choosing one would do is seen before it is done."""
-
-from dataclasses import dataclass
+"""The policies at hand, and this site's own, compared; what choosing one would do is seen before it is done."""
 
 from flask import Response, request
 
 from app.domain.access.roles import Permission
-from app.domain.clocks.wording import bound_text
-from app.domain.identifiers import AccountId
-from app.domain.promises.preview import Move
-from app.domain.tracking.choosing import Impact, issue_of
+from app.domain.tracking.choosing import AtHand, differences
 from app.domain.tracking.settings import VersionConflict
 from app.edge import following
 from app.edge.caller import caller, now, services
-from app.edge.panels import admin_frame, shell, wording
+from app.edge.panels import admin_frame
 from app.edge.panels.admin_frame import Form, Notice
-from app.edge.panels.wording import Lozenge
+from app.edge.panels.admin_impact import ImpactView, impact_view
 from app.edge.parameters import Malformed, single
 
 SECTION = "policies"
-
-
-@dataclass(frozen=True, kw_only=True)
-class MoveRow:
-    """One clock that would move."""
-
-    key: str
-    url: str
-    title: str
-    before: str
-    after: str
-    lozenge: Lozenge | None
-    """The state that it would be in."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImpactView:
-    """What choosing a policy would do, in the words of `admin_policies.html`."""
-
-    impact: Impact
-    rows: tuple[MoveRow, ...]
-    """Of issues that the reader may see."""
-    send_url: str
-    before: str
+_OWN_SHOWN = 10
 
 
 def shown() -> str:
-    """The section; with `policy` of the query that one is compared."""
+    """The section; `policy` of the query is compared with the one in force, or with `with` of the query."""
     services().roles.require(Permission.VIEW_SETTINGS, caller(), now=now())
-    name = single("policy") if "policy" in request.args else None
-    if name is not None and name not in services().policies.names:
-        raise Malformed
-    return _rendered(name)
+    compared, other = (_found(single(name)) if name in request.args else None for name in ("policy", "with"))
+    return _rendered(compared, other=other)
 
 
 def changed(given: Form) -> Response:
     """By somebody who may change settings: `step` says to `preview` the policy that is named, or to `choose` it."""
-    step, name = given.get("step"), given.get("policy", "")
-    if step not in ("preview", "choose") or name not in services().policies.names:
+    step, chosen = given.get("step"), _found(given.get("policy", ""))
+    if step not in ("preview", "choose"):
         raise Malformed
     if step == "preview":
-        return admin_frame.sent(_rendered(name, impact=_impact(name)))
+        force = services().policies.in_force(chosen.key if chosen.stored is None else chosen.stored.ref)
+        impact = services().policies.impact(caller().tenant, force, now=now())
+        return admin_frame.sent(_rendered(chosen, impact=impact_view(impact)))
     try:
         services().policies.choose(
             caller().tenant,
-            name,
+            chosen.key,
             before=given.get("before", ""),
             actor=following.ACTOR,
             now=now(),
@@ -73,59 +45,55 @@ def changed(given: Form) -> Response:
         notice = admin_frame.refused(
             conflict, "Another policy is in force by now; nothing was changed", "Look at the impact again."
         )
-        return admin_frame.not_sent(conflict, _rendered(name, notice=notice))
-    title = services().policies.in_force(name).policy.title
+        return admin_frame.not_sent(conflict, _rendered(chosen, notice=notice))
     done = Notice(
-        title=f"{title} is in force",
+        title=f"{chosen.policy.title} is in force",
         appearance="success",
         lines=("Lists, the calendar and Jira follow as the dates are made anew; an issue's own page does at once.",),
     )
     return admin_frame.sent(_rendered(None, notice=done))
 
 
-def _rendered(name: str | None, *, impact: ImpactView | None = None, notice: Notice | None = None) -> str:
+def _found(key: str) -> AtHand:
+    try:
+        return services().policies.find(caller().tenant, key)
+    except LookupError as nowhere:
+        raise Malformed from nowhere
+
+
+def _rendered(
+    compared: AtHand | None,
+    *,
+    other: AtHand | None = None,
+    impact: ImpactView | None = None,
+    notice: Notice | None = None,
+) -> str:
     choices, tenant = services().policies, caller().tenant
-    current = services().promises.of(tenant).policy
-    compared = None if name in {None, current.name} else choices.in_force(str(name)).policy
+    current = choices.current(tenant)
+    at_hand = choices.at_hand(tenant, most_own=_OWN_SHOWN)
+    beside = other or current
+    if compared is not None and compared.key == beside.key:
+        compared = None
+    query = {} if compared is None else {"policy": compared.key, "with": None if other is None else other.key}
     return admin_frame.rendered(
         SECTION,
         notice=notice,
         is_kept=impact is not None,
-        here=admin_frame.url(SECTION) if compared is None else admin_frame.url(SECTION, policy=compared.name),
-        policies=tuple((each, admin_frame.url(SECTION, policy=each.name)) for each in choices.policies()),
+        here=admin_frame.url(SECTION, **query),
+        policies=tuple((each, admin_frame.url(SECTION, policy=each.key)) for each in at_hand),
         current=current,
         remaking=choices.remaking(tenant),
         compared=compared,
-        differences=() if compared is None else choices.differences(tenant, compared.name),
+        beside=beside,
+        besides=()
+        if compared is None
+        else tuple(
+            (each, admin_frame.url(SECTION, policy=compared.key, **{"with": each.key}))
+            for each in at_hand
+            if each.key not in (compared.key, beside.key)
+        ),
+        differences=() if compared is None else differences(beside.policy, compared.policy),
         impact=impact,
         progress_url=admin_frame.url(SECTION),
         send_url=admin_frame.url(SECTION),
-    )
-
-
-def _impact(name: str) -> ImpactView:
-    who = caller()
-    impact = services().policies.impact(who.tenant, name, now=now())
-    moved = [(issue_of(move.subject), move) for move in impact.found.moves]
-    issues = {issue for (issue, _), _ in moved}
-    reader = (who.tenant, AccountId(who.account or ""))
-    may = Permission.VIEW_ISSUE_CLOCKS
-    visible = services().access.visible(may, reader, issues, now=now(), person_token=who.person_token)
-    return ImpactView(
-        impact=impact,
-        rows=tuple(_row(key, move) for (issue, key), move in moved if issue in visible),
-        send_url=admin_frame.url(SECTION),
-        before=services().promises.of(who.tenant).policy.sha256,
-    )
-
-
-def _row(key: str, move: Move) -> MoveRow:
-    before, after = ("no clock" if each is None else bound_text(each) for each in (move.before, move.after))
-    return MoveRow(
-        key=key,
-        url=f"{shell.site_url()}/browse/{key}",
-        title=wording.title_of(move.promise),
-        before=before,
-        after=after,
-        lozenge=None if move.state_after is None else wording.STATE_LOZENGES[move.state_after],
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from app.domain.clocks.model import Event, EventKind, Severity
+from app.domain.identifiers import TenantId
 from app.domain.operator import Operations
 from app.domain.privacy.cycle import PROMISES
 from app.domain.promises import reports
@@ -33,13 +34,29 @@ def policy_list(operations: Operations, *, as_json: bool) -> int:
     return _say(reports.list_report(shelf.in_force(name).policy for name in operations.policy_names()), as_json=as_json)
 
 
+def own_options(command: Callable[..., int]) -> Callable[..., int]:
+    """`--tenant` and `--version`: which of a site's own policies is meant."""
+    command = click.option("--version", type=int, default=None, help="Which of them; the newest without it.")(command)
+    return click.option("--tenant", type=int, default=None, help="NAME is a policy of this site's own.")(command)
+
+
 @policy.command("show")
 @click.argument("name")
+@own_options
+@click.option("--text", "as_text", is_flag=True, help="The text of its file.")
 @json_option
 @click.pass_obj
-def policy_show(operations: Operations, *, name: str, as_json: bool) -> int:
+def policy_show(
+    operations: Operations, *, name: str, tenant: int | None, version: int | None, as_text: bool, as_json: bool
+) -> int:
     """A policy in force, promise by promise."""
-    return _say(reports.show_report(read_policy(name, operations.policy_text)), as_json=as_json)
+    text_of = _texts(operations, name, tenant=tenant, version=version)
+    found = read_policy(name, text_of)
+    if as_text:
+        text = text_of(name)
+        show({"name": name, "sha256": found.sha256, "text": text}, [text.rstrip()], as_json=as_json)
+        return reports.OK
+    return _say(reports.show_report(found), as_json=as_json)
 
 
 @policy.command("lint")
@@ -73,13 +90,22 @@ def policy_coverage(operations: Operations, *, names: tuple[str, ...], as_json: 
     help="A fact, for example reported@2026-11-22T09:00:00Z or severity_set:high@2026-11-22T09:00:00Z.",
 )
 @click.option("--now", "at", default=None, metavar="INSTANT", help="The instant to explain for; this one by default.")
+@own_options
 @json_option
 @click.pass_obj
 def policy_explain(
-    operations: Operations, *, name: str, promise: str, events: tuple[str, ...], at: str | None, as_json: bool
+    operations: Operations,
+    *,
+    name: str,
+    promise: str,
+    events: tuple[str, ...],
+    at: str | None,
+    tenant: int | None,
+    version: int | None,
+    as_json: bool,
 ) -> int:
     """Derive the dates of PROMISE of policy NAME from facts, step by step."""
-    force = InForce(read_policy(name, operations.policy_text))
+    force = InForce(read_policy(name, _texts(operations, name, tenant=tenant, version=version)))
     facts = [_event(text, number) for number, text in enumerate(events, 1)]
     now = datetime.now(UTC) if at is None else _instant(at)
     report = reports.explain_report(force.policy, promise, facts, calendars=force.calendars, now=now)
@@ -88,18 +114,24 @@ def policy_explain(
 
 @policy.command("preview")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--tenant", type=int, default=None, help="FILE replaces what is in force for this site alone.")
 @json_option
 @click.pass_obj
-def policy_preview(operations: Operations, *, file: Path, as_json: bool) -> int:
-    """Which bounds of stored issues move if FILE replaces the policy of that name; exit 2 if one is then breached."""
+def policy_preview(operations: Operations, *, file: Path, tenant: int | None, as_json: bool) -> int:
+    """Which bounds of stored issues move if FILE replaces the policy of that name; exit 2 if one is then breached.
+
+    Sites with numbers of their own are not under that policy; what FILE does to one of them is told with --tenant.
+    """
     name = file.stem
     text_of, _ = _with_files(operations, (str(file),))
-    old, new = InForce(read_policy(name, operations.policy_text)), InForce(read_policy(name, text_of))
+    new = InForce(read_policy(name, text_of))
     with operations.services() as services:
+        site = None if tenant is None else TenantId(tenant)
+        old = services.views.in_force(name if site is None else services.database.view_tenant(site).policy)
         report = reports.preview_report(
             old.policy,
             new.policy,
-            subjects=services.views.subjects(name),
+            subjects=services.views.subjects(name) if site is None else services.views.subjects_of(site, new),
             calendars=new.calendars,
             calendars_before=old.calendars,
             now=datetime.now(UTC),
@@ -120,6 +152,19 @@ def _with_files(operations: Operations, names: tuple[str, ...]) -> tuple[Callabl
         return files[name].read_text() if name in files else operations.policy_text(name)
 
     return text_of, [Path(name).stem if name.endswith(".toml") else name for name in names]
+
+
+def _texts(operations: Operations, name: str, *, tenant: int | None, version: int | None) -> Callable[[str], str]:
+    """Where the text of that policy and of what it extends comes from: our files, or what a site has stored."""
+    if tenant is None:
+        if version is not None:
+            raise click.UsageError("--version is that of a site's own policy: say --tenant too")
+        return operations.policy_text
+    with operations.services() as services, services.database.begin(TenantId(tenant)) as uow:
+        for stored in uow.policies.versions():
+            if str(stored.ref) == name and version in {None, stored.version}:
+                return dict(uow.policies.texts(stored.ref.sha256) or {}).__getitem__
+    raise click.UsageError(f"tenant {tenant} has no such version of a policy {name!r} of its own")
 
 
 def _today(operations: Operations) -> Today:

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from app.domain.privacy.exporting import MANIFEST, Exporting
 from app.domain.privacy.importing import Importing
 from app.domain.privacy.model import ImportRefused
+from app.domain.promises.model import OwnPolicy
+from app.domain.promises.shelf import read_own
 from app.store.row_security import GRANTS, WORKER
 from app.store.tenant_export import LEFT_OUT, TOLD_ONLY, exported_tables
+from tests.filled_tenants import own_policy
 
 
 def export(filled, tenant, now):
@@ -25,7 +28,7 @@ def export(filled, tenant, now):
 
 
 def read_in(filled, tenant, archive):
-    importing = Importing(filled.worker, knows_policy=lambda name: name == "genchi")
+    importing = Importing(filled.worker, knows_policy=lambda name: name in ("genchi", "kencha"))
     return importing.read_in(tenant, io.BytesIO(archive), progress=lambda rows: None)
 
 
@@ -100,6 +103,48 @@ def test_the_manifest_says_how_many_rows_and_which_hash_each_file_has(filled, no
     assert {name: content.count(b"\n") for name, content in files.items()} == {
         file["name"]: file["rows"] for file in manifest["files"]
     }
+
+
+def with_own_policy(filled, now):
+    """An export of a tenant that is served under a policy of its own, and the hash of that."""
+    tenant, own = filled.fill(filled.tenant()), own_policy(2)["sha256"]
+    filled.database.execute("UPDATE app.tenants SET policy_sha256 = %s WHERE tenant_id = %s", own, tenant)
+    return export(filled, tenant, now)[0], own
+
+
+def test_a_policy_of_a_tenants_own_is_in_force_again_where_it_is_read_in(filled, now):
+    archive, own = with_own_policy(filled, now)
+    target = filled.tenant()
+    read_in(filled, target, archive)
+    found = filled.web.view_tenant(target).policy
+    assert found == OwnPolicy(target, "genchi", own)
+    assert read_own(found, filled.web.policy_texts(found)).version == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("policy_texts", b"version = 2", b"version = 7"),
+        ("policy_texts", b'"base":"genchi"', b'"base":"kencha"'),
+        ("policy_texts", b'"genchi": "name', b'"x": "name'),
+        ("policy_texts", b'"texts":{', b'"texts":[],"more":{'),
+        ("tenants", b'"policy_sha256":"', b'"policy_sha256":"0'),
+        ("tenants", b'"policy_sha256":"', b'"policy_sha256":{},"x":"'),
+        ("tenants", b'"policy":"genchi"', b'"policy":"kencha"'),
+    ],
+)
+def test_a_policy_that_is_not_what_was_exported_is_in_force_nowhere(filled, now, file, before, after):
+    archive, _ = with_own_policy(filled, now)
+    files, name = files_of(archive), f"app.{file}.jsonl"
+    assert before in files[name]
+    files[name] = files[name].replace(before, after)
+    manifest = json.loads(files[MANIFEST])
+    for each in manifest["files"]:
+        if each["name"] == name:
+            each["sha256"] = hashlib.sha256(files[name]).hexdigest()
+    target = filled.tenant()
+    assert is_refused(filled, target, packed(files | {MANIFEST: json.dumps(manifest).encode()}))
+    assert filled.web.view_tenant(target).policy == "genchi"
 
 
 def test_an_import_makes_no_trust_and_no_log_from_a_file(filled, now):

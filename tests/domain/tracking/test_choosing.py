@@ -11,7 +11,7 @@ from app.domain.clocks.model import Event, EventKind, Severity, State
 from app.domain.identifiers import IssueId
 from app.domain.promises.shelf import PolicyShelf
 from app.domain.tracking import choosing
-from app.domain.tracking.choosing import PolicyChoices, issue_of
+from app.domain.tracking.choosing import PolicyChoices, differences, issue_of
 from app.domain.tracking.model import IssueRecord, Tracking
 from app.domain.tracking.settings import VersionConflict
 
@@ -50,28 +50,29 @@ def reported(roles, tenant, now):
 def test_every_clock_that_moves_is_told_and_which_promise_breaks_by_it(choices, reported, tenant, now):
     reported(1, days=10)
     reported(2, days=3)
-    found = choices.impact(tenant, STRICTER, now=now)
+    found = choices.impact(tenant, choices.in_force(STRICTER), now=now)
     assert (found.issues, found.tracked, found.found.moved, found.found.breached) == (2, 2, 2, 1)
     first, second = found.found.moves
     assert issue_of(first.subject) == (IssueId(1), "SEC-1")
     assert (first.state_before, first.state_after) == (State.RUNNING, State.BREACHED)
     assert second.after.due_at - second.before.due_at == -timedelta(days=21)
-    assert choices.impact(tenant, OURS, now=now).found.moved == 0
+    assert choices.impact(tenant, choices.in_force(OURS), now=now).found.moved == 0
 
 
 def test_of_a_large_site_so_many_are_looked_at_and_it_says_so(choices, reported, tenant, now, monkeypatch):
     monkeypatch.setattr(choosing, "MOST_ISSUES", 1)
     reported(1, days=10)
     reported(2, days=10)
-    found = choices.impact(tenant, STRICTER, now=now)
+    found = choices.impact(tenant, choices.in_force(STRICTER), now=now)
     assert (found.issues, found.tracked, found.found.moved) == (1, 2, 1)
 
 
-def test_only_what_two_policies_count_differently_is_a_difference(choices, tenant):
-    [only] = choices.differences(tenant, STRICTER)
+def test_only_what_two_policies_count_differently_is_a_difference(choices):
+    ours, stricter = (choices.in_force(name).policy for name in (OURS, STRICTER))
+    [only] = differences(ours, stricter)
     assert only.promise == "security-bug-fix"
     assert "high 7," in only.after
-    assert choices.differences(tenant, OURS) == ()
+    assert differences(ours, ours) == ()
 
 
 def test_nothing_is_chosen_over_what_somebody_else_has_chosen_meanwhile(choices, roles, tenant, now):

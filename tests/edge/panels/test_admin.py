@@ -13,17 +13,19 @@ from app.edge.panels import admin_people
 from app.edge.panels.admin_frame import SECTIONS
 from tests.edge.panels.test_issue_panel import Page
 from tests.edge.panels.test_pages import HOSTILE, text_of
+from tests.jobs.conftest import pledge  # noqa: F401  a fixture
 
 ADMIN = "/fragments/admin?section="
 FOLLOWING = {"vector_field": "auto", "score_field": "auto"}
 
 
 @pytest.fixture(scope="module")
-def served(stack):
+def served(make_stack):
     """One product on one site, with what it knows of some issues."""
-    stack.install("genchi")
-    stack.tracked("10001", account="admin")
-    return stack
+    with make_stack(PLEDGE_RATE_LIMITS="decisions.subject=600") as running:
+        running.install("genchi")
+        running.tracked("10001", account="admin")
+        yield running
 
 
 def send(served, section, *, sender="admin", route=ADMIN, **fields):
@@ -206,6 +208,143 @@ def test_what_a_policy_would_do_is_shown_before_it_does_and_then_every_date_is_m
     assert served.database.rows(entry) == [("jira-admin", "genible")]
     again = send(served, "policies", step="choose", policy="kencha", before=seen)
     assert again.status_code == 409
+
+
+NUMBERS = {f"a_{level}_unit": "days" for level in ("critical", "high", "medium", "low")}
+NUMBERS |= {"a_critical": "10", "a_high": "28", "a_medium": "84", "a_low": "175"}
+NUMBERS |= {"at_risk_percent": "80", "at_risk_hours": "48", "triage_days": "14", "promise": "security-bug-fix"}
+
+
+def hidden(answer, name):
+    """The value of a hidden field, the same in whatever form it stands."""
+    page = Page(answer.text)
+    [found] = {each["value"] for tag, each in page.elements if tag == "input" and each.get("name") == name}
+    return found
+
+
+def tried(served, **fields):
+    answer = send(served, "numbers", step="try", **NUMBERS | fields)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def save_numbers(served, trial, **fields):
+    seen = {name: hidden(trial, name) for name in ("before", "seen")}
+    return send(served, "numbers", step="save", **NUMBERS | seen | fields)
+
+
+def policy_of(served):
+    return served.get("/api/v1/issues/10001/clocks", account="admin").json()["policy"]
+
+
+def test_numbers_are_tried_saved_explained_and_taken_back(served):
+    before = policy_of(served)
+    trial = tried(served, a_high="1")
+    page = well_formed(trial.text)
+    assert re.search(r"clocks? changes?, \d+ promises? breaks? by it", page.text)
+    assert "Broken by it" in page.text
+    assert "SEC-1" in page.text
+    assert policy_of(served) == before
+    saved = save_numbers(served, trial, a_high="1")
+    assert "These numbers are in force" in text_of(saved)
+    assert "this site's own is in force" in text_of(saved)
+    now_is = policy_of(served)
+    assert (now_is["name"], now_is["version"]) == (f"{before['name']}.own", 1)
+    made_anew = "Every stored date follows from it"
+    served.eventually(lambda: made_anew in served.get(ADMIN + "policies", account="admin").text)
+    stored = "SELECT DISTINCT policy FROM app.clock_bounds"
+    assert served.database.rows(stored) == [(now_is["sha256"],)]
+    [clock] = served.get("/api/v1/issues/10001/clocks", account="admin").json()["clocks"]
+    assert any("set by this site, version 1" in step["source"] for step in clock["why"])
+    entry = (
+        "SELECT actor, detail ->> 'policy', detail ->> 'sha256' FROM app.audit_entries WHERE action = 'policy.edited'"
+    )
+    assert served.database.rows(entry) == [("jira-admin", now_is["name"], now_is["sha256"])]
+    listed = served.get(ADMIN + "policies", account="admin")
+    assert "with numbers of this site" in text_of(listed)
+    beside = served.get(f"{ADMIN}policies&policy=own-1&with={before['name']}", account="admin")
+    assert "high 1," in text_of(beside)
+    stale = send(served, "numbers", step="back", before="0" * 64)
+    assert "nothing was changed" in refused(stale, 409)
+    back = send(served, "numbers", step="back", before=now_is["sha256"])
+    assert "as it is at hand" in text_of(back)
+    assert policy_of(served) == before
+    assert "own-1" in served.get(ADMIN + "policies", account="admin").text
+    assert send(served, "numbers", step="back", before=before["sha256"]).status_code == 400
+
+
+@pytest.fixture
+def policy_command(served, pledge, monkeypatch):  # noqa: F811  the fixture of that name
+    """`pledge policy …` on the database of that product, in this process."""
+    for name, value in served.env.items():
+        monkeypatch.setenv(name, value)
+    return lambda *arguments: pledge("policy", *arguments)
+
+
+def test_an_operator_sees_the_numbers_of_a_site_and_what_they_would_do(served, policy_command, tmp_path):
+    [(tenant, base)] = served.database.rows("SELECT tenant_id::text, base FROM app.policy_texts")
+    own = (f"{base}.own", "--tenant", tenant)
+    shown = json.loads(policy_command("show", *own, "--version", "1", "--json").out)
+    assert (shown["name"], shown["extends"], shown["version"]) == (own[0], base, 1)
+    file = tmp_path / f"{own[0]}.toml"
+    file.write_text(policy_command("show", *own, "--text").out)
+    preview = policy_command("preview", str(file), "--tenant", tenant, "--json")
+    found = json.loads(preview.out)
+    assert (preview.code, found["from"]["name"], found["to"]["sha256"]) == (2, base, shown["sha256"])
+    assert found["breached"] == sum(each["breached"] for each in found["by_severity"].values()) > 0
+    facts = [f"--event={fact}@2026-11-22T09:00:00Z" for fact in ("reported", "severity_set:high")]
+    explained = policy_command("explain", own[0], "security-bug-fix", *own[1:], *facts, "--json")
+    assert "2026-11-23T09:00:00Z" in explained.out
+    assert policy_command("show", own[0], "--tenant", tenant, "--version", "9").code == 4
+    assert policy_command("show", own[0], "--version", "1").code == 4
+
+
+def test_numbers_that_were_changed_after_the_look_are_looked_at_again(served):
+    trial = tried(served, a_high="20")
+    before = policy_of(served)
+    other = save_numbers(served, trial, a_high="2")
+    assert "this is what they would do now" in refused(other, 409)
+    assert policy_of(served) == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"a_high": "29"}, "the vendor has promised no more time"),
+        ({"a_high": HOSTILE["script"]}, "a whole number"),
+        ({"a_high": HOSTILE["right to left"]}, "a whole number"),
+        ({"a_high": "9" * 10_000}, "a whole number"),
+        ({"a_high_unit": "business days"}, "is counted in"),
+        ({"at_risk_percent": "0"}, "between 1 and 100"),
+        ({"a_low": ""}, "a whole number"),
+    ],
+)
+@pytest.mark.parametrize("step", ["try", "save"])
+def test_a_number_that_cannot_be_in_force_is_refused_at_its_field(served, step, fields, said):
+    before = policy_of(served)
+    answer = send(served, "numbers", step=step, **NUMBERS | fields)
+    page = refused(answer, 400)
+    assert said in page.lower()
+    marked = [each for _, each in Page(answer.json()["html"]).elements if each.get("aria-invalid")]
+    assert [each["name"] for each in marked] == [next(iter(fields)).removesuffix("_unit")]
+    assert answer.json()["code"] == "numbers_refused"
+    assert policy_of(served) == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"step": "try"}, {"step": "try", "promise": "K-08"}, {"step": "x", **NUMBERS}, {**NUMBERS}, {"step": "back"}],
+)
+def test_numbers_of_nobodys_making_are_refused(served, fields):
+    answer = send(served, "numbers", **fields)
+    assert (answer.status_code, answer.json()["code"]) == (400, "parameter_malformed")
+
+
+@pytest.mark.parametrize("key", ["own-999", "own-0", "own--1", "own-1x", "kencha.own"])
+def test_a_version_that_is_not_this_sites_is_nowhere(served, key):
+    for query in (f"policies&policy={key}", f"policies&policy=kencha&with={key}"):
+        assert served.get(ADMIN + query, account="admin").status_code == 400
+    assert send(served, "policies", step="preview", policy=key).status_code == 400
 
 
 def audit(served, query=""):

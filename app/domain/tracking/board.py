@@ -7,7 +7,7 @@ from app.domain.identifiers import TenantId
 from app.domain.installations.model import Tenant
 from app.domain.ports import Database
 from app.domain.promises.coverage import Covered, Today, coverage_of
-from app.domain.promises.model import Policy
+from app.domain.promises.model import Policy, PolicyRef
 from app.domain.promises.shelf import InForce
 
 
@@ -25,7 +25,7 @@ class PromiseBoards:
     """Says of each promise what backs it. `pages`: the addresses at which this app publishes text."""
 
     database: Database
-    in_force: Callable[[str], InForce]
+    in_force: Callable[[PolicyRef], InForce]
     pages: Collection[str]
 
     def of(self, tenant: TenantId) -> Board:
