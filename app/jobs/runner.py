@@ -28,6 +28,7 @@ from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.identifiers import TenantId
 from app.domain.notices.ports import NotDelivered
 from app.domain.ports import (
+    AFTER_ALL_ELSE,
     DatabaseRefused,
     DatabaseUnavailable,
     JiraUnavailable,
@@ -190,7 +191,7 @@ class Worker:
                     tenant=tenant, attempt=attempt
                 )
 
-        self._app.task(name=job.kind)(run)
+        self._app.task(name=job.kind, priority=-int(job.kind in AFTER_ALL_ELSE))(run)
         self._app.task(name=f"wake:{job.kind}")(wake)
 
     async def _after_failure(self, job: TenantJob, tenant: int, *, attempt: int, error: Exception) -> None:
