@@ -195,7 +195,7 @@ class Grown:
             "50 clocks of the site": lambda n: self._get(n, "/api/v1/clocks?limit=50", context=True),
         }
 
-    def rounds(self) -> dict[str, Callable[[], object]]:
+    def rounds(self) -> dict[str, Callable[[], int]]:
         """What the schedule makes over all tenants, and how often."""
         now = datetime.now(UTC)
         return {
@@ -296,11 +296,11 @@ def main() -> None:
                 cells = (f"{found.statements:.1f}", f"{found.buffers:.1f}", f"{found.milliseconds:.1f}")
                 print(f"| {size:,} | {name} | {' | '.join(cells)} |", flush=True)
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-        print("\n| tenants | round | seconds |\n|---|---|---|")
+        print("\n| tenants | round | jobs asked for | seconds |\n|---|---|---|---|")
         for name, work in grown.rounds().items():
             began = time.perf_counter()
-            work()
-            print(f"| {grown.size:,} | {name} | {time.perf_counter() - began:.1f} |", flush=True)
+            found = work()
+            print(f"| {grown.size:,} | {name} | {found} | {time.perf_counter() - began:.1f} |", flush=True)
         [(held,)] = grown.rows(_HELD)
         print(f"{int(str(held)) / grown.size / 1000:.0f} kB for each tenant, with {ISSUES} tracked issues")
         print(f"load {os.getloadavg()[0]:.1f}")

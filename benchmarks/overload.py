@@ -168,7 +168,7 @@ def main() -> None:
         sites.send(rate=20.0, seconds=10.0)
         print(f"{SITES} sites of {ISSUES} issues; the rate is searched:", flush=True)
         rate = float(sys.argv[2]) if sys.argv[2:] else _PART * searched(sites)
-        for _ in range(_TRIES):
+        for _ in range(1 if sys.argv[2:] else _TRIES):
             print(f"drained after {sites.await_idle(seconds=1800):.0f} s", flush=True)
             before, used, kept = sites.memory_mib(), sites.processor_seconds(), Kept.of(sites)
             with watched(sites) as (panel, most):

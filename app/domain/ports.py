@@ -53,6 +53,9 @@ JobKind = Literal[
 ]
 """Kinds of work that a change can ask for; one job per tenant and kind waits at a time."""
 
+AFTER_ALL_ELSE: frozenset[JobKind] = frozenset({"publish-labels"})
+"""What shows in Jira what other work finds out: after it, one write tells of all that has changed."""
+
 
 class IssueHidden(Exception):
     """Jira does not show this issue to the app (404 or 403)."""

@@ -28,6 +28,7 @@ from app.domain.access.roles import Role, refuse_at_the_door
 from app.domain.identifiers import TenantId
 from app.domain.notices.ports import NotDelivered
 from app.domain.ports import (
+    AFTER_ALL_ELSE,
     DatabaseRefused,
     DatabaseUnavailable,
     JiraUnavailable,
@@ -200,7 +201,8 @@ class Worker:
                     tenant=tenant, attempt=attempt
                 )
 
-        self._app.task(name=job.kind, retry=_GivenBack())(run)
+        priority = -int(job.kind in AFTER_ALL_ELSE)
+        self._app.task(name=job.kind, priority=priority, retry=_GivenBack())(run)
         self._app.task(name=f"wake:{job.kind}", retry=_GivenBack())(wake)
 
     async def _after_failure(self, job: TenantJob, tenant: int, *, attempt: int, error: Exception) -> None:

@@ -4,7 +4,9 @@ Source: https://developer.atlassian.com/cloud/jira/platform/rest/v3/
 """
 
 import logging
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +43,8 @@ _BODY_LIMIT_BYTES = 8 * 1024 * 1024
 _CHANGELOG_PAGE = 100
 _LONGEST_CHANGELOG = 50_000
 _FORM_KEPT_SECONDS = 3600.0
+FORMS_KEPT = 1_000
+"""A large site has hundreds of statuses, and a worker meets all sites there are within an hour."""
 _COME_BACK_SECONDS = 30
 _EVERYBODYS = FieldChoice()
 _NOT_AS_DOCUMENTED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
@@ -74,7 +78,8 @@ class RestJira:
     def __init__(self, *, budget: Budget | None = None, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._budget = budget
         self._elapsed = elapsed
-        self._forms: dict[str, tuple[_Form, float]] = {}
+        self._forms: OrderedDict[str, tuple[_Form, float]] = OrderedDict()
+        self._forms_lock = threading.Lock()
         self._patience = Patience(elapsed=elapsed)
 
     def read_issue(self, site: SiteAccess, issue: IssueId, choice: FieldChoice = _EVERYBODYS) -> IssueSnapshot:
@@ -178,7 +183,11 @@ class RestJira:
         with self._asking(), self._jira(site, timeout_seconds=_READ_TIMEOUT_SECONDS) as jira:
             statuses = jira.get("rest/api/3/status")
             form = _Form(cvss_fields_of(jira.get_fields()), categories_of(statuses), status_names_of(statuses))
-        self._forms[site.base_url] = (form, self._elapsed() + _FORM_KEPT_SECONDS)
+        with self._forms_lock:
+            self._forms[site.base_url] = (form, self._elapsed() + _FORM_KEPT_SECONDS)
+            self._forms.move_to_end(site.base_url)
+            while len(self._forms) > FORMS_KEPT:
+                self._forms.popitem(last=False)
         return form
 
     @contextmanager

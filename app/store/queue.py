@@ -8,7 +8,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy import Connection, text
 
 from app.domain.identifiers import TenantId
-from app.domain.ports import JobKind
+from app.domain.ports import AFTER_ALL_ELSE, JobKind
 
 _LOCKS = {
     "shared": text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:name, 1))"),
@@ -35,7 +35,7 @@ class Queue:
         arguments = {"tenant": int(tenant), "attempt": attempt}
         if at is None:
             self._lock(connection, name, how="shared")
-            options: dict[str, Any] = {"lock": name, "queueing_lock": name}
+            options: dict[str, Any] = {"lock": name, "queueing_lock": name, "priority": -int(kind in AFTER_ALL_ELSE)}
             self._insert(connection, kind, arguments=arguments, options=options)
         else:
             options = {"queueing_lock": f"wake:{name}", "schedule_at": at}

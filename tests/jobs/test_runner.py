@@ -79,6 +79,20 @@ def test_a_round_that_lasts_longer_than_its_period_is_one_and_the_next_waits_for
     assert asyncio.run(rounds()) == {"timestamp": 2}
 
 
+def test_what_shows_in_jira_waits_for_what_finds_it_out_though_it_was_asked_for_earlier(worker):
+    """Otherwise the events of one tenant wait for the labels of all: each label is written to Jira, one by one."""
+
+    async def taken():
+        async with worker._app.open_async():
+            manager = worker._app.job_manager
+            number = await manager.register_worker()
+            await worker._app.tasks["wake:publish-labels"](tenant=7)
+            await worker._app.tasks["wake:read-issues"](tenant=8)
+            return [(await manager.fetch_job(queues=None, worker_id=number)).task_name for _ in range(2)]
+
+    assert asyncio.run(taken()) == ["read-issues", "publish-labels"]
+
+
 def test_each_failure_in_a_row_is_waited_for_longer():
     assert all(earlier < later for earlier, later in pairwise(RETRY_DELAYS_SECONDS))
 

@@ -109,6 +109,14 @@ def test_the_cvss_fields_of_a_site_are_looked_up_once_an_hour(jira, as_app, site
     assert sum(target.startswith("/rest/api/3/field") for target in asked) == 2
 
 
+def test_what_sites_call_things_is_kept_of_the_last_ones_only(jira, as_app, monkeypatch):
+    monkeypatch.setattr("app.outbound.jira.FORMS_KEPT", 3)
+    for number in range(10):
+        jira._forms[f"https://site{number}.example.com"] = ("a form", float("inf"))
+    jira.read_issue(as_app, ISSUE)
+    assert list(jira._forms) == ["https://site8.example.com", "https://site9.example.com", as_app.base_url]
+
+
 @pytest.mark.parametrize(("handle", "allowed"), [("admin", True), ("developer", True), ("outsider", False)])
 def test_a_person_may_browse_what_jira_says(jira, as_app, site, handle, allowed):
     assert jira.may_browse(as_app, AccountId(site.person(handle).account_id), ISSUE) is allowed

@@ -26,6 +26,15 @@ def test_a_job_carries_ids_and_counts_and_nothing_else(web, shared, tenant):
     assert jobs(shared, tenant) == [("read-issues", name, name, {"tenant": tenant, "attempt": 0}, None, "todo")]
 
 
+def test_what_shows_in_jira_is_asked_for_behind_everything_else(web, shared, tenant):
+    with web.begin(tenant) as uow:
+        for kind in ("publish-labels", "read-issues", "sync-issues"):
+            uow.enqueue(kind, tenant)
+        uow.commit(because=Bookkeeping.READ_ASKED)
+    query = "SELECT task_name FROM jobs.procrastinate_jobs WHERE args->>'tenant' = %s ORDER BY priority DESC, id"
+    assert [name for (name,) in shared.rows(query, str(tenant))] == ["read-issues", "sync-issues", "publish-labels"]
+
+
 def test_a_rolled_back_transaction_leaves_no_job(web, shared, tenant):
     ask(web, tenant, kept=False)
     assert jobs(shared, tenant) == []
