@@ -68,7 +68,7 @@ class Cell:
     def waits(self, name):
         """Whether that process is seen to stand in the middle of a transaction."""
         try:
-            return self.stack.eventually(lambda: self.database.rows(IN_MID_TRANSACTION, name) == [(1,)], seconds=3)
+            return self.stack.eventually(lambda: self.database.rows(IN_MID_TRANSACTION, name) == [(1,)], seconds=10)
         except AssertionError:
             return False
 
@@ -157,7 +157,7 @@ def answers_lost(cell, _weather, _number):
 def database_stopped(cell, _weather, _number):
     cell.server.stop(mode="immediate")
     yield
-    cell.server.start()
+    cell.stack.eventually(cell.database_starts, seconds=90)
     cell.hits += 1
 
 
