@@ -31,6 +31,8 @@ from simulator.running import Simulator
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 READY_SECONDS = 60
+START_SECONDS = 120
+"""Several processes may start at once, on a machine that has other things to do."""
 
 # How long an example takes is a matter of the machine and of what else it does: no test fails for that.
 settings.register_profile("pledge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -237,7 +239,7 @@ class Process:
         )
         self._reader = threading.Thread(target=self._read, args=(self.popen,), daemon=True)
         self._reader.start()
-        if not self._ready.wait(READY_SECONDS):
+        if not self._ready.wait(START_SECONDS):
             self.stop()
             raise TimeoutError(f"{self.arguments} is not ready:\n{self.output}")
 
@@ -325,7 +327,9 @@ class Stack:
             raise
 
     def await_ready(self):
-        self.eventually(lambda: requests.get(f"{self.url}/readyz", timeout=30).status_code == 200)
+        self.eventually(
+            lambda: requests.get(f"{self.url}/readyz", timeout=30).status_code == 200, seconds=START_SECONDS
+        )
 
     def stop(self):
         for process in (self.worker, self.web):

@@ -68,7 +68,7 @@ class Cell:
     def waits(self, name):
         """Whether that process is seen to stand in the middle of a transaction."""
         try:
-            return self.stack.eventually(lambda: self.database.rows(IN_MID_TRANSACTION, name) == [(1,)], seconds=3)
+            return self.stack.eventually(lambda: self.database.rows(IN_MID_TRANSACTION, name) == [(1,)], seconds=10)
         except AssertionError:
             return False
 
@@ -157,7 +157,7 @@ def answers_lost(cell, _weather, _number):
 def database_stopped(cell, _weather, _number):
     cell.server.stop(mode="immediate")
     yield
-    cell.server.start()
+    cell.stack.eventually(cell.database_starts, seconds=90)
     cell.hits += 1
 
 
@@ -235,7 +235,7 @@ def poisoned(cell, weather, _number):
     cell.hits += cell.database.rows("SELECT attempts > 0 FROM app.pending_reads WHERE issue_id = %s", bad) == [(True,)]
     cell.database.execute("DROP FUNCTION poison() CASCADE")
     for job in json.loads(cell.pledge("jobs", "failed", "--json", code=None)):
-        cell.pledge("jobs", "retry", str(job["id"]))
+        cell.pledge("jobs", "retry", str(job["id"]), code=None)  # refused where the same work waits already
 
 
 @contextmanager
@@ -276,7 +276,7 @@ FAULTS = (
     Fault("Jira's connections half open, for 10 s", jira_half_open, few=0, every=3, lasts_seconds=10, hits=0.3),
     Fault("Jira answers a byte a second, for 10 s", jira_drips, few=0, every=3, lasts_seconds=10, hits=0.3),
     Fault("429 and 503, each form of Retry-After", jira_refuses, few=0, every=2 * len(RETRY_AFTER), lasts_seconds=2),
-    Fault("one of a hundred issues poisoned, for 20 s", poisoned, few=0, every=2, lasts_seconds=20, issues=100),
+    Fault("one of 101 issues poisoned, for 20 s", poisoned, few=0, every=2, lasts_seconds=20, issues=101),
     Fault("keys rotated and retired", keys_rotated, few=0, every=5),
 )
 
