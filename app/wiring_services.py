@@ -152,10 +152,9 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
     quota, signals = QuotaStanding(database, settings.jira_points_per_hour), SignalCounts(database)
-    readiness = Readiness(database, vault, needed_purposes(settings))
+    readiness, exporting = Readiness(database, vault, needed_purposes(settings)), Exporting(database)
     files = None if settings.export_dir is None else ExportFolder(settings.export_dir)
-    erasing = Erasing(database, remembering_of(settings))
-    leaving, exporting = leaving_of(settings, database, files), Exporting(database)
+    erasing, leaving = Erasing(database, remembering_of(settings)), leaving_of(settings, database, files)
     return Services(
         admission=admission(settings, made),
         lifecycle=Lifecycle(database, vault, jira, site_for_people, lifecycle_rules(settings)),

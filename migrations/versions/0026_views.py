@@ -1,4 +1,4 @@
-"""What people keep of the lists that they look at, what was met too late, and in which version an issue is to be fixed."""
+"""What people keep of lists, what was met too late, and in which version an issue is to be fixed."""
 
 import sqlalchemy as sa
 from alembic import op
