@@ -169,7 +169,8 @@ def test_hostile_words_of_a_site_stay_words(served, name):
     said = HOSTILE[name]
     served.database.execute("UPDATE app.clock_bounds SET cancelled_reason = %s WHERE outcome = 'cancelled'", said)
     served.database.execute(
-        "UPDATE app.issues SET fix_versions = jsonb_build_array(jsonb_build_array(%s::text, false)) WHERE issue_key <> 'SEC-3'",
+        "UPDATE app.issues SET fix_versions = jsonb_build_array(jsonb_build_array(%s::text, false))"
+        " WHERE issue_key <> 'SEC-3'",
         said,
     )
     for path in (f"{PROJECT}&section=table&columns=promise,version", SITE + "clocks&columns=promise,version"):
