@@ -45,6 +45,7 @@ class Forge:
         self.tokens = OauthTokens(now)
         self.installation: ForgeInstallation | None = None
         self.former: list[ForgeInstallation] = []  # newest last
+        self.locale = "en-US"  # of everybody, as a page is told
         self._rng = random.Random(f"{site.cloud_id}:forge")
 
     @property

@@ -81,7 +81,7 @@ class ForgePages:
             "accountId": person.account_id,
             "environmentId": app.environment_uuid,
             "environmentType": app.environment,
-            "locale": "en-US",
+            "locale": self._forge.locale,
             "timezone": "Etc/UTC",
         }
         licence = self._forge.license(app)

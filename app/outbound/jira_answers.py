@@ -92,8 +92,9 @@ def snapshot_of(
 
 
 def _version(answer: Any) -> FixVersion:  # noqa: ANN401  as above
-    """A version by its name, which its project's administrators may change at any time."""
-    return FixVersion(str(answer["name"])[:_LONGEST_NAME], answer.get("released") is True)
+    """A version by its name, which whoever administers the project types: without what no database takes."""
+    name = str(answer["name"]).encode("utf-8", "replace").decode().replace("\0", "")
+    return FixVersion(name[:_LONGEST_NAME], answer.get("released") is True)
 
 
 def _status(answer: Any) -> Status | None:  # noqa: ANN401  as above

@@ -40,6 +40,10 @@ PAGES = {
 }
 """By the page of the host: the sections, and how each is come to."""
 HOSTS = ("connect", "forge")
+NOWHERE = """() => {
+    const url = "/fragments/project?projectId=4711&projectKey=ELSE";
+    htmx.ajax("GET", url, {target: "#panel", swap: "outerMorph"});
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +98,11 @@ def opened(browser, both):
     """Opens a page; at the end no console error, and no request to a host that has no business here."""
 
     @contextmanager
-    def open_(path, host, *, account="admin", theme="light", width=1400):
+    def open_(path, host, *, account="admin", theme="light", width=1400, locale="en-GB"):
         site_url, complaints = both.simulator.site(SITE).url, []
         world = both.simulator.world
         ours = tuple(f"{url}/" for url in (site_url, both.simulator.control_url, world.forge_ui_url, both.url))
-        options = {"viewport": {"width": width, "height": 900}, "locale": "en-GB", "timezone_id": "Europe/Berlin"}
+        options = {"viewport": {"width": width, "height": 900}, "locale": locale, "timezone_id": "Europe/Berlin"}
         with browser.new_context(reduced_motion="reduce", **options) as context:
             page = context.new_page()
             page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
@@ -124,6 +128,71 @@ def test_every_page_is_for_everybody_in_every_look_and_width(opened, axe, path, 
             if section:
                 tab.go(section)
             check(tab, axe, f"{name}-{host}")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_what_opens_on_a_page_is_for_everybody_too(opened, axe, host):
+    """Columns, saved views, the reasons of a date, the numbers of a chart; and a list in which nothing is."""
+    with opened("/projects/SEC", host) as tab:
+        tab.go("#section-burn-down")
+        tab.inside.locator("#chart-table-summary").click()
+        check(tab, axe, f"project-burn-down-table-{host}")
+        tab.go("#section-table")
+        tab.inside.locator("#filter-columns").click()
+        for name in ("score", "clause", "ticket", "version"):
+            tab.inside.locator(f"input[value={name}]").check()
+        tab.inside.locator("#filter-go").press("Enter")
+        expect(tab.inside.locator("table.clocks")).to_contain_text("Fix version")
+        tab.inside.locator("#views-summary").click()
+        tab.inside.locator("#view-name").fill(f"Everything, {host}")
+        tab.inside.locator("#view-name").press("Enter")
+        expect(tab.inside.locator("#views [data-focus]")).to_be_focused()
+        expect(tab.inside.locator("#views")).to_contain_text(f"Everything, {host}")
+        check(tab, axe, f"project-views-{host}")
+        tab.inside.locator("#filter-key").fill("\u202eSEC-\U0001f525" + "m" * 200)
+        tab.inside.locator("#filter-go").press("Enter")
+        expect(tab.panel).to_contain_text("No clocks match")
+        check(tab, axe, f"project-nothing-{host}")
+        tab.inside.locator("#views").evaluate("views => { views.open = true; }")
+        tab.inside.get_by_role("link", name=f"Everything, {host}").click()
+        expect(tab.inside.locator("table.clocks")).to_contain_text("Fix version")
+    with opened("/apps", host) as tab:
+        tab.go("#section-breaches")
+        for summary in tab.panel.locator("summary").all():
+            summary.click()
+        check(tab, axe, f"site-breaches-open-{host}")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_page_without_a_fact_is_for_everybody_too(opened, axe, both, host):
+    """A project that is nowhere, or another's; whoever sees no issue; and everybody, while Jira does not answer."""
+    with opened("/projects/SEC", host) as tab:
+        tab.frame.evaluate(NOWHERE)
+        expect(tab.panel).to_contain_text("You cannot see this project")
+        check(tab, axe, f"project-denied-{host}")
+    with opened("/apps", host, account="outsider") as tab:
+        tab.go("#section-breaches")
+        expect(tab.panel).to_contain_text("None that you may see")
+        check(tab, axe, f"site-nothing-{host}")
+    both.control("/control", site=SITE, storm={"status": 503, "count": 1000, "retry_after": "absent"})
+    with opened("/projects/SEC", host, account="developer2") as tab:
+        expect(tab.panel).to_contain_text("Cannot confirm what you may see")
+        check(tab, axe, f"project-unconfirmed-{host}")
+    both.control("/control", site=SITE, storm=None)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_page_speaks_the_language_of_its_reader_and_goes_on_in_it(opened, axe, both, host):
+    """By the browser in Connect, by the context in Forge; and so does what is asked for later."""
+    both.simulator.world.forge[SITE].locale = "de-DE"
+    with opened("/projects/SEC", host, locale="de-DE") as tab:
+        expect(tab.panel).to_contain_text("Sicherheitsfristen von SEC")
+        expect(tab.panel).to_have_attribute("lang", "de")
+        check(tab, axe, f"project-german-{host}")
+        tab.go("#section-table")
+        expect(tab.panel).to_contain_text("Alle Uhren")
+        check(tab, axe, f"project-table-german-{host}")
+    both.simulator.world.forge[SITE].locale = "en-US"
 
 
 @pytest.mark.parametrize("host", HOSTS)

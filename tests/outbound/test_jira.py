@@ -77,6 +77,9 @@ def test_an_issue_is_read_with_the_fields_that_decide(jira, as_app, site):
     }
     assert snapshot.created_at.tzinfo is UTC
     assert snapshot.changes == ()
+    assert [(each.name, each.is_released) for each in jira.read_issue(as_app, IssueId(10003)).fix_versions] == [
+        ("4.2", False)
+    ]
 
 
 def test_a_resolved_issue_says_when_and_how(jira, as_app):

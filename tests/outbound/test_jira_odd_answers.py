@@ -83,6 +83,9 @@ ODD = {
     "a status that is a text": change(status="Done"),
     "labels that are a number": change(labels=7),
     "a priority that is a list": change(priority=[]),
+    "fix versions that are a number": change(fixVersions=7),
+    "fix versions that are texts": change(fixVersions=["4.2"]),
+    "a fix version without a name": change(fixVersions=[{"id": "1"}]),
     "no project": change(project=None),
 }
 
@@ -92,6 +95,13 @@ def test_an_odd_issue_is_unavailable(answer, odd):
     answer(issue=ODD[odd])
     with pytest.raises(JiraUnavailable):
         read()
+
+
+def test_a_name_of_a_version_is_cut_to_what_can_be_stored_and_a_thousand_of_them_to_twenty(answer):
+    answer(issue=change(fixVersions=[{"name": "4\0.2\ud800" + "x" * 300, "released": "yes"}] * 1000))
+    versions = read().fix_versions
+    assert len(versions) == 20
+    assert {(each.name[:5], len(each.name), each.is_released) for each in versions} == {("4.2?x", 255, False)}
 
 
 ODD_CHANGELOGS = {

@@ -168,13 +168,43 @@ def test_a_level_that_is_taken_off_or_put_on_is_followed(served):
 def test_hostile_words_of_a_site_stay_words(served, name):
     said = HOSTILE[name]
     served.database.execute("UPDATE app.clock_bounds SET cancelled_reason = %s WHERE outcome = 'cancelled'", said)
-    for path in (f"{PROJECT}&section=table", SITE + "clocks"):
+    served.database.execute(
+        "UPDATE app.issues SET fix_versions = jsonb_build_array(jsonb_build_array(%s::text, false))"
+        " WHERE issue_key <> 'SEC-3'",
+        said,
+    )
+    for path in (f"{PROJECT}&section=table&columns=promise,version", SITE + "clocks&columns=promise,version"):
         answer = served.get(path, account="admin")
         page = Page(answer.text)
         assert (page.roots, page.broken) == (1, [])
-        assert " ".join(said.split()) in page.text
+        assert page.text.count(" ".join(said.split())) > 2
         assert "bdi" in {tag for tag, _ in page.elements}
         assert not {"script", "img"} & {tag for tag, _ in page.elements}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_why_a_promise_was_broken_is_read_where_breaches_are_and_stays_words(served, name):
+    said = HOSTILE[name][:300]
+    headers = {"Authorization": f"JWT {served.token('genchi', kind='context', account='admin')}"}
+    body = {"kind": "explained", "id": f"explained-{abs(hash(name))}", "reason": said}
+    answer = requests.post(f"{served.url}/api/v1/issues/10003/events", json=body, headers=headers, timeout=30)
+    assert answer.status_code == 201, answer.text
+    for path in (SITE + "breaches", "/fragments/issue?issueId=10003&issueKey=SEC-3"):
+        page = Page(served.get(path, account="developer").text)
+        assert (page.roots, page.broken) == (1, [])
+        assert f"Why it was late: {' '.join(said.split())}" in page.text
+        assert not {"script", "img"} & {tag for tag, _ in page.elements}
+
+
+def test_a_cursor_of_another_site_leads_into_ones_own_list_only(served):
+    """It names a place in an order, and nothing that is not its reader's."""
+    first = served.get("/api/v1/clocks?limit=3", site="kencha", account="admin").json()
+    own = {
+        item["issue"]["key"] for item in served.get("/api/v1/clocks?limit=100", account="developer2").json()["items"]
+    }
+    found = served.get(f"{SITE}clocks&cursor={first['next_cursor']}", account="developer2")
+    assert set(re.findall(r'/browse/([A-Z]+-\d+)"', found.text)) <= own
+    assert RESTRICTED not in found.text
 
 
 def test_issues_lead_to_the_site_and_not_to_its_api(served):
