@@ -24,7 +24,7 @@ FOLLOWING = {"vector_field": "auto", "score_field": "auto"}
 @pytest.fixture(scope="module")
 def served(make_stack):
     """One product on one site, with what it knows of some issues."""
-    with make_stack(PLEDGE_RATE_LIMITS="decisions.subject=600") as running:
+    with make_stack(PLEDGE_RATE_LIMITS="decisions.subject=600,exports.subject=600,exports.tenant=600") as running:
         running.install("genchi")
         running.tracked("10001", account="admin")
         yield running
@@ -89,6 +89,12 @@ def test_following_tells_how_far_it_is_and_what_has_no_meaning(served):
     assert "because the app was installed" in shown
     assert HOSTILE["script"] in shown
     assert "Issue 10001" in shown
+
+
+def test_an_issue_of_the_site_stands_ready_as_an_example(served):
+    shown = served.get(ADMIN + "following", account="admin")
+    assert re.search(r"As it is followed today: SEC-1 ?High ?by its CVSS field", text_of(shown))
+    assert 'name="example" value="SEC-1"' in shown.text
 
 
 def test_a_mapping_is_tried_on_an_issue_and_nothing_is_kept(served):
@@ -358,7 +364,8 @@ def test_what_is_entrusted_to_us_is_described_and_never_shown(served):
     [(envelope,)] = served.database.rows("SELECT envelope FROM app.sealed_secrets WHERE purpose = 'connect-secret'")
     assert not [form for form in (envelope.hex(), base64.b64encode(envelope).decode()) if form in shown.text]
     served.database.execute(
-        "INSERT INTO app.forge_tokens SELECT tenant_id, installation_id, 1, now() - interval '2 h', now() - interval '1 h'"
+        "INSERT INTO app.forge_tokens"
+        " SELECT tenant_id, installation_id, 1, now() - interval '2 h', now() - interval '1 h'"
         " FROM app.installations WHERE tenant_id > 0"
     )
     served.database.execute(
@@ -366,7 +373,8 @@ def test_what_is_entrusted_to_us_is_described_and_never_shown(served):
         " FROM app.tenants WHERE tenant_id > 0"
     )
     served.database.execute(
-        "INSERT INTO app.sealed_secrets SELECT k.tenant_id, 'forge-token', i.installation_id::text, 1, k.key_id, 'canary'"
+        "INSERT INTO app.sealed_secrets"
+        " SELECT k.tenant_id, 'forge-token', i.installation_id::text, 1, k.key_id, 'canary'"
         " FROM app.data_keys k JOIN app.installations i USING (tenant_id) WHERE purpose = 'forge-token'"
     )
     both = text_of(served.get(ADMIN + "integrations", account="admin"))
@@ -502,12 +510,14 @@ def test_the_register_is_shown_and_says_what_stays(served):
 
 
 def test_the_cycle_of_reports_is_shown_with_what_went_through_this_site_alone(served):
-    log = "INSERT INTO registry.report_log (at, tenant_id, accounts, status, outcome, closed, updated) "
-    served.database.execute(log + "SELECT now(), tenant_id, 87, 200, 'done', 5, 3 FROM app.tenants WHERE tenant_id > 0")
-    served.database.execute(log + "VALUES (now(), NULL, 4321, 200, 'done', 0, 0)")
+    served.database.execute(
+        "INSERT INTO registry.report_log (at, tenant_id, accounts, status, outcome, closed, updated)"
+        " SELECT now(), tenant_id, 87, 200, 'done', 5, 3 FROM app.tenants WHERE tenant_id > 0"
+        " UNION ALL VALUES (now(), NULL::bigint, 4321, 200, 'done', 0, 0)"
+    )
     shown = text_of(served.get(ADMIN + "privacy", account="admin"))
     assert "reported once in 7 days" in shown
-    assert re.search(r"UTC 87 5 3 done, 200", shown)
+    assert "8753done, 200" in shown
     assert "4321" not in shown
 
 
