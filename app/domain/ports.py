@@ -14,7 +14,7 @@ from app.domain.audit.entry import AuditEvent, Bookkeeping
 from app.domain.audit.ports import AnchorTree, SeenLog, TenantLog
 from app.domain.identifiers import HOUSE, AccountId, ClientKey, IssueId, ProjectId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
-from app.domain.integrations.ports import IntegrationRows
+from app.domain.integrations.ports import CredentialRows, IntegrationRows
 from app.domain.metrics.ports import MetricRows
 from app.domain.notices.ports import (
     FeedRows,
@@ -211,6 +211,10 @@ class UnitOfWork(Protocol):
     @property
     def integrations(self) -> IntegrationRows:
         """Our own grant at Atlassian; only as the house."""
+
+    @property
+    def credentials(self) -> CredentialRows:
+        """What it has entrusted to us; only after `enter`."""
 
     def enter(self, tenant: TenantId) -> None:
         """Name the tenant of this transaction; once, because row security would follow a change silently."""

@@ -26,6 +26,7 @@ from app.domain.notices.entry import EntryMalformed
 from app.domain.notices.recipients import RecipientUnfit, RecipientUnknown
 from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable
 from app.domain.privacy.handing_over import ExportsOff, NoSuchExport
+from app.domain.privacy.receipts import ReceiptRefused
 from app.domain.promises.numbers import NumbersRefused
 from app.domain.secrets import VaultCannotAnswer
 from app.domain.tracking.configuration import ConfigurationRefused
@@ -69,6 +70,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     Malformed: Problem(400, "parameter_malformed", "A parameter is missing or has not its documented form"),
     ConfigurationRefused: Problem(400, "configuration_refused", "This configuration cannot be in force"),
     NumbersRefused: Problem(400, "numbers_refused", "These numbers cannot be in force"),
+    ReceiptRefused: Problem(400, "receipt_refused", "This is no receipt that the key has signed"),
     SiteNotNamed: Problem(400, "site_not_named", "The name that was typed is not that of this site"),
     EntryMalformed: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
     RecipientUnfit: Problem(400, "recipient_unfit", "Mail needs an address, and a site has at most 500 recipients"),

@@ -272,9 +272,11 @@ class SqlReports:
         self._save(pass_number=ReportCycleRow.pass_number + 1, pass_started_at=now)
         return totals
 
-    def sent(self, limit: int) -> Sequence[Mapping[str, object]]:
+    def sent(self, limit: int, *, through: TenantId | None = None) -> Sequence[Mapping[str, object]]:
         """The newest lines of evidence."""
         query = select(ReportLogRow.__table__).order_by(ReportLogRow.report_id.desc()).limit(limit)
+        if through is not None:
+            query = query.where(ReportLogRow.tenant_id == through)
         return [dict(row) for row in self._connection.execute(query).mappings()]
 
     def forget_sent(self, before: datetime) -> None:

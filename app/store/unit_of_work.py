@@ -14,6 +14,7 @@ from app.store.audit_log import SqlAuditLog
 from app.store.bulk_bounds import SqlBulkBounds
 from app.store.clock_list import SqlClockList
 from app.store.clock_overview import SqlOverviews
+from app.store.credentials import SqlCredentials
 from app.store.departures import SqlDepartures
 from app.store.exports import SqlExportLinks, SqlExports
 from app.store.following import SqlFollowing
@@ -220,6 +221,11 @@ class SqlUnitOfWork:
     def integrations(self) -> SqlIntegrations:
         """Our own grant at Atlassian."""
         return SqlIntegrations(self._connection, self._entered())
+
+    @property
+    def credentials(self) -> SqlCredentials:
+        """What it has entrusted to us."""
+        return SqlCredentials(self._connection, self._entered())
 
     def enqueue(self, kind: JobKind, tenant: TenantId, *, at: datetime | None = None, attempt: int = 0) -> None:
         """Ask for work in this transaction."""

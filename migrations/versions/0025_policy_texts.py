@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.CheckConstraint("version > 0", name="version"),
         sa.ForeignKeyConstraint(["tenant_id"], ["app.tenants.tenant_id"], name="fk_policy_texts_tenant_id"),
         sa.PrimaryKeyConstraint("tenant_id", "sha256", name="pk_policy_texts"),
-        sa.UniqueConstraint("tenant_id", "version", name="uq_policy_texts_tenant_id"),
+        sa.UniqueConstraint("tenant_id", "version", name="uq_policy_texts_tenant_id_version"),
         schema="app",
     )
     for statement in protect("policy_texts"):

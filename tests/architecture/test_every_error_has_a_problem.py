@@ -38,7 +38,6 @@ KEPT_INSIDE = {
     "app.domain.integrations.connecting.StillDisconnecting": "an operator's command, which tells it",
     "app.domain.integrations.disconnecting.NothingConnected": "an operator's command, which tells it",
     "app.domain.privacy.leaving.NoSuchTenant": "an operator's command, which tells it",
-    "app.domain.privacy.receipts.ReceiptRefused": _COMMAND,
     "app.domain.privacy.requests.RequestRefused": "an operator's command, which tells it",
     "app.domain.privacy.model.ImportRefused": _COMMAND,
     "app.domain.privacy.model.RowsRefused": _COMMAND,

@@ -33,6 +33,7 @@ PAGES = {
         "admin-following": "#section-following",
         "admin-policies": "#section-policies",
         "admin-numbers": "#section-numbers",
+        "admin-integrations": "#section-integrations",
         "admin-audit": "#section-audit",
         "admin-privacy": "#section-privacy",
         "admin-people": "#section-people",
@@ -98,7 +99,7 @@ def opened(browser, both):
     """Opens a page; at the end no console error, and no request to a host that has no business here."""
 
     @contextmanager
-    def open_(path, host, *, account="admin", theme="light", width=1400, locale="en-GB"):
+    def open_(path, host, *, account="admin", theme="light", width=1400, locale="en-GB", refused=0):
         site_url, complaints = both.simulator.site(SITE).url, []
         world = both.simulator.world
         ours = tuple(f"{url}/" for url in (site_url, both.simulator.control_url, world.forge_ui_url, both.url))
@@ -115,7 +116,9 @@ def opened(browser, both):
             tab = PageTab(page)
             expect(tab.inside.locator("#panel .title")).to_be_visible()
             yield tab
-        assert complaints == []
+        told = [complaint for complaint in complaints if "400 (BAD REQUEST)" in complaint]
+        assert len(told) <= refused
+        assert [complaint for complaint in complaints if complaint not in told] == []
 
     return open_
 
@@ -250,7 +253,7 @@ def test_somebody_who_is_no_administrator_sees_no_fact_of_the_administration(ope
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_form_says_what_it_came_to_and_puts_the_focus_there(opened, axe, host):
     """By keyboard alone; the Enter key tries, and does not save."""
-    with opened("/admin/apps", host) as tab:
+    with opened("/admin/apps", host, refused=1) as tab:
         tab.go("#section-following")
         tab.inside.locator("#admin-example").fill("SEC-1")
         tab.inside.locator("#admin-example").press("Enter")

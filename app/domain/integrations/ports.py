@@ -2,15 +2,38 @@
 
 from collections.abc import Callable, Collection, MutableMapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from app.domain.identifiers import InstallationId
 from app.domain.integrations.model import Connection, Part
-from app.domain.secrets import Secret
+from app.domain.secrets import Purpose, Secret
 
 Fill = Callable[[MutableMapping[str, str]], None]
 """Puts the secrets of one request into its form, when it is about to go."""
+
+
+@dataclass(frozen=True)
+class Credential:
+    """One sealed secret that a site has entrusted to us, without it."""
+
+    kind: Purpose
+    installation: InstallationId
+    version: int
+    since: datetime
+    """When Atlassian handed it over; of a shared secret, when the last lifecycle event was applied."""
+    expires_at: datetime | None
+    """None = good until it is rotated or the app is removed."""
+    key: str
+    """The key-encryption key under which its data key is wrapped."""
+
+
+class CredentialRows(Protocol):
+    """The sealed secrets of a tenant, as far as they can be told."""
+
+    def held(self) -> tuple[Credential, ...]:
+        """Those that are there, by kind."""
 
 
 @dataclass(frozen=True)

@@ -234,8 +234,8 @@ class ReportRows(Protocol):
     def begin_pass(self, now: datetime) -> Mapping[str, int]:
         """The pass is over, the next begins; returns what it took: accounts, requests, refused, closed, updated."""
 
-    def sent(self, limit: int) -> Sequence[Mapping[str, object]]:
-        """The newest lines of evidence."""
+    def sent(self, limit: int, *, through: TenantId | None = None) -> Sequence[Mapping[str, object]]:
+        """The newest lines of evidence; of requests through that tenant, where one is named."""
 
     def forget_sent(self, before: datetime) -> None:
         """Evidence from before that instant is not kept."""

@@ -83,7 +83,7 @@ def read_receipt(note: str, *, origin: str, trusted: Sequence[bytes]) -> dict[st
         text = opened_text(note, origin=origin, trusted=trusted)
         name, _, body = text.partition("\n")
         document = json.loads(body)
-    except (NoteRefused, ValueError) as fault:
+    except (NoteRefused, ValueError, RecursionError) as fault:
         raise ReceiptRefused(ReceiptRefused.__doc__) from fault
     if name != origin or not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ReceiptRefused(ReceiptRefused.__doc__)

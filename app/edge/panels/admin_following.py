@@ -3,7 +3,7 @@
 A form can be tried on an issue before it is put in force, by the same service as `PUT /api/v1/settings/following`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Response
@@ -15,6 +15,7 @@ from app.domain.clocks.wording import bound_text
 from app.domain.identifiers import AccountId, IssueId
 from app.domain.ports import IssueHidden
 from app.domain.tracking.configuration import ConfigurationRefused, Finding, FollowingConfiguration
+from app.domain.tracking.model import IssueRecord, SeverityReading
 from app.domain.tracking.runs import Cause, Phase, Run, RunKind
 from app.domain.tracking.settings import FollowingView, VersionConflict
 from app.domain.tracking.trying import FollowingTrials, Trial, TriedClock
@@ -29,6 +30,7 @@ SECTION = "following"
 _CONFLICT = "Somebody else has changed this meanwhile; nothing was saved"
 _CONFLICT_ADVICE = "Below stands what you have written, not what is in force. Load the newest, then change it again."
 OWN = "own"
+_LOOKED_AT = 20
 """A mapping of this site's own, where `standard` is the one that every site begins with."""
 _TITLES = {RunKind.IMPORT: "Reading everything", RunKind.RECONCILIATION: "Hourly comparison"}
 _CAUSES = {
@@ -94,7 +96,9 @@ def shown() -> str:
     """The section as it stands."""
     services().roles.require(Permission.VIEW_SETTINGS, caller(), now=now())
     view = services().following_settings.view(caller().tenant)
-    return _rendered(view, _form_of(view.configuration))
+    example = _example()
+    form = replace(_form_of(view.configuration), example="" if example is None else example.key)
+    return _rendered(view, form, example=example)
 
 
 def changed(given: Form) -> Response:
@@ -148,10 +152,23 @@ def _trial(form: FollowingForm) -> Trial:
         raise nothing from hidden
 
 
+def _example() -> IssueRecord | None:
+    """The first issue that is followed and that the reader may see, as it was last read."""
+    who = caller()
+    with services().database.begin(who.tenant) as uow:
+        known = tuple(uow.issues.each_tracked(limit=_LOOKED_AT))
+    reader = (who.tenant, AccountId(who.account or ""))
+    issues = [record.issue for record in known]
+    may = Permission.VIEW_ISSUE_CLOCKS
+    visible = services().access.visible(may, reader, issues, now=now(), person_token=who.person_token)
+    return next((record for record in known if record.issue in visible), None)
+
+
 def _rendered(
     view: FollowingView,
     form: FollowingForm,
     *,
+    example: IssueRecord | None = None,
     notice: Notice | None = None,
     trial: Trial | None = None,
     is_outdated: bool = False,
@@ -168,7 +185,8 @@ def _rendered(
         form=form,
         levels=tuple(level.value for level in Severity),
         trial=trial,
-        trial_severity=None if trial is None else _severity_words(trial),
+        trial_severity=None if trial is None else _severity_words(trial.severity, trial.missing),
+        example=None if example is None else (example, _severity_words(example.severity, example.missing)),
         trial_clocks=() if trial is None else tuple(map(_clock_words, trial.clocks)),
         is_outdated=is_outdated,
         site_url=shell.site_url(),
@@ -176,11 +194,11 @@ def _rendered(
     )
 
 
-def _severity_words(trial: Trial) -> tuple[Lozenge, str]:
-    if trial.severity is None:
-        return wording.severity_lozenge(None), "; ".join(trial.missing)
-    by = "its priority" if trial.severity.source == "priority" else "its CVSS field"
-    return wording.severity_lozenge(trial.severity.level), f"by {by}"
+def _severity_words(severity: SeverityReading | None, missing: tuple[str, ...]) -> tuple[Lozenge, str]:
+    if severity is None:
+        return wording.severity_lozenge(None), "; ".join(missing)
+    by = "its priority" if severity.source == "priority" else "its CVSS field"
+    return wording.severity_lozenge(severity.level), f"by {by}"
 
 
 def _clock_words(clock: TriedClock) -> tuple[str, str, str]:

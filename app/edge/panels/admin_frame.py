@@ -16,6 +16,7 @@ SECTIONS = {
     "following": "Following",
     "policies": "Policies",
     "numbers": "Numbers",
+    "integrations": "Integrations",
     "audit": "Audit log",
     "privacy": "Privacy",
     "people": "People and roles",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.domain.access.roles import Permission
-from app.domain.clocks.wording import bound_text
+from app.domain.clocks.model import Bounds
 from app.domain.identifiers import AccountId
 from app.domain.promises.preview import Move, Tally
 from app.domain.tracking.choosing import Impact, issue_of
@@ -19,8 +19,8 @@ class MoveRow:
     key: str
     url: str
     title: str
-    before: str
-    after: str
+    before: Bounds | None
+    after: Bounds | None
     lozenge: Lozenge | None
     """The state that it would be in."""
     is_past: bool
@@ -56,13 +56,12 @@ def impact_view(impact: Impact) -> ImpactView:
 
 
 def _row(key: str, move: Move) -> MoveRow:
-    before, after = ("no clock" if each is None else bound_text(each) for each in (move.before, move.after))
     return MoveRow(
         key=key,
         url=f"{shell.site_url()}/browse/{key}",
         title=wording.title_of(move.promise),
-        before=before,
-        after=after,
+        before=move.before,
+        after=move.after,
         lozenge=None if move.state_after is None else wording.STATE_LOZENGES[move.state_after],
         is_past=move.is_of_the_past(),
     )

@@ -9,10 +9,12 @@ from flask import Response
 
 from app.domain.access.roles import Permission
 from app.domain.identifiers import AccountId
+from app.domain.privacy import receipts
 from app.domain.privacy.answering import FILED_BY_SITE
 from app.domain.privacy.handing_over import ExportsOff
 from app.domain.privacy.model import ExportState
 from app.domain.privacy.requests import PrivacyRequest, RequestKind, RequestState, Verification
+from app.domain.privacy.seen_reports import ReportsSeen
 from app.edge.caller import caller, config, now, services
 from app.edge.panels import admin_frame, shell
 from app.edge.panels.admin_frame import Form, Notice
@@ -60,8 +62,8 @@ def shown() -> str:
 
 
 def changed(given: Form) -> Response:
-    """What `step` says: an `export`, a `request` of a person, or to `erase` all of the site."""
-    steps = {"export": _export, "request": _request, "erase": _erase}
+    """What `step` says: an `export`, a `request` of a person, to `erase` all of the site, or to `verify` a receipt."""
+    steps = {"export": _export, "request": _request, "erase": _erase, "verify": _verify}
     if given.get("step") not in steps:
         raise Malformed
     return steps[given["step"]](given)
@@ -104,6 +106,22 @@ def _erase(given: Form) -> Response:
     return admin_frame.sent(_rendered(notice=Notice(title="Deletion is asked for", appearance="success", lines=lines)))
 
 
+def _verify(given: Form) -> Response:
+    """Whoever has published the key is its reader's to know: what is checked here can be checked anywhere."""
+    note = given.get("receipt", "").replace("\r\n", "\n").strip("\n") + "\n"
+    try:
+        origin, trusted = receipts.read_vkey(given.get("key", "").strip())
+        document = receipts.read_receipt(note, origin=origin, trusted=trusted)
+    except (receipts.ReceiptRefused, ValueError):
+        refusal = receipts.ReceiptRefused(receipts.ReceiptRefused.__doc__)
+        lines = "It was changed since it was signed, another key has signed it, or it is none of ours."
+        notice = admin_frame.refused(refusal, "This is no receipt that the key has signed", lines)
+        return admin_frame.not_sent(refusal, _rendered(notice=notice, note=note, key=given.get("key", "")))
+    said = tuple(f"{name}: {value}" for name, value in document.items() if isinstance(value, str | int))
+    notice = Notice(title="The key has signed this receipt", appearance="success", lines=said)
+    return admin_frame.sent(_rendered(notice=notice, note=note, key=given.get("key", "")))
+
+
 def _filed(kind: RequestKind, account: AccountId | None, how: str | None) -> PrivacyRequest:
     return services().answering.file(
         caller().tenant,
@@ -126,12 +144,17 @@ def _rendered(
     link: str | None = None,
     link_expires_at: datetime | None = None,
     is_erasing: bool = False,
+    note: str = "",
+    key: str = "",
 ) -> str:
     facts, tenant = services().data_facts, caller().tenant
     return admin_frame.rendered(
         SECTION,
         notice=notice,
         is_kept=True,
+        reports=ReportsSeen(services().database).of(tenant, now=now()),
+        note=note,
+        key=key,
         requests=tuple(map(_row, services().answering.list_of(tenant))),
         exports=tuple(
             (each, _EXPORT_STATES[each.state]) for each in services().handing_over.list_of(tenant, now=now())

@@ -9,8 +9,10 @@ import pytest
 import requests
 
 from app.domain.access.roles import ASKED_OF_JIRA, ROLES, Role
+from app.domain.privacy import receipts
 from app.edge.panels import admin_people
 from app.edge.panels.admin_frame import SECTIONS
+from app.vault.checkpoint_key import CheckpointKeyFile
 from tests.edge.panels.test_issue_panel import Page
 from tests.edge.panels.test_pages import HOSTILE, text_of
 from tests.jobs.conftest import pledge  # noqa: F401  a fixture
@@ -22,7 +24,7 @@ FOLLOWING = {"vector_field": "auto", "score_field": "auto"}
 @pytest.fixture(scope="module")
 def served(make_stack):
     """One product on one site, with what it knows of some issues."""
-    with make_stack(PLEDGE_RATE_LIMITS="decisions.subject=600") as running:
+    with make_stack(PLEDGE_RATE_LIMITS="decisions.subject=600,exports.subject=600,exports.tenant=600") as running:
         running.install("genchi")
         running.tracked("10001", account="admin")
         yield running
@@ -87,6 +89,12 @@ def test_following_tells_how_far_it_is_and_what_has_no_meaning(served):
     assert "because the app was installed" in shown
     assert HOSTILE["script"] in shown
     assert "Issue 10001" in shown
+
+
+def test_an_issue_of_the_site_stands_ready_as_an_example(served):
+    shown = served.get(ADMIN + "following", account="admin")
+    assert re.search(r"As it is followed today: SEC-1 ?High ?by its CVSS field", text_of(shown))
+    assert 'name="example" value="SEC-1"' in shown.text
 
 
 def test_a_mapping_is_tried_on_an_issue_and_nothing_is_kept(served):
@@ -347,6 +355,37 @@ def test_a_version_that_is_not_this_sites_is_nowhere(served, key):
     assert send(served, "policies", step="preview", policy=key).status_code == 400
 
 
+def test_what_is_entrusted_to_us_is_described_and_never_shown(served):
+    shown = served.get(ADMIN + "integrations", account="admin")
+    text = text_of(shown)
+    assert "Shared secret of the Connect app, version 1" in text
+    assert "READ, WRITE" in text
+    assert "Not connected" in text
+    [(envelope,)] = served.database.rows("SELECT envelope FROM app.sealed_secrets WHERE purpose = 'connect-secret'")
+    assert not [form for form in (envelope.hex(), base64.b64encode(envelope).decode()) if form in shown.text]
+    served.database.execute(
+        "INSERT INTO app.forge_tokens"
+        " SELECT tenant_id, installation_id, 1, now() - interval '2 h', now() - interval '1 h'"
+        " FROM app.installations WHERE tenant_id > 0"
+    )
+    served.database.execute(
+        "INSERT INTO app.data_keys SELECT tenant_id, 'forge-token', gen_random_uuid(), 'kek', '', now()"
+        " FROM app.tenants WHERE tenant_id > 0"
+    )
+    served.database.execute(
+        "INSERT INTO app.sealed_secrets"
+        " SELECT k.tenant_id, 'forge-token', i.installation_id::text, 1, k.key_id, 'canary'"
+        " FROM app.data_keys k JOIN app.installations i USING (tenant_id) WHERE purpose = 'forge-token'"
+    )
+    both = text_of(served.get(ADMIN + "integrations", account="admin"))
+    assert "System token of the Forge app, version 1" in both
+    assert "Expired" in both
+    assert "canary" not in both
+    for table in ("sealed_secrets", "data_keys"):
+        served.database.execute(f"DELETE FROM app.{table} WHERE purpose = 'forge-token'")  # noqa: S608  two tables
+    served.database.execute("DELETE FROM app.forge_tokens")
+
+
 def audit(served, query=""):
     return served.get(f"{ADMIN}audit{query}", account="admin")
 
@@ -468,6 +507,35 @@ def test_the_register_is_shown_and_says_what_stays(served):
     assert "app.clock_events.data.actor" in shown
     assert "the audit log stays as proof" in shown
     assert "Backups lose it after" in shown
+
+
+def test_the_cycle_of_reports_is_shown_with_what_went_through_this_site_alone(served):
+    served.database.execute(
+        "INSERT INTO registry.report_log (at, tenant_id, accounts, status, outcome, closed, updated)"
+        " SELECT now(), tenant_id, 87, 200, 'done', 5, 3 FROM app.tenants WHERE tenant_id > 0"
+        " UNION ALL VALUES (now(), NULL::bigint, 4321, 200, 'done', 0, 0)"
+    )
+    shown = text_of(served.get(ADMIN + "privacy", account="admin"))
+    assert "reported once in 7 days" in shown
+    assert "8753done, 200" in shown
+    assert "4321" not in shown
+
+
+def verified(served, note, key):
+    return use_right(served, "privacy", step="verify", receipt=note, key=key)
+
+
+def test_a_receipt_is_verified_where_it_is_read(served, keyring_file):
+    key = CheckpointKeyFile(keyring_file.with_name("audit-signing.key"))
+    note, published = receipts.sign_receipt({"kind": HOSTILE["script"], "rows": 7}, key), receipts.receipt_vkey(key)
+    good = verified(served, note.replace("\n", "\r\n"), published)
+    assert "The key has signed this receipt" in text_of(good)
+    assert "rows: 7" in text_of(good)
+    changed = (note.replace("7", "8"), note[:-9], "x", "\u202e" * 300, HOSTILE["script"])
+    for wrong in changed:
+        assert "no receipt that the key has signed" in refused(verified(served, wrong, published), 400)
+    for wrong in ("x", "a+b+c", published[:-4], published.replace("receipt", "log"), "+" * 999):
+        assert "no receipt that the key has signed" in refused(verified(served, note, wrong), 400)
 
 
 def test_a_deletion_is_asked_for_by_the_name_of_the_site_and_by_nothing_else(served):
