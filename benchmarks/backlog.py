@@ -2,7 +2,7 @@
 
 Run with `python -m benchmarks.backlog`. Of 200 sites one has sent two fifths of it. While the worker, which was away,
 works that off, every site sends further webhooks in turn. An event is done when its issue was
-read after it had come; ten events are about each issue, as after a change of many fields by hand or in bulk, and one
+read after it had come; fifty events are about each issue, as after a change of many fields by hand or in bulk, and one
 read is enough for all of them.
 """
 
@@ -20,9 +20,9 @@ from benchmarks.crowd import UNLIMITED, Crowd, crowd, load
 from benchmarks.running import running
 
 SITES, ISSUES = 200, 50
-EVENTS, PER_ISSUE = 100_000, 10
+EVENTS, PER_ISSUE = 100_000, 50
 NOISY_SHARE = 0.4
-NEW_PER_SECOND, NEW_SECONDS = 10.0, 240.0
+NEW_PER_SECOND, NEW_SECONDS = 10.0, 120.0
 _FIRST_OLD = 1_000_000
 """Issues of the backlog are none of those that new webhooks are about."""
 
@@ -37,7 +37,7 @@ _EVENTS = "SELECT tenant_id, issue_id, received_at FROM app.webhook_deliveries"
 
 
 def fill(sites: Crowd, events: int) -> None:
-    """As so many webhooks would have left it, ten for each issue, most of them of the first site."""
+    """As so many webhooks would have left it, fifty for each issue, two fifths of the first site."""
     noisy = int(events * NOISY_SHARE)
     others = (events - noisy) // (len(sites.tenants) - 1)
     counts = [events - others * (len(sites.tenants) - 1), *([others] * (len(sites.tenants) - 1))]

@@ -118,7 +118,8 @@ class ServerFacts:
 
 _FACTS = """
     SELECT current_user::text, clock_timestamp(),
-        (SELECT oid FROM pg_database WHERE datname = current_database()) || ' ' || pg_postmaster_start_time(),
+        (SELECT oid FROM pg_database WHERE datname = current_database())
+            || ' ' || extract(epoch FROM pg_postmaster_start_time()),
         (SELECT sum(CASE name WHEN 'max_connections' THEN setting::int ELSE -setting::int END) FROM pg_settings
             WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')),
         (SELECT coalesce(string_agg(name, ', ' ORDER BY name), '') FROM pg_settings

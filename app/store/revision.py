@@ -38,8 +38,9 @@ def stored_revision(connection: Connection) -> str | None:
 
 def tell_code_in_use(driver: Driver) -> None:
     """On each new connection of a process that serves or works: by which code the database is used."""
+    driver.autocommit = True  # or a transaction would be left open
     driver.execute("SELECT pg_advisory_lock_shared(%s, %s)", [_IN_USE, int(newest_revision())])
-    driver.commit()
+    driver.autocommit = False
 
 
 def oldest_code(connection: Connection) -> str:
