@@ -63,13 +63,13 @@ READS = LimitClass("reads", tenant=18_000, subject=1_200, network=None)
 DECISIONS = LimitClass("decisions", tenant=600, subject=60, network=None)
 """What people decide by a form, one issue at a time: each waits for the one before it; many at once go by a file."""
 
-EVENTS = LimitClass("events", tenant=12_000, subject=None, network=None, patience_seconds=0.5)
+EVENTS = LimitClass("events", tenant=12_000, subject=None, network=None, patience_seconds=2.0)
 """Webhooks and events. Jira spreads a change of 10,000 issues over 15 minutes; at once it would still pass.
 
 Not by person: a bulk change is one person's. What is refused comes again: Connect sends up to five times 5 to 15
 minutes apart, and 429 is among the answers after which it does; Forge four times, 60 s apart. What is lost even so is
-found when the issue is next read. An acknowledgement is promised within a second; what has waited for half of it is
-told to come again.
+found when the issue is next read. What is told to come again comes minutes later: so it is a server that stays behind which
+says so, and not one that was held up for a moment.
 """
 
 EXPORTS = LimitClass("exports", tenant=60, subject=30, network=None)
