@@ -231,8 +231,10 @@ def poisoned(cell, weather, _number):
         "CREATE TRIGGER poison BEFORE INSERT ON app.clock_events FOR EACH ROW EXECUTE FUNCTION poison()"
     )
     weather.world.change(weather.site, weather.issues[0], values={"cvss_score": 9.8}, author=weather.author)
+    # Seen at once: the next change of that issue asks for it as if it had never been tried.
+    tried = "SELECT FROM app.pending_reads WHERE issue_id = %s AND attempts > 0"
+    cell.hits += bool(cell.stack.eventually(lambda: cell.database.rows(tried, bad), seconds=90))
     yield
-    cell.hits += cell.database.rows("SELECT attempts > 0 FROM app.pending_reads WHERE issue_id = %s", bad) == [(True,)]
     cell.database.execute("DROP FUNCTION poison() CASCADE")
     for job in json.loads(cell.pledge("jobs", "failed", "--json", code=None)):
         cell.pledge("jobs", "retry", str(job["id"]), code=None)  # refused where the same work waits already
