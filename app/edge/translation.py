@@ -40,8 +40,8 @@ def language() -> str:
         found = (negotiate_locale(wanted, LANGUAGES, sep="-") or SOURCE).lower()
         # It comes back as it was written by whoever asks, and becomes the name of a file.
         g.language = found if found in LANGUAGES else SOURCE
-    said_once: str = g.language
-    return said_once
+    tag: str = g.language
+    return tag
 
 
 def gettext(text: str, **values: object) -> str:
