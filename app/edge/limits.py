@@ -68,8 +68,8 @@ EVENTS = LimitClass("events", tenant=12_000, subject=None, network=None, patienc
 
 Not by person: a bulk change is one person's. What is refused comes again: Connect sends up to five times 5 to 15
 minutes apart, and 429 is among the answers after which it does; Forge four times, 60 s apart. What is lost even so is
-found when the issue is next read. What is told to come again comes minutes later: so it is a server that stays behind which
-says so, and not one that was held up for a moment.
+found when the issue is next read. What is told to come again comes minutes later: so a server says it that stays
+behind, and not one that was held up for a moment.
 """
 
 EXPORTS = LimitClass("exports", tenant=60, subject=30, network=None)

@@ -37,9 +37,11 @@ def language() -> str:
     if "language" not in g:
         said = request.args.get("loc", "")
         wanted = [said.replace("_", "-")] if said else list(request.accept_languages.values())
-        g.language = negotiate_locale(wanted, LANGUAGES, sep="-") or SOURCE
-    found: str = g.language
-    return found
+        found = (negotiate_locale(wanted, LANGUAGES, sep="-") or SOURCE).lower()
+        # It comes back as it was written by whoever asks, and becomes the name of a file.
+        g.language = found if found in LANGUAGES else SOURCE
+    tag: str = g.language
+    return tag
 
 
 def gettext(text: str, **values: object) -> str:
@@ -48,9 +50,9 @@ def gettext(text: str, **values: object) -> str:
     return said % values if values else said
 
 
-def ngettext(one: str, several: str, number: int, **values: object) -> str:
-    """The form for so many in the reader's language; `number` is among the values."""
-    return _catalogue(language()).ngettext(one, several, number) % {"number": number, **values}
+def ngettext(one: str, several: str, *, number: int) -> str:
+    """The form for so many in the reader's language, with the number in it."""
+    return _catalogue(language()).ngettext(one, several, number) % {"number": number}
 
 
 def mark(text: str) -> str:
@@ -78,7 +80,7 @@ def weekday_words(day: date) -> str:
 def install(environment: Environment) -> None:
     """Let templates of that environment say what is above."""
     environment.add_extension("jinja2.ext.i18n")
-    environment.install_gettext_callables(_plain, _plural, newstyle=True)  # type: ignore[attr-defined]  # of the extension
+    environment.install_gettext_callables(_plain, lambda *forms: _catalogue(language()).ngettext(*forms), newstyle=True)  # type: ignore[attr-defined]  # of the extension
     environment.filters.update(FILTERS)
     environment.globals["language"] = language
 
@@ -91,10 +93,6 @@ def _dated(skeleton: str, day: date) -> str:
 
 def _plain(text: str) -> str:
     return gettext(text)
-
-
-def _plural(one: str, several: str, number: int) -> str:
-    return _catalogue(language()).ngettext(one, several, number)
 
 
 @cache

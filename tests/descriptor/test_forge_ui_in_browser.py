@@ -135,6 +135,7 @@ def test_the_fragment_is_asked_for_through_the_bridge_and_shown(tab, fragment, d
         {
             "path": "/fragments/issue?issueId=10042&issueKey=SEC-12",
             "method": "GET",
+            "headers": {"Accept-Language": "de-DE"},  # the locale of the context
             "invokeType": "ui-remote-fetch",
         }
     ]
@@ -195,7 +196,7 @@ def test_a_form_travels_as_lists_of_values(tab):
     assert page.evaluate("window.asked[1]") == {
         "path": "/fragments/pause?issueId=10042",
         "method": "POST",
-        "headers": {"Content-Type": "application/json"},
+        "headers": {"Accept-Language": "de-DE", "Content-Type": "application/json"},
         "body": {"reason": ["waiting"], "tag": ["a", "b"]},
         "invokeType": "ui-remote-fetch",
     }

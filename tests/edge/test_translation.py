@@ -152,10 +152,10 @@ def test_dates_lengths_of_time_and_numbers_of_things_are_those_of_the_language()
         assert wording.instant_words(at) == "So., 20. Dez. 2026, 09:00 UTC"
         assert translation.short_day_words(day) == "20. Dez."
         assert wording.due_text(State.RUNNING, 2 * 86400 + 4 * 3600) == "fällig in 2 T 4 Std."
-        assert [translation.ngettext(*plural, number) for number in (0, 1, 2)] == ["0 Uhren", "1 Uhr", "2 Uhren"]
+        assert [translation.ngettext(*plural, number=number) for number in (0, 1, 2)] == ["0 Uhren", "1 Uhr", "2 Uhren"]
     assert wording.date_words(day) == "Sun 20 Dec 2026"
     assert wording.due_text(State.RUNNING, 2 * 86400 + 4 * 3600) == "due in 2 d 4 h"
-    assert [translation.ngettext(*plural, number) for number in (0, 1, 2)] == ["0 clocks", "1 clock", "2 clocks"]
+    assert [translation.ngettext(*plural, number=number) for number in (0, 1, 2)] == ["0 clocks", "1 clock", "2 clocks"]
 
 
 @pytest.mark.parametrize("name", [name for name, panel in SAMPLES.items() if not panel.history])

@@ -44,7 +44,7 @@ class SavedViews:
         with self.database.begin(who.tenant) as uow:
             return uow.views.of(_owner(who))
 
-    def save(self, who: Caller, name: str, query: str, *, now: datetime) -> None:
+    def save(self, who: Caller, name: str, *, query: str, now: datetime) -> None:
         """Keep it, in place of the caller's own of that name; raises `ViewNameMalformed`, `TooManyViews`."""
         view = SavedView(uuid4(), _checked(name), query)
         with self.database.begin(who.tenant) as uow:

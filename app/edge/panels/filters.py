@@ -65,7 +65,7 @@ class ListFilter:
             *([_(wording.severity_lozenge(self.severity).text)] if isinstance(self.severity, Severity) else []),
             *([_("due %(day)s", day=wording.date_words(self.due))] if self.due else []),
             *(
-                [ngettext("due within %(number)s day", "due within %(number)s days", self.within)]
+                [ngettext("due within %(number)s day", "due within %(number)s days", number=self.within)]
                 if self.within
                 else []
             ),

@@ -45,7 +45,7 @@ class ViewsPanel:
     typed: str = ""
 
 
-def panel_of(path: str, around: Mapping[str, object], query: Mapping[str, object]) -> ViewsPanel:
+def panel_of(path: str, *, around: Mapping[str, object], query: Mapping[str, object]) -> ViewsPanel:
     """The reader's own views, to be opened on that page. `query`: the list that is shown there."""
     place = {**around, "section": _SECTIONS[path]}
     views = tuple(
@@ -70,12 +70,12 @@ def changed() -> Response:
             fault,
             _("A name has from 1 to %(most)s characters.", most=LONGEST_NAME),
             given,
-            panel_of(path, around, query),
+            panel_of(path, around=around, query=query),
         )
     except TooManyViews as fault:
         told = _("You have %(most)s views, which is as many as a person can keep. Forget one first.", most=MOST)
-        return _refused(fault, told, given, panel_of(path, around, query))
-    return sent(render_template("views.html", panel=replace(panel_of(path, around, query), said=said)))
+        return _refused(fault, told, given, panel_of(path, around=around, query=query))
+    return sent(render_template("views.html", panel=replace(panel_of(path, around=around, query=query), said=said)))
 
 
 def _asked() -> tuple[str, Mapping[str, object], Mapping[str, object]]:
@@ -88,7 +88,7 @@ def _asked() -> tuple[str, Mapping[str, object], Mapping[str, object]]:
 
 
 def _save(name: str, query: Mapping[str, object]) -> str:
-    services().saved_views.save(caller(), name, urlencode(query), now=now())
+    services().saved_views.save(caller(), name, query=urlencode(query), now=now())
     return _("Saved.")
 
 

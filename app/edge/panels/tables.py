@@ -79,7 +79,7 @@ def table_of(asked: Asked, sight: Sight, *, path: str, around: Mapping[str, obje
             (text, shell.fragment_url("download", {**around, "section": None, **asked.wanted.query, "format": name}))
             for name, text in FORMATS.items()
         ),
-        views=saved_views.panel_of(path, around, asked.query),
+        views=saved_views.panel_of(path, around=around, query=asked.query),
     )
 
 
