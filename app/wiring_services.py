@@ -153,10 +153,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
     quota, signals = QuotaStanding(database, settings.jira_points_per_hour), SignalCounts(database)
-    erasing, policies = (
-        Erasing(database, remembering_of(settings)),
-        PolicyChoices(database, in_force, policy_names(), vault),
-    )
+    erasing = Erasing(database, remembering_of(settings))
+    policies = PolicyChoices(database, in_force, policy_names(), vault)
     leaving, exporting = leaving_of(settings, database, export_files(settings)), Exporting(database)
     return Services(
         admission=admission(settings, made),
