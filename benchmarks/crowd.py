@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ from app.store.database import open_engines
 from app.wiring_services import services_of
 from benchmarks.running import Running, pid_of, processor_seconds, pss_kib
 
-SECRET = "a-made-up-shared-secret-of-more-than-32-bytes"
+SECRET = token_hex(32)
 UNLIMITED = {
     # Our own limits hold. Jira's quota would end each of these measurements after minutes: it is what it is.
     "RATE_LIMITS": "",

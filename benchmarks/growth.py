@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 
 import jwt
 import psycopg
@@ -48,7 +49,7 @@ _HELD = """
     SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname IN ('app', 'registry') AND c.relkind = 'r'"""
 JOB = f"job that reads {ISSUES} issues"
-SECRET = "a-made-up-shared-secret-of-more-than-32-bytes"
+SECRET = token_hex(32)
 HOOK = b'{"issue": {"fields": {"issuetype": {"name": "Bug"}, "labels": ["security"]}}}'
 _NOT_COPIED = {"registry.tenants", "registry.connect_installations"} | {
     f"registry.{name}" for name in ("audit_waiting", "report_log", "signals")
