@@ -53,6 +53,7 @@ EXPECTED: Mapping[tuple[str, str], str] = {
     ("app/settings.py", "Basic Auth Credentials"): "the form of a URL, in the meaning of a setting",
     ("app/setting_values.py", "Basic Auth Credentials"): "the form of a URL, in a message",
     ("app/setting_values.py", "Secret Keyword"): "the name of a setting, and how it is set",
+    ("benchmarks/growth.py", "Secret Keyword"): "SQL that makes one key of another",
     ("benchmarks/peer.py", "Secret Keyword"): "drawn anew at every run",
     ("tests/outbound/test_mail.py", "Basic Auth Credentials"): "made up, for a server of the test's own",
     ("tests/protocol/test_tokens.py", "JSON Web Token"): "broken on purpose",
