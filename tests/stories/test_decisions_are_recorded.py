@@ -314,7 +314,7 @@ def test_a_form_that_does_not_stand_comes_back_with_what_was_written_and_why(des
     hostile = {"reason": HOSTILE, "id": "x"}
     tries = [
         (400, {"kind": "met", "id": "x"}, "there is no such form"),
-        (400, {"kind": "ams", "id": "x", "ticket": "AMS-1"}, "there is no such form"),
+        (400, {"kind": "ams", "id": "x", "ticket": "AMS-1"}, "tatus: is missing"),
         (400, {"kind": "triage", "id": "x"} | CRITICAL | {"AV": "X"}, "very one of the eight metrics needs a value"),
         (400, {"kind": "reopened", "id": "x"}, "eason: is missing"),
         (400, {"kind": "extension_requested", "id": "x", "reason": "m" * 10_000}, "1 to 1000 characters"),
