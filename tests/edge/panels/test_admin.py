@@ -15,6 +15,7 @@ from app.edge.panels.admin_frame import SECTIONS
 from app.vault.checkpoint_key import CheckpointKeyFile
 from tests.edge.panels.test_issue_panel import Page
 from tests.edge.panels.test_pages import HOSTILE, text_of
+from tests.edge.test_translation import SENTENCES
 from tests.jobs.conftest import pledge  # noqa: F401  a fixture
 
 ADMIN = "/fragments/admin?section="
@@ -68,6 +69,16 @@ def test_every_section_is_well_formed_and_for_administrators_only(served, sectio
     assert len(shown.content) < 100_000
     for account in ("developer", "lead", "outsider"):
         assert "This page is for administrators" in text_of(served.get(ADMIN + section, account=account))
+
+
+@pytest.mark.parametrize("section", [*SECTIONS, "policies&policy=kencha", "audit&verify=yes"])
+def test_every_section_speaks_german_and_none_of_our_english_sentences(served, section):
+    token = served.token("genchi", kind="context", account="admin")
+    headers = {"Authorization": f"JWT {token}", "Accept-Language": "de"}
+    shown = requests.get(served.url + ADMIN + section, headers=headers, timeout=60)
+    text = well_formed(shown.text).text
+    assert 'lang="de"' in shown.text
+    assert [sentence for sentence in SENTENCES if sentence in text] == []
 
 
 @pytest.mark.parametrize("account", ["developer", "lead"])
