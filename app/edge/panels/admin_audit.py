@@ -14,6 +14,7 @@ from app.domain.audit.model import EntryFilter, SeenEntry
 from app.edge.caller import caller, now, services
 from app.edge.panels import admin_frame, wording
 from app.edge.panels.admin_frame import Notice
+from app.edge.panels.audit_words import ACTIONS
 from app.edge.panels.tables import Choice
 from app.edge.parameters import Malformed, single
 from app.edge.problems import trace_id
@@ -196,9 +197,9 @@ def _account(seen: SeenEntry) -> str | None:
 
 
 def _title(action: str) -> str:
-    return wording.title_of(action.replace(".", " "))
+    return _(ACTIONS[Action(action)]) if action in ACTIONS else wording.title_of(action.replace(".", " "))
 
 
 def _choices(picked: str | None) -> tuple[Choice, ...]:
-    rest = (Choice(value=each, text=_title(each), is_picked=each == picked) for each in sorted(Action))
+    rest = (Choice(value=each, text=ACTIONS[each], is_picked=each == picked) for each in sorted(Action))
     return (Choice(value="", text=mark("Any action"), is_picked=picked is None), *rest)

@@ -13,6 +13,7 @@ from app.domain.privacy import receipts
 from app.domain.privacy.answering import FILED_BY_SITE
 from app.domain.privacy.handing_over import ExportsOff
 from app.domain.privacy.model import ExportState
+from app.domain.privacy.ports import Outcome
 from app.domain.privacy.requests import PrivacyRequest, RequestKind, RequestState, Verification
 from app.domain.privacy.seen_reports import ReportsSeen
 from app.edge.caller import caller, config, now, services
@@ -41,6 +42,16 @@ _EXPORT_STATES = {
     ExportState.READY: Lozenge(mark("Ready"), "success", "tick"),
     ExportState.TAKEN: Lozenge(mark("Fetched"), "neutral", "tick"),
     ExportState.EXPIRED: Lozenge(mark("Expired"), "neutral", "cross"),
+}
+
+_OUTCOMES = {
+    Outcome.TAKEN: mark("taken"),
+    Outcome.MALFORMED: mark("malformed"),
+    Outcome.UNAUTHORIZED: mark("unauthorized"),
+    Outcome.FORBIDDEN: mark("forbidden"),
+    Outcome.SLOW_DOWN: mark("slow down"),
+    Outcome.UNAVAILABLE: mark("unavailable"),
+    Outcome.ODD: mark("odd"),
 }
 
 
@@ -169,6 +180,7 @@ def _rendered(
         link=link,
         link_expires_at=link_expires_at,
         kinds=tuple((kind.value, _(text)) for kind, text in _KINDS.items()),
+        outcomes={outcome.value: _(text) for outcome, text in _OUTCOMES.items()},
         facts=facts,
         is_erasing=is_erasing,
         site=_site(),

@@ -9,9 +9,12 @@ import pytest
 import requests
 
 from app.domain.access.roles import ASKED_OF_JIRA, ROLES, Role
+from app.domain.audit.entry import Action
 from app.domain.privacy import receipts
 from app.edge.panels import admin_people
 from app.edge.panels.admin_frame import SECTIONS
+from app.edge.panels.audit_words import ACTIONS
+from app.edge.panels.wording import title_of
 from app.vault.checkpoint_key import CheckpointKeyFile
 from tests.edge.panels.test_issue_panel import Page
 from tests.edge.panels.test_pages import HOSTILE, text_of
@@ -598,6 +601,10 @@ def test_nobody_is_removed_but_by_name(served):
     assert use_right(served, "people", recipient="x", label="Leaves").status_code == 400
     assert "Removed" in text_of(use_right(served, "people", recipient=leaver, label="Leaves"))
     assert "Leaves" not in text_of(served.get(ADMIN + "people", account="admin"))
+
+
+def test_every_action_has_its_words_which_in_english_are_its_name():
+    assert {action: title_of(action.replace(".", " ")) for action in Action} == ACTIONS
 
 
 def test_every_permission_of_a_role_of_people_has_its_words():
