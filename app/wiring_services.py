@@ -152,9 +152,8 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
     routes = report_routes(settings, database, site_of, granted=(tokens, integrations.status.lacking))
     retirement = Retirement(after=timedelta(days=settings.connect_retirement_days))
     access = IssueAccess(jira=jira, site_of=site_for_people, confirmations=Confirmations())
-    quota, signals = QuotaStanding(database, settings.jira_points_per_hour), SignalCounts(database)
-    erasing = Erasing(database, remembering_of(settings))
-    policies = PolicyChoices(database, in_force, policy_names(), vault)
+    erasing, quota = Erasing(database, remembering_of(settings)), QuotaStanding(database, settings.jira_points_per_hour)
+    policies, signals = PolicyChoices(database, in_force, policy_names(), vault), SignalCounts(database)
     leaving, exporting = leaving_of(settings, database, export_files(settings)), Exporting(database)
     return Services(
         admission=admission(settings, made),

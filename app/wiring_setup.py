@@ -113,7 +113,8 @@ def _ledger(given: SetUp) -> Iterator[str]:
 
 
 def _backups(given: SetUp) -> Sequence[str]:
-    if given.settings.database_backup_url is not None:
+    # The database of development has a role for backups whether any are made or not.
+    if given.settings.database_backup_url is not None and not given.settings.is_development:
         BackupKeyFile(required("BACKUP_KEY_FILE", given.settings.backup_key_file))
     return ()
 

@@ -131,6 +131,7 @@ def test_when_the_quota_of_all_is_spent_nobody_asks_for_anybody_and_the_doctor_s
     assert (calls(genchi), calls(kencha)) == (before[0], before[1] + asked_by_people)
     assert known(kencha, others) == 0
     shown = doctor(genchi.stack)
+    assert shown["findings"] == []
     assert shown["ok"]
     assert shown["jira"]["stopped_until"] is not None
     assert 0 < shown["jira"]["left"] < shown["jira"]["points_per_hour"] == 65_000

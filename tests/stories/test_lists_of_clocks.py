@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 import pytest
 
 KEYS = {"issue", "project", "promise", "cycle", "state", "severity", "started_at", "due_at", "due_date", "due_before",
-        "stopped_at", "remaining_seconds", "paused_seconds", "cancelled"}  # fmt: skip
+        "stopped_at", "remaining_seconds", "paused_seconds", "cancelled",
+        "cvss_score", "clause", "ams_ticket", "fix_versions"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,13 @@ import pytest
 import requests
 
 SEC, OPS = "10000", "10001"
-OF_ALL = ["tenant:clocks:list", "tenant:own-calendar:keep", "tenant:own-roles:view", "tenant:page:open"]
+OF_ALL = [
+    "tenant:clocks:list",
+    "tenant:own-calendar:keep",
+    "tenant:own-roles:view",
+    "tenant:own-views:keep",
+    "tenant:page:open",
+]
 OF_ADMINISTRATORS = {
     "project-admin": ["tenant:issue-clocks:decide"],
     "jira-admin": [

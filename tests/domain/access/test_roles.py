@@ -58,6 +58,7 @@ def test_the_host_is_never_let_through_to_what_is_for_persons():
         Permission.CHANGE_SETTINGS,
         Permission.MANAGE_RECIPIENTS,
         Permission.KEEP_OWN_CALENDAR,
+        Permission.KEEP_OWN_VIEWS,
         Permission.EXPORT,
         Permission.MANAGE_REQUESTS,
         Permission.SCRAPE,
