@@ -55,6 +55,11 @@ def ngettext(one: str, several: str, *, number: int) -> str:
     return _catalogue(language()).ngettext(one, several, number) % {"number": number}
 
 
+def pgettext(context: str, text: str) -> str:
+    """The text in the reader's language, where another place needs other words for the same English ones."""
+    return _catalogue(language()).pgettext(context, text)
+
+
 def mark(text: str) -> str:
     """The text as it is, to be found by the extraction, for a constant that is translated where it is shown."""
     return text

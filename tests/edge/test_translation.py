@@ -18,9 +18,7 @@ from tests.edge.panels.conftest import EDGE, SAMPLES, Templates
 
 APP = Flask("languages")
 TEMPLATES = EDGE / "templates"
-NOT_YET = {path.name for path in TEMPLATES.glob("admin_*.html")} | {"_admin.html", "_impact.html"}
-"""Pages of the administration speak English."""
-MARKED = sorted(path.name for path in TEMPLATES.glob("*.html") if path.name not in NOT_YET)
+ALL = sorted(path.name for path in TEMPLATES.glob("*.html"))
 READ_ALOUD = {"aria-label", "title", "placeholder", "alt", "data-announcement"}
 WORD = re.compile(r"[A-Za-z]{2,}")
 NAMES = {"SEC", "Pledge", "CSV", "JSON", "SHA"}
@@ -67,13 +65,13 @@ def literal(source):
     return OF_A_MACRO.sub("", "".join(kept))
 
 
-@pytest.mark.parametrize("name", MARKED)
+@pytest.mark.parametrize("name", ALL)
 def test_no_visible_text_of_a_template_is_unmarked(name):
     source = (TEMPLATES / name).read_text(encoding="utf-8")
     assert [word for word in Shown(literal(source)).words if word not in NAMES] == []
 
 
-@pytest.mark.parametrize("name", MARKED)
+@pytest.mark.parametrize("name", ALL)
 def test_only_what_stands_in_a_template_is_taken_for_a_text_of_ours(name):
     """A translation is markup: whatever came from outside would be too, if it were looked up as a text."""
     source = (TEMPLATES / name).read_text(encoding="utf-8")
@@ -85,6 +83,18 @@ def test_the_filter_for_constants_leaves_markup_from_outside_to_be_escaped():
     translation.install(environment)
     shown = environment.from_string("{{ text|translated }}").render(text="<script>")
     assert shown == "&lt;script&gt;"
+
+
+@pytest.mark.parametrize("loc", translation.LANGUAGES)
+def test_what_is_put_into_a_translation_is_escaped(loc):
+    environment = Environment(autoescape=True)
+    translation.install(environment)
+    piece = "{% trans label=label %}Type <bdi>{{ label }}</bdi>{% endtrans %}"
+    call = '{{ _("Type %(site)s to ask for it", site=label) }}'
+    with asking(f"loc={loc}"):
+        shown = environment.from_string(piece + call).render(label="<script>%(x)s")
+    assert "<bdi>&lt;script&gt;%(x)s</bdi>" in shown
+    assert "<script>" not in shown
 
 
 def test_unmarked_text_is_found():
@@ -142,6 +152,13 @@ def test_the_language_is_that_of_the_host_else_that_of_the_browser(query, accept
 def test_whatever_is_asked_for_some_language_is_found(loc, accepted):
     with APP.test_request_context("/x", query_string={"loc": loc}, headers={"Accept-Language": accepted}):
         assert translation.language() in translation.LANGUAGES
+
+
+def test_the_same_english_word_has_another_german_one_at_another_place():
+    with asking("loc=de"):
+        assert translation.pgettext("who acted", "you") == "Sie"
+        assert translation.gettext("you") == "Ihnen"
+    assert translation.pgettext("who acted", "you") == "you"
 
 
 def test_dates_lengths_of_time_and_numbers_of_things_are_those_of_the_language():

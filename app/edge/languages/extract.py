@@ -13,7 +13,7 @@ from app.edge.translation import CATALOGUES, LANGUAGES, SOURCE
 
 EDGE = Path(__file__).parents[1]
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2.ext.babel_extract")]
-KEYWORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2)}
+KEYWORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
 WIDTH = 120
 HEADER = """\
 msgid ""

@@ -14,28 +14,33 @@ from app.domain.audit.model import EntryFilter, SeenEntry
 from app.edge.caller import caller, now, services
 from app.edge.panels import admin_frame, wording
 from app.edge.panels.admin_frame import Notice
+from app.edge.panels.audit_words import ACTIONS
 from app.edge.panels.tables import Choice
 from app.edge.parameters import Malformed, single
 from app.edge.problems import trace_id
+from app.edge.translation import gettext as _
+from app.edge.translation import mark, ngettext, pgettext
 
 SECTION = "audit"
 ROWS = 50
 SAVED = 500
 """Entries of one file."""
 _MOST_ENTRIES = 10**15
-_AGREES = "Every entry gives the hash that the log holds, and all hashes together give its newest signed checkpoint."
-_NOT_LOOKED_AT = (
+_AGREES = mark(
+    "Every entry gives the hash that the log holds, and all hashes together give its newest signed checkpoint."
+)
+_NOT_LOOKED_AT = mark(
     "Not looked at here: the signature on it, and the anchor outside the database. A page has neither key nor anchor; "
     "whoever runs Pledge has both, and hands you a copy of the log that you can check yourself."
 )
 _ACTORS = {
-    "system": "Pledge",
-    "operator": "Who runs Pledge",
-    "atlassian": "Atlassian",
-    "jira-admin": "A Jira administrator",
-    "site": "A Jira administrator",
-    "administrator": "A Jira administrator",
-    "person": "A person",
+    "system": mark("Pledge"),
+    "operator": mark("Who runs Pledge"),
+    "atlassian": mark("Atlassian"),
+    "jira-admin": mark("A Jira administrator"),
+    "site": mark("A Jira administrator"),
+    "administrator": mark("A Jira administrator"),
+    "person": mark("A person"),
 }
 
 
@@ -118,20 +123,21 @@ def _verified() -> Notice:
     found = services().audit.looks.checked(caller().tenant)
     if found is None:
         return Notice(
-            title="Nothing is signed yet", appearance="warning", lines=("The first checkpoint is made soon.",)
+            title=_("Nothing is signed yet"), appearance="warning", lines=(_("The first checkpoint is made soon."),)
         )
     if found.is_too_long:
-        advice = ("Whoever runs Pledge verifies all of them with `pledge audit verify`.",)
-        return Notice(title=f"{found.entries} entries are too many to wait for", appearance="warning", lines=advice)
+        advice = (_("Whoever runs Pledge verifies all of them with `pledge audit verify`."),)
+        title = _("%(number)s entries are too many to wait for", number=found.entries)
+        return Notice(title=title, appearance="warning", lines=advice)
     if found.fault is not None:
-        first = f"First fault: {found.fault}."
-        what_to_do = "Save the entries below, and tell whoever runs Pledge, with the trace id."
+        first = _("First fault: %(fault)s.", fault=found.fault)
+        what_to_do = _("Save the entries below, and tell whoever runs Pledge, with the trace id.")
         return Notice(
-            title="The log is not what it was", appearance="danger", lines=(first, what_to_do), trace_id=trace_id()
+            title=_("The log is not what it was"), appearance="danger", lines=(first, what_to_do), trace_id=trace_id()
         )
-    lines = (_AGREES, f"Root: {found.root.hex()}", _NOT_LOOKED_AT)
-    entries = "entry agrees" if found.entries == 1 else "entries agree"
-    return Notice(title=f"{found.entries} {entries}", appearance="success", lines=lines)
+    lines = (_(_AGREES), _("Root: %(hash)s", hash=found.root.hex()), _(_NOT_LOOKED_AT))
+    title = ngettext("%(number)s entry agrees", "%(number)s entries agree", number=found.entries)
+    return Notice(title=title, appearance="success", lines=lines)
 
 
 def _saved(wanted: EntryFilter, before: int | None) -> Mapping[str, object]:
@@ -166,13 +172,13 @@ def _row(seen: SeenEntry) -> EntryRow:
     stored = seen.stored
     if stored is None:
         return EntryRow(
-            index=seen.index, at=None, actor="", account=None, title="Entry is missing", target="", detail=()
+            index=seen.index, at=None, actor="", account=None, title=_("Entry is missing"), target="", detail=()
         )
     said = sorted((name, value) for name, value in stored.detail.items() if value not in (None, ""))
     return EntryRow(
         index=seen.index,
         at=stored.at,
-        actor=_ACTORS.get(stored.actor, stored.actor),
+        actor=_actor(stored.actor),
         account=_account(seen),
         title=_title(stored.action),
         target=stored.target,
@@ -180,16 +186,20 @@ def _row(seen: SeenEntry) -> EntryRow:
     )
 
 
+def _actor(kind: str) -> str:
+    return _(_ACTORS[kind]) if kind in _ACTORS else kind
+
+
 def _account(seen: SeenEntry) -> str | None:
     if seen.account is not None:
-        return "you" if seen.account == caller().account else seen.account
-    return "erased since" if seen.stored is not None and seen.stored.commitment is not None else None
+        return pgettext("who acted", "you") if seen.account == caller().account else seen.account
+    return _("erased since") if seen.stored is not None and seen.stored.commitment is not None else None
 
 
 def _title(action: str) -> str:
-    return wording.title_of(action.replace(".", " "))
+    return _(ACTIONS[Action(action)]) if action in ACTIONS else wording.title_of(action.replace(".", " "))
 
 
 def _choices(picked: str | None) -> tuple[Choice, ...]:
-    rest = (Choice(value=each, text=_title(each), is_picked=each == picked) for each in sorted(Action))
-    return (Choice(value="", text="Any action", is_picked=picked is None), *rest)
+    rest = (Choice(value=each, text=ACTIONS[each], is_picked=each == picked) for each in sorted(Action))
+    return (Choice(value="", text=mark("Any action"), is_picked=picked is None), *rest)

@@ -25,28 +25,31 @@ from app.edge.panels import admin_frame, shell, wording
 from app.edge.panels.admin_frame import Form, Notice
 from app.edge.panels.wording import Lozenge
 from app.edge.parameters import Malformed
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 
 SECTION = "following"
-_CONFLICT = "Somebody else has changed this meanwhile; nothing was saved"
-_CONFLICT_ADVICE = "Below stands what you have written, not what is in force. Load the newest, then change it again."
 OWN = "own"
 _LOOKED_AT = 20
 """A mapping of this site's own, where `standard` is the one that every site begins with."""
-_TITLES = {RunKind.IMPORT: "Reading everything", RunKind.RECONCILIATION: "Hourly comparison"}
+_TITLES = {RunKind.IMPORT: mark("Reading everything"), RunKind.RECONCILIATION: mark("Hourly comparison")}
 _CAUSES = {
-    Cause.INSTALLED: "because the app was installed",
-    Cause.RETURNED: "because the app came back",
-    Cause.SETTINGS: "because these settings were changed",
-    Cause.ASKED: "because it was asked for",
-    Cause.HOURLY: "as every hour",
+    Cause.INSTALLED: mark("because the app was installed"),
+    Cause.RETURNED: mark("because the app came back"),
+    Cause.SETTINGS: mark("because these settings were changed"),
+    Cause.ASKED: mark("because it was asked for"),
+    Cause.HOURLY: mark("as every hour"),
 }
 _PHASES = {
-    Phase.WAITING: Lozenge("Waiting", "neutral", "pause"),
-    Phase.SEARCHING: Lozenge("Reading what Jira finds", "information", "clock"),
-    Phase.CONFIRMING: Lozenge("Looking at what was known", "information", "clock"),
-    Phase.DONE: Lozenge("Done", "success", "tick"),
-    Phase.FAILED: Lozenge("Failed", "danger", "alarm"),
+    Phase.WAITING: Lozenge(mark("Waiting"), "neutral", "pause"),
+    Phase.SEARCHING: Lozenge(mark("Reading what Jira finds"), "information", "clock"),
+    Phase.CONFIRMING: Lozenge(mark("Looking at what was known"), "information", "clock"),
+    Phase.DONE: Lozenge(mark("Done"), "success", "tick"),
+    Phase.FAILED: Lozenge(mark("Failed"), "danger", "alarm"),
 }
+
+_KINDS = {"status": mark("status"), "resolution": mark("resolution"), "priority": mark("priority")}
+"""Of values without a meaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,17 +121,19 @@ def changed(given: Form) -> Response:
             by=caller().account,
         )
     except VersionConflict as conflict:
-        lines = (
-            "What is below is what you have written, not what is in force. Load the newest, then change it again.",
+        advice = _(
+            "What is below is what you have written, not what is in force. Load the newest, then change it again."
         )
-        notice = admin_frame.refused(conflict, "Somebody else has changed this meanwhile; nothing was saved", *lines)
+        title = _("Somebody else has changed this meanwhile; nothing was saved")
+        notice = admin_frame.refused(conflict, title, advice)
         return admin_frame.not_sent(conflict, _rendered(_view(), form, notice=notice, is_outdated=True))
     except ConfigurationRefused as refusal:
         why = (f"{wording.title_of(each.where)}: {each.reason}" for each in refusal.findings)
-        notice = admin_frame.refused(refusal, "This cannot be in force; nothing was saved", *why)
+        notice = admin_frame.refused(refusal, _("This cannot be in force; nothing was saved"), *why)
         return admin_frame.not_sent(refusal, _rendered(_view(), form, notice=notice))
     view = _view()
-    saved = Notice(title="Saved", appearance="success", lines=("Every issue is read again under it, from now on.",))
+    lines = (_("Every issue is read again under it, from now on."),)
+    saved = Notice(title=_("Saved"), appearance="success", lines=lines)
     return admin_frame.sent(_rendered(view, _form_of(view.configuration), notice=saved))
 
 
@@ -139,7 +144,7 @@ def _view() -> FollowingView:
 def _trial(form: FollowingForm) -> Trial:
     """Of an issue that its reader may see; which others there are is not told."""
     key = form.example.strip().upper()
-    _, record = services().database.view_issue(caller().tenant, key)
+    record = services().database.view_issue(caller().tenant, key)[1]
     nothing = ConfigurationRefused((Finding("example", f"there is no issue {key!r} here that you may see"),))
     if record is None:
         raise nothing
@@ -182,6 +187,7 @@ def _rendered(
         is_under_way=any(line.run.is_unfinished for line in runs),
         tracked=view.tracked,
         unmapped=view.unmapped,
+        kinds={kind: _(text) for kind, text in _KINDS.items()},
         form=form,
         levels=tuple(level.value for level in Severity),
         trial=trial,
@@ -197,26 +203,28 @@ def _rendered(
 def _severity_words(severity: SeverityReading | None, missing: tuple[str, ...]) -> tuple[Lozenge, str]:
     if severity is None:
         return wording.severity_lozenge(None), "; ".join(missing)
-    by = "its priority" if severity.source == "priority" else "its CVSS field"
-    return wording.severity_lozenge(severity.level), f"by {by}"
+    by = _("by its priority") if severity.source == "priority" else _("by its CVSS field")
+    return wording.severity_lozenge(severity.level), by
 
 
 def _clock_words(clock: TriedClock) -> tuple[str, str, str]:
-    before, after = ("no clock" if each is None else bound_text(each) for each in (clock.before, clock.after))
+    before, after = (_("no clock") if each is None else bound_text(each) for each in (clock.before, clock.after))
     return wording.title_of(clock.promise), before, after
 
 
 def _run_line(run: Run) -> RunLine:
     counts = run.counts
     parts = (
-        ("read for the first time", counts.created),
-        ("changed", counts.updated),
-        ("unchanged", counts.unchanged),
-        ("gone from Jira", counts.gone),
-        ("skipped", sum(counts.skipped.values())),
+        (_("read for the first time"), counts.created),
+        (_("changed"), counts.updated),
+        (_("unchanged"), counts.unchanged),
+        (_("gone from Jira"), counts.gone),
+        (_("skipped"), sum(counts.skipped.values())),
     )
     said = ", ".join(f"{number} {what}" for what, number in parts if number)
-    return RunLine(title=_TITLES[run.kind], lozenge=_PHASES[run.phase], cause=_CAUSES[run.cause], counted=said, run=run)
+    return RunLine(
+        title=_(_TITLES[run.kind]), lozenge=_PHASES[run.phase], cause=_(_CAUSES[run.cause]), counted=said, run=run
+    )
 
 
 def _form_of(configuration: FollowingConfiguration) -> FollowingForm:
@@ -259,7 +267,7 @@ def _lines(text: str) -> list[str]:
 def _pairs(where: str, text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in _lines(text):
-        name, _, meaning = (part.strip() for part in line.rpartition("="))
+        name, meaning = (part.strip() for part in line.rpartition("=")[::2])
         if not name or not meaning or name.lower() in map(str.lower, found):
             raise ConfigurationRefused((Finding(where, f"{line[:80]!r} is not “name = meaning”, or stands twice"),))
         found[name] = meaning

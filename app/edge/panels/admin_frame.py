@@ -8,24 +8,29 @@ from flask import Response, jsonify, render_template
 from app.edge.caller import is_forge
 from app.edge.panels import shell
 from app.edge.problems import answer, trace_id
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 
 TITLE = "Pledge"
-PURPOSE = "How this site is served."
+PURPOSE = mark("How this site is served.")
 SECTIONS = {
-    "overview": "Overview",
-    "following": "Following",
-    "policies": "Policies",
-    "numbers": "Numbers",
-    "integrations": "Integrations",
-    "audit": "Audit log",
-    "privacy": "Privacy",
-    "people": "People and roles",
+    "overview": mark("Overview"),
+    "following": mark("Following"),
+    "policies": mark("Policies"),
+    "numbers": mark("Numbers"),
+    "integrations": mark("Integrations"),
+    "audit": mark("Audit log"),
+    "privacy": mark("Privacy"),
+    "people": mark("People and roles"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """What a form came to: `message` of `_admin.html`. `appearance`: `success`, `warning` or `danger`."""
+    """What a form came to, in the language of the reader: `message` of `_admin.html`.
+
+    `appearance`: `success`, `warning` or `danger`.
+    """
 
     title: str
     appearance: str
@@ -44,7 +49,7 @@ def rendered(
     """That section. `is_kept`: a refresh must not take away what somebody fills in or reads only once."""
     links = shell.sections("admin", SECTIONS, current=section)
     where = here or url(section)
-    said = SECTIONS[section] if notice is None else notice.title
+    said = _(SECTIONS[section]) if notice is None else notice.title
     frame = shell.frame(TITLE, PURPOSE, url=where, links=links, announcement=said, is_kept=is_kept)
     return render_template(f"admin_{section}.html", page=frame, notice=notice, **content)
 

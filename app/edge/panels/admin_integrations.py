@@ -13,21 +13,26 @@ from app.domain.secrets import Purpose
 from app.edge.caller import caller, config, now, services
 from app.edge.panels import admin_frame
 from app.edge.panels.wording import Lozenge
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 
 SECTION = "integrations"
 _KINDS = MappingProxyType(
     {
-        Purpose.CONNECT_SECRET: ("Shared secret of the Connect app", "Requests of this site, and calls to its Jira"),
-        Purpose.FORGE_TOKEN: ("System token of the Forge app", "Calls to this site's Jira, as the app"),
+        Purpose.CONNECT_SECRET: (
+            mark("Shared secret of the Connect app"),
+            mark("Requests of this site, and calls to its Jira"),
+        ),
+        Purpose.FORGE_TOKEN: (mark("System token of the Forge app"), mark("Calls to this site's Jira, as the app")),
     }
 )
 _GRANT_STATES = MappingProxyType(
     {
-        State.CONNECTED: Lozenge("Connected", "success", "tick"),
-        State.NOT_CONNECTED: Lozenge("Not connected", "neutral", "dash"),
-        State.NEEDS_RECONNECTING: Lozenge("Needs reconnecting", "warning", "question"),
-        State.DISCONNECTING: Lozenge("Being disconnected", "information", "clock"),
-        State.DISCONNECTED: Lozenge("Disconnected", "neutral", "cross"),
+        State.CONNECTED: Lozenge(mark("Connected"), "success", "tick"),
+        State.NOT_CONNECTED: Lozenge(mark("Not connected"), "neutral", "dash"),
+        State.NEEDS_RECONNECTING: Lozenge(mark("Needs reconnecting"), "warning", "question"),
+        State.DISCONNECTING: Lozenge(mark("Being disconnected"), "information", "clock"),
+        State.DISCONNECTED: Lozenge(mark("Disconnected"), "neutral", "cross"),
     }
 )
 
@@ -72,10 +77,12 @@ def _row(credential: Credential, last_used: datetime | None) -> CredentialRow:
     title, use = _KINDS[credential.kind]
     has_ended = credential.expires_at is not None and credential.expires_at <= now()
     return CredentialRow(
-        title=title,
-        use=use,
-        scopes=_connect_scopes() if credential.kind is Purpose.CONNECT_SECRET else "Those that the site has approved",
-        lozenge=Lozenge("Expired", "warning", "alarm") if has_ended else Lozenge("Good", "success", "tick"),
+        title=_(title),
+        use=_(use),
+        scopes=_connect_scopes()
+        if credential.kind is Purpose.CONNECT_SECRET
+        else _("Those that the site has approved"),
+        lozenge=Lozenge(mark("Expired"), "warning", "alarm") if has_ended else Lozenge(mark("Good"), "success", "tick"),
         version=credential.version,
         since=credential.since,
         expires_at=credential.expires_at,

@@ -18,18 +18,31 @@ from app.edge.panels import admin_frame, wording
 from app.edge.panels.admin_frame import Form, Notice
 from app.edge.panels.admin_impact import ImpactView, impact_view
 from app.edge.parameters import Malformed
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 
 SECTION = "numbers"
 _LABELS = MappingProxyType(
     {
-        "duration": "Time given",
-        "at_risk_percent": "At risk after so many percent of the time",
-        "at_risk_hours": "At risk so many hours before the end",
-        "triage_days": "Days within which a finding of a bug bounty is triaged",
-        "alert_days_after_breach": "Days for which a breach is told again",
+        "duration": mark("Time given"),
+        "at_risk_percent": mark("At risk after so many percent of the time"),
+        "at_risk_hours": mark("At risk so many hours before the end"),
+        "triage_days": mark("Days within which a finding of a bug bounty is triaged"),
+        "alert_days_after_breach": mark("Days for which a breach is told again"),
     }
     | {level.value: wording.severity_lozenge(level).text for level in Severity}
 )
+
+_UNITS = (
+    mark("seconds"),
+    mark("minutes"),
+    mark("hours"),
+    mark("days"),
+    mark("weeks"),
+    mark("business days"),
+    mark("months"),
+)
+"""In which a duration is given; what the form sends is the English word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +55,7 @@ class NumberField:
     unit: str | None
     units: tuple[str, ...]
     at_hand: str
-    """As the policy at hand has it."""
+    """As the policy at hand has it, in words."""
     is_own: bool
     fault: str | None
 
@@ -92,11 +105,11 @@ def changed(given: Form) -> Response:
         return steps[step](given)
     except NumbersRefused as refusal:
         lines = tuple(fault.reason for fault in refusal.faults if fault.name is None)
-        notice = admin_frame.refused(refusal, "These numbers cannot be in force", *lines or (_MARKED,))
+        notice = admin_frame.refused(refusal, _("These numbers cannot be in force"), *lines or (_(_MARKED),))
         return admin_frame.not_sent(refusal, _rendered(given=given, refusal=refusal, notice=notice))
 
 
-_MARKED = "What is wrong with them stands below, at each."
+_MARKED = mark("What is wrong with them stands below, at each.")
 
 
 def _try(given: Form) -> Response:
@@ -124,14 +137,15 @@ def _save(given: Form) -> Response:
             by=caller().account,
         )
     except VersionConflict as conflict:
-        line = (
+        line = _(
             "Either the numbers or the policy in force are others than when you looked: this is what they would do now."
         )
-        notice = admin_frame.refused(conflict, "Nothing was saved", line)
+        notice = admin_frame.refused(conflict, _("Nothing was saved"), line)
         return admin_frame.not_sent(conflict, _tried(given, notice=notice))
-    title = "These numbers are in force" if saved else "The policy is in force as it is at hand"
-    kept = (f"They are version {saved.force.policy.version}, which is kept as it is.",) if saved else ()
-    follows = "Lists, the calendar and Jira follow as the dates are made anew; an issue's own page does at once."
+    title = _("These numbers are in force") if saved else _("The policy is in force as it is at hand")
+    version = saved.force.policy.version if saved else None
+    kept = (_("They are version %(version)s, which is kept as it is.", version=version),) if saved else ()
+    follows = _("Lists, the calendar and Jira follow as the dates are made anew; an issue's own page does at once.")
     return admin_frame.sent(_rendered(notice=Notice(title=title, appearance="success", lines=(*kept, follows))))
 
 
@@ -146,10 +160,12 @@ def _back(given: Form) -> Response:
             tenant, policy.base, before=before, actor=following.ACTOR, now=now(), by=caller().account
         )
     except VersionConflict as conflict:
-        notice = admin_frame.refused(conflict, "Another policy is in force by now; nothing was changed", "Look again.")
+        notice = admin_frame.refused(
+            conflict, _("Another policy is in force by now; nothing was changed"), _("Look again.")
+        )
         return admin_frame.not_sent(conflict, _rendered(notice=notice))
-    lines = ("The version with this site's numbers is kept, and can be put in force again under Policies.",)
-    title = "The policy is in force as it is at hand"
+    lines = (_("The version with this site's numbers is kept, and can be put in force again under Policies."),)
+    title = _("The policy is in force as it is at hand")
     return admin_frame.sent(_rendered(notice=Notice(title=title, appearance="success", lines=lines)))
 
 
@@ -170,6 +186,7 @@ def _rendered(
             _form(each, filled if each.promise == filled.get("promise") else {}, refusal)
             for each in numbers.promises(tenant)
         ),
+        unit_words={unit: _(unit) for unit in _UNITS},
         current=services().policies.current(tenant),
         is_behind=numbers.is_behind(tenant),
         trial=trial,
@@ -201,11 +218,16 @@ def _field(number: Number, at_hand: Number, *, given: Mapping[str, str], fault: 
     unit = given.get(f"{number.name}_unit") if given else number.unit
     return NumberField(
         name=number.name,
-        label=_LABELS[number.about],
+        label=_(_LABELS[number.about]),
         amount=given.get(number.name, "")[:20] if given else number.amount,
         unit=unit if unit in number.units else number.unit,
         units=number.units,
-        at_hand=at_hand.value,
+        at_hand=_value(at_hand),
         is_own=number.value != at_hand.value,
         fault=fault,
     )
+
+
+def _value(number: Number) -> str:
+    unit = number.unit
+    return number.value if unit is None else number.value.replace(unit, _(unit))

@@ -11,6 +11,7 @@ from app.edge.panels import admin_frame
 from app.edge.panels.admin_frame import Form, Notice
 from app.edge.panels.admin_impact import ImpactView, impact_view
 from app.edge.parameters import Malformed, single
+from app.edge.translation import gettext as _
 
 SECTION = "policies"
 _OWN_SHOWN = 10
@@ -43,13 +44,13 @@ def changed(given: Form) -> Response:
         )
     except VersionConflict as conflict:
         notice = admin_frame.refused(
-            conflict, "Another policy is in force by now; nothing was changed", "Look at the impact again."
+            conflict, _("Another policy is in force by now; nothing was changed"), _("Look at the impact again.")
         )
         return admin_frame.not_sent(conflict, _rendered(chosen, notice=notice))
     done = Notice(
-        title=f"{chosen.policy.title} is in force",
+        title=_("%(policy)s is in force", policy=chosen.policy.title),
         appearance="success",
-        lines=("Lists, the calendar and Jira follow as the dates are made anew; an issue's own page does at once.",),
+        lines=(_("Lists, the calendar and Jira follow as the dates are made anew; an issue's own page does at once."),),
     )
     return admin_frame.sent(_rendered(None, notice=done))
 

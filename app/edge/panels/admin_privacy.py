@@ -13,6 +13,7 @@ from app.domain.privacy import receipts
 from app.domain.privacy.answering import FILED_BY_SITE
 from app.domain.privacy.handing_over import ExportsOff
 from app.domain.privacy.model import ExportState
+from app.domain.privacy.ports import Outcome
 from app.domain.privacy.requests import PrivacyRequest, RequestKind, RequestState, Verification
 from app.domain.privacy.seen_reports import ReportsSeen
 from app.edge.caller import caller, config, now, services
@@ -22,23 +23,35 @@ from app.edge.panels.wording import Lozenge
 from app.edge.parameters import Malformed
 from app.edge.privacy import VERIFIED_BY
 from app.edge.problems import SiteNotNamed
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 
 SECTION = "privacy"
 _ACCOUNT = re.compile(r"[\x21-\x7e]{1,128}")
 _HOW = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
-_KINDS = {RequestKind.ACCESS: "A copy of a person's data", RequestKind.ERASURE: "Erasure"}
+_KINDS = {RequestKind.ACCESS: mark("A copy of a person's data"), RequestKind.ERASURE: mark("Erasure")}
 _REQUEST_STATES = {
-    RequestState.RECEIVED: Lozenge("Received", "discovery", "question"),
-    RequestState.VERIFIED: Lozenge("Verified", "information", "clock"),
-    RequestState.REFUSED: Lozenge("Refused", "neutral", "cross"),
-    RequestState.FULFILLED: Lozenge("Fulfilled", "success", "tick"),
+    RequestState.RECEIVED: Lozenge(mark("Received"), "discovery", "question"),
+    RequestState.VERIFIED: Lozenge(mark("Verified"), "information", "clock"),
+    RequestState.REFUSED: Lozenge(mark("Refused"), "neutral", "cross"),
+    RequestState.FULFILLED: Lozenge(mark("Fulfilled"), "success", "tick"),
 }
 _EXPORT_STATES = {
-    ExportState.WAITING: Lozenge("Waiting", "neutral", "pause"),
-    ExportState.RUNNING: Lozenge("Being written", "information", "clock"),
-    ExportState.READY: Lozenge("Ready", "success", "tick"),
-    ExportState.TAKEN: Lozenge("Fetched", "neutral", "tick"),
-    ExportState.EXPIRED: Lozenge("Expired", "neutral", "cross"),
+    ExportState.WAITING: Lozenge(mark("Waiting"), "neutral", "pause"),
+    ExportState.RUNNING: Lozenge(mark("Being written"), "information", "clock"),
+    ExportState.READY: Lozenge(mark("Ready"), "success", "tick"),
+    ExportState.TAKEN: Lozenge(mark("Fetched"), "neutral", "tick"),
+    ExportState.EXPIRED: Lozenge(mark("Expired"), "neutral", "cross"),
+}
+
+_OUTCOMES = {
+    Outcome.TAKEN: mark("taken"),
+    Outcome.MALFORMED: mark("malformed"),
+    Outcome.UNAUTHORIZED: mark("unauthorized"),
+    Outcome.FORBIDDEN: mark("forbidden"),
+    Outcome.SLOW_DOWN: mark("slow down"),
+    Outcome.UNAVAILABLE: mark("unavailable"),
+    Outcome.ODD: mark("odd"),
 }
 
 
@@ -69,12 +82,12 @@ def changed(given: Form) -> Response:
     return steps[given["step"]](given)
 
 
-def _export(_: Form) -> Response:
+def _export(_given: Form) -> Response:
     services().roles.require(Permission.EXPORT, caller(), now=now())
     try:
         record, token = services().handing_over.ask(caller().tenant, now=now(), by=caller().account)
     except ExportsOff as off:
-        notice = admin_frame.refused(off, "No export", "Whoever runs Pledge has set no place for exports.")
+        notice = admin_frame.refused(off, _("No export"), _("Whoever runs Pledge has set no place for exports."))
         return admin_frame.not_sent(off, _rendered(notice=notice))
     link = f"{config().base_url}/exports/{token}"
     return admin_frame.sent(_rendered(link=link, link_expires_at=record.expires_at))
@@ -85,25 +98,30 @@ def _request(given: Form) -> Response:
     if kind not in list(RequestKind) or not _ACCOUNT.fullmatch(account) or (how and not _HOW.fullmatch(how)):
         raise Malformed
     filed = _filed(RequestKind(kind), AccountId(account), how)
-    next_ = "It is answered by whoever runs Pledge"
+    line = _("It is answered by whoever runs Pledge.")
     if filed.state is RequestState.RECEIVED:
-        next_ += ", once somebody has made sure that the person is who they say"
-    return admin_frame.sent(_rendered(notice=Notice(title="Request filed", appearance="success", lines=(f"{next_}.",))))
+        line = _("It is answered by whoever runs Pledge, once somebody has made sure that the person is who they say.")
+    return admin_frame.sent(_rendered(notice=Notice(title=_("Request filed"), appearance="success", lines=(line,))))
 
 
 def _erase(given: Form) -> Response:
     if given.get("site", "").strip().lower() != _site():
         wrong = SiteNotNamed(SiteNotNamed.__doc__)
-        line = f"Type {_site()} to ask for the deletion."
+        line = _("Type %(site)s to ask for the deletion.", site=_site())
         return admin_frame.not_sent(
-            wrong, _rendered(notice=admin_frame.refused(wrong, "Nothing was asked for", line), is_erasing=True)
+            wrong, _rendered(notice=admin_frame.refused(wrong, _("Nothing was asked for"), line), is_erasing=True)
         )
     _filed(RequestKind.ERASURE, None, "typed the name of the site")
     lines = (
-        "Whoever runs Pledge ends all access and deletes the data. Until then everything works as before.",
-        "The signed receipt is handed out by them, and stays in the list below as long as the site can open this page.",
+        _("Whoever runs Pledge ends all access and deletes the data. Until then everything works as before."),
+        _(
+            "The signed receipt is handed out by them, and stays in the list below as long as the site can open this "
+            "page."
+        ),
     )
-    return admin_frame.sent(_rendered(notice=Notice(title="Deletion is asked for", appearance="success", lines=lines)))
+    return admin_frame.sent(
+        _rendered(notice=Notice(title=_("Deletion is asked for"), appearance="success", lines=lines))
+    )
 
 
 def _verify(given: Form) -> Response:
@@ -114,11 +132,11 @@ def _verify(given: Form) -> Response:
         document = receipts.read_receipt(note, origin=origin, trusted=trusted)
     except (receipts.ReceiptRefused, ValueError):
         refusal = receipts.ReceiptRefused(receipts.ReceiptRefused.__doc__)
-        lines = "It was changed since it was signed, another key has signed it, or it is none of ours."
-        notice = admin_frame.refused(refusal, "This is no receipt that the key has signed", lines)
+        lines = _("It was changed since it was signed, another key has signed it, or it is none of ours.")
+        notice = admin_frame.refused(refusal, _("This is no receipt that the key has signed"), lines)
         return admin_frame.not_sent(refusal, _rendered(notice=notice, note=note, key=given.get("key", "")))
     said = tuple(f"{name}: {value}" for name, value in document.items() if isinstance(value, str | int))
-    notice = Notice(title="The key has signed this receipt", appearance="success", lines=said)
+    notice = Notice(title=_("The key has signed this receipt"), appearance="success", lines=said)
     return admin_frame.sent(_rendered(notice=notice, note=note, key=given.get("key", "")))
 
 
@@ -161,7 +179,8 @@ def _rendered(
         ),
         link=link,
         link_expires_at=link_expires_at,
-        kinds=tuple((kind.value, text) for kind, text in _KINDS.items()),
+        kinds=tuple((kind.value, _(text)) for kind, text in _KINDS.items()),
+        outcomes={outcome.value: _(text) for outcome, text in _OUTCOMES.items()},
         facts=facts,
         is_erasing=is_erasing,
         site=_site(),
@@ -171,7 +190,7 @@ def _rendered(
 
 def _row(request: PrivacyRequest) -> RequestRow:
     return RequestRow(
-        title=_KINDS[request.kind],
+        title=_(_KINDS[request.kind]),
         account=request.account,
         lozenge=_REQUEST_STATES[request.state],
         received_at=request.received_at,

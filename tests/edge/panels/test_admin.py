@@ -9,12 +9,16 @@ import pytest
 import requests
 
 from app.domain.access.roles import ASKED_OF_JIRA, ROLES, Role
+from app.domain.audit.entry import Action
 from app.domain.privacy import receipts
 from app.edge.panels import admin_people
 from app.edge.panels.admin_frame import SECTIONS
+from app.edge.panels.audit_words import ACTIONS
+from app.edge.panels.wording import title_of
 from app.vault.checkpoint_key import CheckpointKeyFile
 from tests.edge.panels.test_issue_panel import Page
 from tests.edge.panels.test_pages import HOSTILE, text_of
+from tests.edge.test_translation import SENTENCES
 from tests.jobs.conftest import pledge  # noqa: F401  a fixture
 
 ADMIN = "/fragments/admin?section="
@@ -68,6 +72,16 @@ def test_every_section_is_well_formed_and_for_administrators_only(served, sectio
     assert len(shown.content) < 100_000
     for account in ("developer", "lead", "outsider"):
         assert "This page is for administrators" in text_of(served.get(ADMIN + section, account=account))
+
+
+@pytest.mark.parametrize("section", [*SECTIONS, "policies&policy=kencha", "audit&verify=yes"])
+def test_every_section_speaks_german_and_none_of_our_english_sentences(served, section):
+    token = served.token("genchi", kind="context", account="admin")
+    headers = {"Authorization": f"JWT {token}", "Accept-Language": "de"}
+    shown = requests.get(served.url + ADMIN + section, headers=headers, timeout=60)
+    text = well_formed(shown.text).text
+    assert 'lang="de"' in shown.text
+    assert [sentence for sentence in SENTENCES if sentence in text] == []
 
 
 @pytest.mark.parametrize("account", ["developer", "lead"])
@@ -587,6 +601,10 @@ def test_nobody_is_removed_but_by_name(served):
     assert use_right(served, "people", recipient="x", label="Leaves").status_code == 400
     assert "Removed" in text_of(use_right(served, "people", recipient=leaver, label="Leaves"))
     assert "Leaves" not in text_of(served.get(ADMIN + "people", account="admin"))
+
+
+def test_every_action_has_its_words_which_in_english_are_its_name():
+    assert {action: title_of(action.replace(".", " ")) for action in Action} == ACTIONS
 
 
 def test_every_permission_of_a_role_of_people_has_its_words():
