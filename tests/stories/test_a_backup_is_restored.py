@@ -121,10 +121,10 @@ class Events:
 def taken(stack, genchi, outside):
     """A backup made while events flow; which events had been acknowledged before it began; and the figures of it."""
     create_backup_key(outside / "backup.key")
-    # More than one chunk of rows, so that there is an order to forge.
+    # More than two chunks, so that there is an order to forge; in rows that no job takes away again.
     stack.database.execute(
-        "INSERT INTO app.unmapped_values (tenant_id, kind, name, issue_id, met_at)"
-        " SELECT %s, 'status', n || repeat('x', 2000), n, now() FROM generate_series(1, 500) n",
+        "INSERT INTO app.policy_texts (tenant_id, sha256, version, base, texts, made_at)"
+        " SELECT %s, n, n, 'genchi', jsonb_build_object('x', repeat('x', 2000)), now() FROM generate_series(1, 500) n",
         genchi.tenant,
     )
     events = Events(genchi)
@@ -166,6 +166,7 @@ def one_bit_changed(data):
 
 def put_in_another_order(data):
     header, chunk = 40, 256 * 1024 + 16
+    assert len(data) > header + 2 * chunk
     return (
         data[:header]
         + data[header + chunk : header + 2 * chunk]

@@ -85,9 +85,9 @@ def test_in_a_storm_of_429_webhooks_cost_no_call_until_the_time_is_over_and_all_
         assert 200 < seconds <= 301
         issues += [site.create(**site.cvss["high"]) for _ in range(6)]
         settled(site)
-        assert calls(site) - before == 1
-        # Nothing was claimed for a call that could not be made: what waits is due as it was. The one call may also
-        # have been for a label, which are written each minute.
+        # Seven webhooks cost one call, and one more where a label was just being written, as happens each minute.
+        assert calls(site) - before in (1, 2)
+        # Nothing was claimed for a call that could not be made: what waits is due as it was.
         assert site.stack.database.rows(ATTEMPTS, site.tenant) in ([(0,)], [(1,)])
     assert known(site, issues) == 0
     calm_down(site)
@@ -104,7 +104,8 @@ def test_a_site_that_is_down_is_not_asked_once_for_each_webhook_and_nothing_is_l
     site.stack.eventually(lambda: site.stack.database.rows(WAITS, site.tenant))
     issues += [site.create(**site.cvss["high"]) for _ in range(6)]
     settled(site)
-    assert (calls(site) - before, known(site, issues)) == (1, 0)
+    assert calls(site) - before in (1, 2)
+    assert known(site, issues) == 0
     calm_down(site)
     site.stack.eventually(lambda: known(site, issues) == len(issues))
 
