@@ -5,6 +5,22 @@ import time
 from playwright.sync_api import expect
 
 UNREACHABLE = r"Failed to load resource: net::ERR_CONNECTION_REFUSED"
+WATCH_SHIFTS = """() => {
+    window.shifts = [];
+    const note = (seen) => window.shifts.push({by: seen.value, of: seen.sources.map(({node}) => node?.nodeName)});
+    new PerformanceObserver((list) => list.getEntries().forEach(note)).observe({type: "layout-shift", buffered: true});
+}"""
+WATCH_HEIGHTS = """() => {
+    window.heights = [];
+    const frame = document.querySelector("iframe");
+    new ResizeObserver(() => window.heights.push(frame.getBoundingClientRect().height)).observe(frame);
+}"""
+STILL = """() => new Promise((done) => {
+    const known = window.heights.length;
+    setTimeout(() => done(window.heights.length === known), 500);
+})"""
+GOOD_SHIFT = 0.1
+"""Where "Cumulative Layout Shift" is good (web.dev): what part of the view has moved, by what part of its height."""
 
 
 def refused(status):
@@ -52,6 +68,38 @@ def test_a_slow_jira_shows_bars_at_once_and_gives_way_to_the_panel(product, watc
         expect(tab.headline).to_contain_text("due in")
         expect(bars).to_be_hidden()
     product.control("/control", site="kencha", latency_seconds=0)
+
+
+def test_little_moves_when_bars_give_way_and_nothing_when_a_panel_is_read_again(product, watched):
+    product.control("/control", site="kencha", latency_seconds=1.2)
+    with watched(product, "SEC-1", account="developer2", site="kencha", until="commit") as tab:
+        tab.page.frame_locator("iframe").locator(".waiting").wait_for()
+        tab.frame.evaluate(WATCH_SHIFTS)
+        expect(tab.headline).to_contain_text("due in")
+        product.control("/control", site="kencha", latency_seconds=0)
+        tab.settle()
+        opening = tab.frame.evaluate("window.shifts.splice(0)")
+        assert sum(each["by"] for each in opening) < GOOD_SHIFT, opening
+        for _ in range(3):
+            tab.refresh()
+            tab.settle()
+        assert tab.frame.evaluate("window.shifts") == []
+
+
+def test_a_frame_that_gets_narrower_or_wider_finds_its_height_at_once_and_keeps_it(product, watched):
+    with watched(product, "SEC-1") as tab:
+        expect(tab.headline).to_contain_text("due in")
+        tab.settle()
+        tab.page.evaluate(WATCH_HEIGHTS)
+        for width in (700, 340, 1000):
+            tab.page.wait_for_function(STILL)
+            tab.page.evaluate("window.heights = []")
+            tab.page.set_viewport_size({"width": width, "height": 900})
+            tab.page.wait_for_function(STILL)
+            tab.settle()
+            heights = tab.page.evaluate("window.heights")
+            assert len(heights) <= 2, f"{width} px wide: the frame was first as high as before, then {heights[1:]}"
+            assert tab.frame.evaluate("document.documentElement.scrollHeight <= innerHeight")
 
 
 def test_a_deleted_issue_keeps_its_clock_and_is_flagged(product, watched):
