@@ -3,7 +3,8 @@
 * Nothing is worked on before this process is ready: database migrated, catalogue in order, keyring open.
 * A job that raises is asked for again with growing delay, and ends as failed, in sight of `pledge jobs failed`.
 * A job whose worker was killed is given back to the queue once the worker's heartbeat is too old.
-* The worker ends with success when its connection is lost (procrastinate 3.10): it is started again.
+* The worker ends with success when its connection is lost (procrastinate 3.10): it is started again. So it is when the
+  end of a job could not be stored: what a worker that has ended still held is given back.
 * It can hang for ever on a half-open connection (procrastinate issue 1334): a thread watches for queries that are
   not answered, and for an event loop that stands still; the process then replaces itself.
 """
@@ -145,16 +146,21 @@ class Worker:
                 log.warning("worker starts anew", extra={"code": type(ended).__name__})
 
     async def _tend(self) -> None:
-        """Give back what killed workers held, forget what is long done, and show that the database answers."""
+        """Give back what killed workers held, forget what is long done, and show that the database answers.
+
+        Ends when the end of a job could not be stored.
+        """
         jobs = self._app.job_manager
+        self._queue.has_failed = False
         log.info("worker ready")
-        while True:
+        while not self._queue.has_failed:
             for job in await jobs.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
                 await self._give_back(job)
             await jobs.delete_old_jobs(nb_hours=_KEPT_HOURS)
             await jobs.delete_old_jobs(nb_hours=_FAILED_KEPT_HOURS, include_failed=True)
             self._beat_at = time.monotonic()
             await asyncio.sleep(HEARTBEAT_SECONDS)
+        log.warning("worker starts anew", extra={"code": "job_end_not_stored"})
 
     async def _keep_on(self, job: SteadyJob) -> None:
         """Slice after slice; a failed one is tried again, as long as this process lives."""
@@ -246,11 +252,16 @@ class Worker:
 
 
 class _GivenBack(BaseRetryStrategy):
-    """What the grace time was too short for is another worker's: else nothing would ask for it again."""
+    """What the grace time was too short for is another worker's; what could not be asked for again waits in its own
+    place. Else nothing would ask for either."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        """At once where this process was told to end; what failed is asked for by ourselves."""
-        return RetryDecision(retry_in={"seconds": 0}) if isinstance(exception, asyncio.CancelledError) else None
+        """At once where this process was told to end; what failed we ask for ourselves, where the queue lets us."""
+        if isinstance(exception, asyncio.CancelledError):
+            return RetryDecision(retry_in={"seconds": 0})
+        if isinstance(exception, ConnectorException):
+            return RetryDecision(retry_in={"seconds": RETRY_DELAYS_SECONDS[0]})
+        return None
 
 
 def _level(error: Exception) -> int:
