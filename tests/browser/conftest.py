@@ -16,6 +16,12 @@ SWAPPED = """() => new Promise((done) => {
     htmx.trigger("#panel", "refresh");
 })"""
 
+NOTE_BARS = """
+new MutationObserver(() => { window.barsSeen ||= document.querySelector(".waiting")?.checkVisibility(); })
+    .observe(document, {childList: true, subtree: true});
+"""
+"""They give way in a second or two, which is over before a busy machine has looked from outside."""
+
 
 @dataclass
 class IssueTab:
@@ -109,6 +115,7 @@ def watched(browser):
         ours = tuple(f"{url}/" for url in (site_url, stack.simulator.control_url, world.forge_ui_url, stack.url))
         options = {"viewport": {"width": 1000, "height": 900}, "locale": "en-GB", "timezone_id": "Europe/Berlin"}
         with browser.new_context(reduced_motion="reduce", **options | context) as opened:
+            opened.add_init_script(NOTE_BARS)
             tab = IssueTab(opened.new_page(), stack.url)
             note = tab.complaints.append
             tab.page.on("console", lambda said: note(said.text) if said.type in ("error", "warning") else None)
