@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from flask import Response
 
 from app.domain.access.roles import Permission
+from app.domain.privacy.seen_reports import ReportsSeen
 from app.edge.caller import caller, now, services
 from app.edge.forms import read_form
 from app.edge.panels import (
@@ -50,8 +51,20 @@ def _change(known: "_Changes") -> Response:
 
 def _overview() -> str:
     services().roles.require(Permission.VIEW_SETTINGS, caller(), now=now())
-    board = services().promises.of(caller().tenant)
-    return admin_frame.rendered("overview", site=board.site, site_url=shell.site_url(), policy=board.policy)
+    tenant = caller().tenant
+    board, following = services().promises.of(tenant), services().following_settings.view(tenant)
+    return admin_frame.rendered(
+        "overview",
+        site=board.site,
+        site_url=shell.site_url(),
+        policy=board.policy,
+        tracked=following.tracked,
+        runs=admin_following.run_lines(following),
+        without_meaning=len(following.unmapped),
+        recipients=len(services().recipients.list_all(tenant)),
+        reports=ReportsSeen(services().database).of(tenant, now=now()),
+        urls={section: admin_frame.url(section) for section in SECTIONS},
+    )
 
 
 _SHOWN: Mapping[str, Callable[[], str]] = {

@@ -178,7 +178,7 @@ def _rendered(
     trial: Trial | None = None,
     is_outdated: bool = False,
 ) -> str:
-    runs = tuple(_run_line(run) for run in view.runs.values() if run is not None)
+    runs = run_lines(view)
     return admin_frame.rendered(
         SECTION,
         notice=notice,
@@ -210,6 +210,11 @@ def _severity_words(severity: SeverityReading | None, missing: tuple[str, ...]) 
 def _clock_words(clock: TriedClock) -> tuple[str, str, str]:
     before, after = (_("no clock") if each is None else bound_text(each) for each in (clock.before, clock.after))
     return wording.title_of(clock.promise), before, after
+
+
+def run_lines(view: FollowingView) -> tuple[RunLine, ...]:
+    """The last run of each kind, in words."""
+    return tuple(_run_line(run) for run in view.runs.values() if run is not None)
 
 
 def _run_line(run: Run) -> RunLine:

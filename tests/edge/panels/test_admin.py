@@ -92,6 +92,19 @@ def test_a_form_of_somebody_who_is_no_administrator_changes_nothing(served, acco
     assert in_force(served)["version"] == before["version"]
 
 
+def test_the_overview_tells_how_each_part_stands_and_leads_to_it(served):
+    def said():
+        return text_of(served.get(ADMIN + "overview", account="admin"))
+
+    served.eventually(lambda: "Reading everything Done" in said())
+    served.eventually(lambda: "Reports of accounts to Atlassian are on time." in said())
+    assert re.search(r"\d+ issues? (is|are) followed", said())
+    assert "Nobody is told of deadlines yet." in said()
+    answer = served.get(ADMIN + "overview", account="admin")
+    for section in ("policies", "numbers", "following", "people", "privacy"):
+        assert f"section={section}" in answer.text
+
+
 def test_following_tells_how_far_it_is_and_what_has_no_meaning(served):
     served.database.execute(
         "INSERT INTO app.unmapped_values (tenant_id, kind, name, issue_id, met_at) "
