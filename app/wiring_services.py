@@ -184,6 +184,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         calendars=Calendars(database, access, settings.base_url),
         saved_views=SavedViews(database),
         telling=telling(settings, made),
+        notices_of=database.notices_of,
         audit=audit_log(settings, made),
         watch=Watch(database=database, tell=logs.log_alert),
         signals=signals,
