@@ -8,7 +8,6 @@ from app.domain.access.decisions import IssueAccess
 from app.domain.alerts.counting import SignalCounts
 from app.domain.alerts.operations import Watch
 from app.domain.audit.log import AuditLog
-from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.admission import Admission
 from app.domain.installations.forge import ForgeAdmission, ForgeUpkeep
 from app.domain.installations.moving import Moving
@@ -19,7 +18,6 @@ from app.domain.keys.operations import Openings
 from app.domain.metrics.operations import Measuring, MetricCounts
 from app.domain.metrics.queries import Metrics
 from app.domain.notices.calendars import Calendars
-from app.domain.notices.model import IssueNotices
 from app.domain.notices.operations import Telling
 from app.domain.notices.recipients import Recipients
 from app.domain.ports import Database
@@ -81,8 +79,6 @@ class Services:
     calendars: Calendars
     saved_views: SavedViews
     telling: Telling
-    notices_of: Callable[[TenantId, IssueId], IssueNotices]
-    """Who was told of an issue's clocks; who may see them was decided before."""
     audit: AuditLog
     watch: Watch
     signals: SignalCounts

@@ -127,7 +127,7 @@ def _with_told(panel: IssuePanel, tenant: TenantId, issue: IssueId) -> IssuePane
     """Says of clocks that are at risk or overdue who was told; of others nothing is asked."""
     if not any(clock.state in ASKED_OF for clock in panel.clocks):
         return panel
-    notices = services().notices_of(tenant, issue)
+    notices = services().views.notices_of(tenant, issue)
     clocks = (
         replace(clock, told=told_of(notices, clock.promise, cycle=clock.cycle, state=clock.state))
         if clock.state in ASKED_OF
