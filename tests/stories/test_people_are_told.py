@@ -109,7 +109,7 @@ def test_a_breach_is_one_message_however_often_jira_says_the_same(town):
 def test_the_panel_of_a_breach_says_how_many_were_told_and_by_what_and_names_nobody(town):
     key = town.issue(days_ago=29)
     panel = f"/fragments/issue?issueId={town.site.seeded.issue(key).id}&issueKey={key}"
-    assert "Nobody was told: this site has no recipient." in town.stack.get(panel).text
+    assert "Nobody is told: this site has no recipient." in town.stack.get(panel).text
     town.tell_somebody()
     town.tell_somebody(address="other@example.com")
     town.run()

@@ -40,8 +40,8 @@ LANDMARK = {
         "The comment is not on the issue yet. It is tried again, not before Sun 22 Nov 2026, 09:00 UTC.",
         "The mail to 2 recipients has not gone out yet. It is tried again, not before Sun 22 Nov 2026, 09:00 UTC.",
     ],
-    "told_nobody": ["Nobody has been told of this. Messages go out every quarter of an hour"],
-    "told_to_none_there": ["Nobody was told: this site has no recipient. A Jira administrator adds"],
+    "told_nobody": ["No message about this is on record. Messages go out every quarter of an hour"],
+    "told_to_none_there": ["Nobody is told: this site has no recipient. A Jira administrator adds"],
     "breached_long_ago": ["Critical · 300 d overdue", "1171 % of the time used"],
     "paused": [
         "Medium · paused with 12 d 12 h left",
