@@ -174,7 +174,7 @@ def services_of(settings: Settings, engines: Engines, *, process: str) -> Servic
         lists=ClockLists(database=database, access=access),
         access=access,
         roles=SiteRoles(jira=jira, site_of=site_for_people, confirmations=Confirmations(confirmed_for=CONFIRMED_FOR)),
-        views=IssueViews(database, in_force),
+        views=IssueViews(database, in_force, database.notices_of),
         promises=PromiseBoards(database, in_force, {row.rule for row in mounts.MOUNTS if row.is_public}),
         policies=policies,
         numbers=OwnNumbers(policies, policy_text),

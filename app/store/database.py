@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from app.domain.identifiers import ClientKey, IssueId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
+from app.domain.notices.model import IssueNotices
 from app.domain.ports import DatabaseRefused, DatabaseUnavailable
 from app.domain.promises.model import OwnPolicy
 from app.domain.tracking.model import IssueRecord
@@ -127,6 +128,11 @@ class SqlDatabase:
         """The tenant with its current installation."""
         with _available():
             return self._reading.view_tenant(tenant)
+
+    def notices_of(self, tenant: TenantId, issue: IssueId) -> IssueNotices:
+        """Who was told of that issue's clocks, in numbers, in one query."""
+        with _available():
+            return self._reading.notices_of(tenant, issue)
 
     def policy_texts(self, policy: OwnPolicy) -> Mapping[str, str]:
         """On a connection of its own, which is held for this alone: whoever asks may be in a transaction."""

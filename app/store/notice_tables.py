@@ -99,6 +99,30 @@ class ToldRow(Base):
     paused_seconds: Mapped[int] = mapped_column(BigInteger)
 
 
+class ToldCountRow(Base):
+    """How many recipients were told of a threshold of a cycle by one medium, the last time that it was told.
+
+    Counts, because whoever may see the issue is shown them, and because they outlive the recipients: nobody's name.
+    """
+
+    __tablename__ = "told_counts"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "issue_id"], ["app.issues.tenant_id", "app.issues.issue_id"]),
+        CheckConstraint("medium IN ('mail', 'jira_comment')", name="medium"),
+        {"schema": "app", "info": plain("promise", "medium")},
+    )
+
+    tenant_id: Mapped[int] = tenant_key()
+    issue_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    promise: Mapped[str] = mapped_column(Text, primary_key=True)
+    cycle: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    threshold: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    medium: Mapped[str] = mapped_column(Text, primary_key=True)
+    noted_at: Mapped[datetime] = mapped_column(UTC)
+    recipients: Mapped[int]
+    told_at: Mapped[datetime] = mapped_column(UTC)
+
+
 class NoticeRow(Base):
     """A notice that waits for a recipient, by itself or in a digest that is being sent."""
 
@@ -121,6 +145,8 @@ class NoticeRow(Base):
     threshold: Mapped[int]
     is_urgent: Mapped[bool]
     digest_id: Mapped[UUID | None]
+    noted_at: Mapped[datetime | None] = mapped_column(UTC)
+    """None = by a version that did not say so."""
 
 
 class DigestRow(Base):

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    case,
     delete,
     exists,
     func,
@@ -25,8 +26,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.domain.clocks.model import Bounds, Outcome, Severity
 from app.domain.identifiers import IssueId, ProjectId, TenantId
-from app.domain.notices.model import ClockName, Notice, RecipientId, Threshold, Told, WatchedClock
-from app.store.notice_tables import DigestRow, NoticeRow, ToldRow
+from app.domain.notices.model import REMINDED, ClockName, Digest, Notice, RecipientId, Threshold, Told, WatchedClock
+from app.store.notice_tables import DigestRow, NoticeRow, ToldCountRow, ToldRow
 from app.store.tables import ClockBoundsRow, IssueRow
 
 _BOUND = func.coalesce(ClockBoundsRow.due_at, ClockBoundsRow.due_before)
@@ -85,7 +86,7 @@ class SqlNotices:
         """Of these clocks those that nobody else has marked since they were read."""
         return frozenset(notice.clock.name for notice in notices if self._mark(notice, now))
 
-    def put(self, recipient: RecipientId, notices: Sequence[Notice]) -> None:
+    def put(self, recipient: RecipientId, notices: Sequence[Notice], *, now: datetime) -> None:
         """They wait for that recipient, each in place of an older one of its cycle."""
         rows = [
             {
@@ -98,12 +99,13 @@ class SqlNotices:
                 "is_urgent": notice.is_urgent,
                 # Out of a digest that is just being sent: when that is settled, this one has not been told.
                 "digest_id": None,
+                "noted_at": now,
             }
             for notice in notices
         ]
         if rows:
             inserting = upsert(NoticeRow)
-            newer = {name: inserting.excluded[name] for name in ("threshold", "is_urgent", "digest_id")}
+            newer = {name: inserting.excluded[name] for name in ("threshold", "is_urgent", "digest_id", "noted_at")}
             keys = [NoticeRow.tenant_id, NoticeRow.recipient_id, NoticeRow.issue_id, NoticeRow.promise, NoticeRow.cycle]
             self._connection.execute(inserting.on_conflict_do_update(index_elements=keys, set_=newer), rows)
 
@@ -145,6 +147,26 @@ class SqlNotices:
         query = select(clock).select_from(NoticeRow).join(clock, true()).where(own)
         bound = func.coalesce(clock.c.due_at, clock.c.due_before)
         return total, self._clocks(query.order_by(bound, clock.c.issue_id, clock.c.promise).limit(limit))
+
+    def count_told(self, digest: Digest, *, at: datetime) -> None:
+        """One more for each of its clocks; where a threshold was crossed again, the count begins anew."""
+        names = [(clock.name.issue, clock.name.promise, clock.name.cycle) for clock in digest.clocks]
+        name = (NoticeRow.issue_id, NoticeRow.promise, NoticeRow.cycle)
+        medium, told_at = literal(digest.recipient.medium.value), literal(at, ToldCountRow.told_at.type)
+        threshold, noted_at = func.least(NoticeRow.threshold, REMINDED), func.coalesce(NoticeRow.noted_at, told_at)
+        told = select(NoticeRow.tenant_id, *name, threshold, medium, noted_at, literal(1), told_at).where(
+            NoticeRow.tenant_id == self._tenant, NoticeRow.digest_id == digest.digest, tuple_(*name).in_(names)
+        )
+        table = ToldCountRow.__table__
+        counting = upsert(ToldCountRow).from_select(table.columns.keys(), told)
+        was, now_is = ToldCountRow, counting.excluded
+        more = case((was.noted_at == now_is.noted_at, was.recipients + 1), else_=1)
+        counted = counting.on_conflict_do_update(
+            index_elements=table.primary_key,
+            set_={"noted_at": now_is.noted_at, "recipients": more, "told_at": now_is.told_at},
+            where=was.noted_at <= now_is.noted_at,
+        )
+        self._connection.execute(counted)
 
     def settle(self, digest: UUID) -> None:
         """It has been told, or nobody is to be told of it."""

@@ -22,9 +22,11 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from app.domain.identifiers import ClientKey, IssueId, TenantId
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
+from app.domain.notices.model import IssueNotices
 from app.domain.promises.model import OwnPolicy
 from app.domain.tracking.model import IssueRecord
 from app.store.issues import FIND_ISSUE, record_of
+from app.store.notice_counts import PREPARE_NOTICES_OF, notices_of
 from app.store.policy_tables import PolicyTextRow
 from app.store.registry import FIND_CONNECT, FIND_FORGE, forge_registered_of, registered_of
 from app.store.tables import IssueRow, RegistryConnect, RegistryForge, TenantRow
@@ -60,6 +62,7 @@ _PREPARE = ";".join(
         _prepared("policy_texts", _TEXTS, types="bigint, text"),
         _prepared("view_issue_by_id", _view(_BY_ID), types="bigint, bigint"),
         _prepared("view_issue_by_key", _view(_BY_KEY), types="bigint, text"),
+        PREPARE_NOTICES_OF,
     )
 )
 
@@ -93,6 +96,10 @@ class Reading:
         name = "view_issue_by_key" if isinstance(id_or_key, str) else "view_issue_by_id"
         row = self._view(name, tenant, id_or_key)
         return tenant_of(row), None if row.issue_id is None else record_of(row)
+
+    def notices_of(self, tenant: TenantId, issue: IssueId) -> IssueNotices:
+        """Who was told of that issue's clocks, in numbers."""
+        return notices_of(self._view("notices_of", tenant, issue))
 
     def policy_texts(self, policy: OwnPolicy) -> Mapping[str, str]:
         """The texts of a site's own policy; raises `LookupError`."""

@@ -65,6 +65,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "app.security_pushes": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.recipients": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.told_clocks": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
+    "app.told_counts": {WEB: "SELECT", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.notices": {WEB: "SELECT, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.digests": {WEB: "SELECT, DELETE", WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     "app.saved_views": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, INSERT, DELETE"},

@@ -4,14 +4,19 @@
 """
 
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 import requests
+from flask import Flask
 from playwright.sync_api import expect
 
+from app.domain.audit.entry import Bookkeeping
+from app.store.database import SqlDatabase, open_engines
 from descriptor import forge, forge_package
 from tests.browser.looks import check
 from tests.descriptor.conftest import APP_ID, CELLS, STATIC, TOOLS, packages  # noqa: F401  `packages` is a fixture
+from tests.mail_server import MailServer
 
 SITES = {"connect": "genchi", "forge": "genible"}
 SUMMARY = (
@@ -27,7 +32,8 @@ def product(make_stack, packages, tmp_path_factory):  # noqa: F811  the fixture 
     folder = tmp_path_factory.mktemp("forge")
     document = forge.render(app_id=APP_ID, cells=CELLS, migration=None)
     forge_package.write(folder, document=document, static=STATIC, tools=TOOLS)
-    with make_stack(module="tests.pausing_product", PLEDGE_POLICY="pausing") as running:
+    with MailServer() as mail, make_stack(module="tests.pausing_product", **settings(mail)) as running:
+        running.mail = mail
         running.simulator.world.forge_ui = folder / forge.RESOURCE_PATH
         running.install(SITES["connect"])
         assert running.forge("install", SITES["forge"])["accepted"]
@@ -37,6 +43,10 @@ def product(make_stack, packages, tmp_path_factory):  # noqa: F811  the fixture 
             decide(running, host, "SEC-5", kind="paused", reason="waiting for the vendor", clause="4.2")
             decide(running, host, "SEC-6", kind="extension_requested", reason="The fix needs a release")
         yield running
+
+
+def settings(mail):
+    return {"PLEDGE_POLICY": "pausing", "PLEDGE_SMTP_URL": mail.url, "PLEDGE_MAIL_FROM": "pledge@example.org"}
 
 
 def clocks(product, host, issue):
@@ -51,13 +61,17 @@ def known(product, host, key):
 
 
 def decide(product, host, key, **decision):
-    issue, site = product.simulator.site(SITES[host]).issue(key).id, SITES[host]
+    issue = product.simulator.site(SITES[host]).issue(key).id
+    post(product, host, f"/api/v1/issues/{issue}/events", {"id": f"made-{key}"} | decision, issue=issue)
+
+
+def post(product, host, path, body, *, issue=10001):
+    site = SITES[host]
     if host == "connect":
         headers = {"Authorization": f"JWT {product.token(site, kind='context', account='admin')}"}
     else:
         headers = product.fit(site, kind="ui", account="admin", issue=str(issue))["headers"]
-    body = {"id": f"made-{key}"} | decision
-    answer = requests.post(f"{product.url}/api/v1/issues/{issue}/events", json=body, headers=headers, timeout=30)
+    answer = requests.post(product.url + path, json=body, headers=headers, timeout=30)
     assert answer.status_code == 201, answer.text
 
 
@@ -105,6 +119,56 @@ def test_every_state_is_for_everybody_in_every_look_and_width(opened, axe, host,
         expect(tab.headline).to_contain_text(headline)
         unfold(tab)
         check(tab, axe, f"state-{state}-{host}")
+
+
+RECIPIENTS = (
+    {"label": "On call", "address": "oncall@example.com"},
+    {"label": "Product security", "address": "security@example.com"},
+    {"label": "Out of room", "address": "full@example.com"},
+    {"label": "Comments", "medium": "jira_comment"},
+)
+COUNTED = "SELECT coalesce(sum(recipients), 0)::int FROM app.told_counts"
+
+
+def made_late(product, host):
+    """An issue whose date passed half a day ago."""
+    age_seconds = int(28.5 * 24 * 60 * 60)
+    product.control("/control", advance_seconds=-age_seconds)
+    fields = {"issuetype": "Vulnerability", "summary": "Late", "labels": ["security"], "cvss_score": 8.1}
+    made = product.control(f"/sites/{SITES[host]}/issues", project="SEC", **fields)
+    product.control("/control", advance_seconds=age_seconds)
+    known(product, host, made["key"])
+    return made["key"]
+
+
+def tell_people(product):
+    """As the schedule does it each quarter of an hour."""
+    engines = open_engines(Flask("tell-people"), product.database.web, connections=1)
+    database = SqlDatabase(engines, clock=lambda: datetime.now(UTC))
+    with database.begin() as uow:
+        tenants = uow.registry.list_active()
+    for tenant in tenants:
+        with database.begin(tenant) as uow:
+            uow.enqueue("tell-people", tenant)
+            uow.commit(because=Bookkeeping.TELLING_ASKED)
+    engines.dispose()
+
+
+@both_hosts
+def test_a_breach_says_to_how_many_it_was_told_and_what_still_waits(product, opened, axe, host):
+    for each in RECIPIENTS:
+        post(product, host, "/api/v1/recipients", each)
+    product.database.execute("UPDATE app.recipients SET added_at = now() - interval '1 year'")
+    product.mail.box.codes = {"full@example.com": 452}
+    key = made_late(product, host)
+    [(before,)] = product.database.rows(COUNTED)
+    tell_people(product)
+    product.eventually(lambda: product.database.rows(COUNTED) == [(before + 3,)])
+    with opened(host, key) as tab:
+        expect(tab.panel).to_contain_text("Told by mail to 2 recipients of this site, by a comment on the issue")
+        expect(tab.panel).to_contain_text("The mail to 1 recipient has not gone out yet. It is tried again, not before")
+        unfold(tab)
+        check(tab, axe, f"state-told-{host}")
 
 
 @both_hosts

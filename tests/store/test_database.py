@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.domain.audit.entry import Bookkeeping
-from app.domain.identifiers import ClientKey
+from app.domain.identifiers import ClientKey, IssueId
 from app.domain.ports import DatabaseUnavailable
 from app.store.administration import provision, upgrade, urls_of
 from app.store.embedded import EmbeddedPostgres
@@ -38,6 +38,7 @@ def questions(database, tenant):
         "find_connect": lambda: database.find_connect(ClientKey("key")),
         "view_issue": lambda: database.view_issue(tenant, "SEC-1"),
         "view_tenant": lambda: database.view_tenant(tenant),
+        "notices_of": lambda: database.notices_of(tenant, IssueId(10001)),
     }
 
 

@@ -37,6 +37,8 @@ def two(web, worker, register, record, now):
             )
             run(uow, "INSERT INTO app.told_clocks VALUES (:tenant, 10001, 'fix', 1, 50, now(), 0)",
                 tenant=registered.tenant)  # fmt: skip
+            run(uow, "INSERT INTO app.told_counts VALUES (:tenant, 10001, 'fix', 1, 50, 'mail', now(), 1, now())",
+                tenant=registered.tenant)  # fmt: skip
             run(uow, "INSERT INTO app.recipients VALUES (:tenant, gen_random_uuid(), 'l', 'mail', '{}', '{}', '{}',"
                 " 'UTC', null, null, 'daily', false, now(), 'active', null)", tenant=registered.tenant)  # fmt: skip
             run(uow, "INSERT INTO app.notices SELECT tenant_id, recipient_id, 10001, 'fix', 1, 50, false, null"
@@ -151,6 +153,7 @@ def test_a_row_cannot_hang_on_another_tenants_issue(two, worker, shared):
     shared.execute("DELETE FROM app.issue_labels WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.security_pushes WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.told_clocks WHERE tenant_id = %s", mine.tenant)
+    shared.execute("DELETE FROM app.told_counts WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.superseded_events WHERE tenant_id = %s", mine.tenant)
     shared.execute("DELETE FROM app.issues WHERE tenant_id = %s", mine.tenant)
     with worker.begin(mine.tenant) as uow:

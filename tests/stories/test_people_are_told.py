@@ -106,6 +106,18 @@ def test_a_breach_is_one_message_however_often_jira_says_the_same(town):
     assert "Said again" not in message.as_string()
 
 
+def test_the_panel_of_a_breach_says_how_many_were_told_and_by_what_and_names_nobody(town):
+    key = town.issue(days_ago=29)
+    panel = f"/fragments/issue?issueId={town.site.seeded.issue(key).id}&issueKey={key}"
+    assert "Nobody is told: this site has no recipient." in town.stack.get(panel).text
+    town.tell_somebody()
+    town.tell_somebody(address="other@example.com")
+    town.run()
+    shown = town.stack.get(panel).text
+    assert "Told by mail to 2 recipients of this site" in shown
+    assert not {word for word in (PERSON["label"], "oncall@", "other@") if word in shown}
+
+
 def test_an_issue_that_is_fixed_in_time_is_told_to_nobody(town):
     town.tell_somebody()
     key = town.issue(days_ago=29)

@@ -82,6 +82,8 @@ Threshold = NewType("Threshold", int)
 """What was crossed, in order: `HALF`, `AT_RISK`, `BREACHED`, and a day after the breach for each one more."""
 
 HALF, AT_RISK, BREACHED = Threshold(50), Threshold(80), Threshold(100)
+REMINDED = Threshold(BREACHED + 1)
+"""For all days after the breach, where it is counted who was told."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,41 @@ class Digest:
     total: int
     attempt: int
     """Counts from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToldCount:
+    """How many recipients were told of a threshold of a cycle by one medium, the last time that it was told."""
+
+    promise: str
+    cycle: int
+    threshold: Threshold
+    """`HALF`, `AT_RISK`, `BREACHED` or `REMINDED`."""
+    medium: Medium
+    recipients: int
+    told_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingCount:
+    """How many recipients are still to be told of a cycle by one medium."""
+
+    promise: str
+    cycle: int
+    medium: Medium
+    recipients: int
+    again_at: datetime | None
+    """Before that instant it is not tried again; None = it was not begun."""
+
+
+@dataclass(frozen=True)
+class IssueNotices:
+    """Who was told of an issue, in numbers: names and addresses are nothing for all who may see the issue."""
+
+    recipients: int
+    """Of the whole site: whoever can be told at all."""
+    told: tuple[ToldCount, ...]
+    waiting: tuple[WaitingCount, ...]
 
 
 @dataclass(frozen=True)

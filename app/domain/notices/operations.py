@@ -134,7 +134,7 @@ class Telling:
                     marked = uow.notices.mark_told(notices, now=now)
                     own = [notice for notice in notices if notice.clock.name in marked]
                     for recipient in recipients:
-                        uow.notices.put(recipient.recipient, _concerning(recipient, own, roles))
+                        uow.notices.put(recipient.recipient, _concerning(recipient, own, roles), now=now)
                     uow.commit(because=Bookkeeping.NOTICES_NOTED)
 
     def _send(self, run: Run, recipients: Sequence[Recipient]) -> None:
@@ -191,6 +191,8 @@ class Telling:
             self._refuse(tenant, recipient.recipient)
             return
         with self.database.begin(tenant) as uow:
+            if event.action is Action.NOTICES_SENT:
+                uow.notices.count_told(digest, at=run.now)
             uow.notices.settle(digest.digest)
             uow.recipients.mark_told(recipient.recipient, at=run.now)
             uow.commit(because=event)

@@ -8,7 +8,17 @@ from typing import Literal, Protocol
 from uuid import UUID
 
 from app.domain.identifiers import AccountId, IssueId, TenantId
-from app.domain.notices.model import ClockName, Feed, FeedId, Notice, Recipient, RecipientId, Standing, WatchedClock
+from app.domain.notices.model import (
+    ClockName,
+    Digest,
+    Feed,
+    FeedId,
+    Notice,
+    Recipient,
+    RecipientId,
+    Standing,
+    WatchedClock,
+)
 
 
 class NotDelivered(Exception):
@@ -90,7 +100,7 @@ class NoticeRows(Protocol):
     def mark_told(self, notices: Sequence[Notice], *, now: datetime) -> frozenset[ClockName]:
         """Of these clocks those that nobody else has marked since they were read."""
 
-    def put(self, recipient: RecipientId, notices: Sequence[Notice]) -> None:
+    def put(self, recipient: RecipientId, notices: Sequence[Notice], *, now: datetime) -> None:
         """They wait for that recipient; a newer notice takes the place of the older one of the same cycle."""
 
     def claim(
@@ -105,6 +115,9 @@ class NoticeRows(Protocol):
 
     def clocks_of(self, digest: UUID, *, limit: int) -> tuple[int, tuple[WatchedClock, ...]]:
         """How many notices there are in it, and the clocks of the most urgent of them."""
+
+    def count_told(self, digest: Digest, *, at: datetime) -> None:
+        """Its recipient was told of the clocks that it names: one more for each of their notices."""
 
     def settle(self, digest: UUID) -> None:
         """It has been told, or nobody is to be told of it."""

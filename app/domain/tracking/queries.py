@@ -10,6 +10,7 @@ from app.domain.clocks.rule import Rule
 from app.domain.clocks.state import remaining_seconds, state_of
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.model import Tenant
+from app.domain.notices.model import IssueNotices
 from app.domain.ports import Database, UnitOfWork
 from app.domain.promises.model import Policy, PolicyRef
 from app.domain.promises.preview import Subject
@@ -58,6 +59,8 @@ class IssueViews:
 
     database: Database
     in_force: Callable[[PolicyRef], InForce]
+    notices_of: Callable[[TenantId, IssueId], IssueNotices]
+    """Who was told of its clocks, in numbers. Who may see them was decided before."""
 
     def view(self, tenant: TenantId, id_or_key: IssueId | str, *, now: datetime) -> IssueClocks:
         """The clocks of an issue at `now`. Who may see them was decided before."""

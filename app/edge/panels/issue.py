@@ -11,7 +11,7 @@ from flask import Response, jsonify, render_template, stream_with_context
 from app.domain.access.decisions import NotConfirmed
 from app.domain.access.roles import Permission
 from app.domain.clocks.model import Event, EventKind
-from app.domain.identifiers import IssueId
+from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.model import Caller
 from app.domain.ports import DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
@@ -23,6 +23,7 @@ from app.edge.caller import caller, config, is_forge, now, services
 from app.edge.panels import wording
 from app.edge.panels.history import history_of, is_decision, without_ids
 from app.edge.panels.issue_facts import asked_for_more, explanations, tickets_of, versions_of
+from app.edge.panels.told import ASKED_OF, told_of
 from app.edge.panels.view_models import ClockView, IssuePanel, PageShell, PolicyLine, SeverityLine, WhyStep
 from app.edge.problems import contained, report, trace_id
 from app.edge.shields import allow_frames
@@ -72,13 +73,14 @@ def _panel(who: Caller, issue: IssueId, key: str, *, at: datetime) -> IssuePanel
         view = services().views.view(who.tenant, issue, now=at)
         if view.record is None:
             services().following.ask_first_read(who.tenant, issue, now=at)
+        shown = _with_told(_shown(view, who=who, key=key, url=url, at=at), who.tenant, issue)
     except NotConfirmed as refusal:
         report(refusal)
         return IssuePanel(standing="refused", issue_key=key, fragment_url=url)
     except (JiraUnavailable, DatabaseUnavailable, VaultCannotAnswer) as failure:
         report(failure)
         return _unconfirmed(key, url)
-    return replace(_shown(view, who=who, key=key, url=url, at=at), read_only=who.is_lapsed)
+    return replace(shown, read_only=who.is_lapsed)
 
 
 def fragment_url(issue: IssueId, key: str, *, of: str = "") -> str:
@@ -119,6 +121,20 @@ def _shown(view: IssueClocks, *, who: Caller, key: str, url: str, at: datetime) 
         stale=asked_at is not None and at - asked_at > _STALE_AFTER,
         gone=record.hidden_since is not None,
     )
+
+
+def _with_told(panel: IssuePanel, tenant: TenantId, issue: IssueId) -> IssuePanel:
+    """Says of clocks that are at risk or overdue who was told; of others nothing is asked."""
+    if not any(clock.state in ASKED_OF for clock in panel.clocks):
+        return panel
+    notices = services().views.notices_of(tenant, issue)
+    clocks = (
+        replace(clock, told=told_of(notices, clock.promise, cycle=clock.cycle, state=clock.state))
+        if clock.state in ASKED_OF
+        else clock
+        for clock in panel.clocks
+    )
+    return replace(panel, clocks=tuple(clocks))
 
 
 def _is_open(clocks: Iterable[ClockReading]) -> bool:

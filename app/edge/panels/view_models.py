@@ -14,6 +14,7 @@ from app.edge.panels import cvss_words, wording
 from app.edge.panels.cvss_words import MetricLine
 from app.edge.panels.history import HistoryCycle
 from app.edge.panels.issue_facts import TicketLine, VersionLine
+from app.edge.panels.told import ToldView
 from app.edge.panels.wording import Advice, Lozenge, RefusalText
 from app.edge.translation import gettext as _
 from app.edge.translation import language, mark
@@ -122,6 +123,8 @@ class ClockView:
     """In which the policy counts."""
     explanation: str | None = None
     """Why it was late, as somebody who may decide has said."""
+    told: ToldView | None = None
+    """Who was told that it is at risk or overdue; None in any other state."""
 
     @property
     def title(self) -> str:

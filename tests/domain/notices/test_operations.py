@@ -8,7 +8,8 @@ import pytest
 
 from app.domain.audit.entry import Bookkeeping
 from app.domain.clocks.model import Outcome, Severity
-from app.domain.notices.model import Quiet, Rhythm
+from app.domain.identifiers import IssueId
+from app.domain.notices.model import AT_RISK, BREACHED, REMINDED, IssueNotices, Medium, Quiet, Rhythm
 from app.domain.notices.ports import MediumUnavailable, NotDelivered
 from app.domain.secrets import VaultCannotAnswer
 from app.outbound.mail import MailChannel
@@ -306,6 +307,84 @@ def test_who_reads_the_database_learns_no_address_and_no_link(site, shared):
         assert secret not in text
         assert secret.encode().hex() not in text
     assert len(token) >= 43
+
+
+def told(site, issue=10001):
+    """Of that issue, as its panel asks for it, on the connection of a web process."""
+    found = site.web.notices_of(site.tenant, IssueId(issue))
+    return found, {each.threshold: (each.medium, each.recipients, each.told_at) for each in found.told}
+
+
+def test_who_was_told_is_counted_by_threshold_and_outlives_the_recipients(site):
+    people = [site.person(f"{name}@example.com") for name in "ab"]
+    site.person("low@example.com", severities=frozenset({Severity.LOW}))
+    site.clock(due=NOW)
+    for day in (-1, 0.1, 1.1, 2.1):
+        site.tell(NOW + day * DAY)
+    for person in people:
+        site.people.remove(site.tenant, person.recipient, actor="administrator", now=NOW)
+    found, counts = told(site)
+    assert (found.recipients, found.waiting) == (1, ())
+    assert counts == {
+        AT_RISK: (Medium.MAIL, 2, NOW - DAY),
+        BREACHED: (Medium.MAIL, 2, NOW + 0.1 * DAY),
+        REMINDED: (Medium.MAIL, 2, NOW + 2.1 * DAY),
+    }
+
+
+def test_a_breach_that_is_told_again_after_an_extension_is_counted_anew(site):
+    people = [site.person(f"{name}@example.com") for name in "ab"]
+    bounds = site.clock(due=NOW - HOUR)
+    site.tell()
+    site.people.remove(site.tenant, people[0].recipient, actor="administrator", now=NOW)
+    with site.worker.begin(site.tenant) as uow:
+        later = replace(bounds, due_at=NOW + 3 * HOUR, at_risk_at=NOW + 2 * HOUR)
+        save_bounds(uow, 10001, security_bug_fix=[later])
+        uow.commit(because=Bookkeeping.CLOCK_DERIVED)
+    site.tell(NOW + 4 * HOUR)
+    assert told(site)[1] == {BREACHED: (Medium.MAIL, 1, NOW + 4 * HOUR)}
+
+
+def test_what_was_not_delivered_is_told_as_waiting_and_a_refused_mailbox_as_nothing(site):
+    site.person("full@example.com")
+    site.person("gone@example.com")
+    site.person("asleep@example.com", quiet=NIGHT)
+    night = NOW.replace(hour=23)
+    site.clock(due=night - HOUR)
+    site.box.codes = {"full@example.com": 452, "gone@example.com": 550}
+    with pytest.raises(NotDelivered):
+        site.tell(night)
+    found, counts = told(site)
+    assert (found.recipients, counts) == (2, {})
+    waiting = {each.again_at: (each.promise, each.cycle, each.medium, each.recipients) for each in found.waiting}
+    one = ("security-bug-fix", 1, Medium.MAIL, 1)
+    assert waiting == {None: one, night + timedelta(minutes=5): one}
+
+
+def test_a_message_that_had_no_address_any_more_told_nobody(site, shared):
+    person = site.person()
+    site.clock(due=NOW - HOUR)
+    shared.execute("DELETE FROM app.sealed_secrets WHERE row_id = %s", f"recipient/{person.recipient}")
+    site.tell()
+    assert "notices.dropped" in dict(site.actions())
+    assert told(site)[0].told == told(site)[0].waiting == ()
+
+
+def test_of_a_long_message_only_what_it_names_was_told(site):
+    site.person()
+    for number in range(1, 53):
+        site.clock(number, due=NOW - number * HOUR)
+    site.tell()
+    assert [len(told(site, 10000 + number)[0].told) for number in (52, 3, 2, 1)] == [1, 1, 0, 0]
+
+
+def test_another_tenants_issue_of_the_same_number_says_nothing_of_this_one(site, roles, mail, keyring_file, shared):
+    other = type(site)(roles, mail, keyring_file, shared.rows)
+    site.person()
+    for each in (site, other):
+        each.clock(due=NOW - HOUR)
+        each.tell()
+    assert (len(told(site)[0].told), told(other)[0]) == (1, IssueNotices(0, (), ()))
 
 
 def test_dates_and_times_are_those_of_the_readers_zone(site):

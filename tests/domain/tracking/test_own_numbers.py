@@ -103,7 +103,7 @@ def test_saved_numbers_are_a_version_by_which_every_clock_is_counted_and_explain
     site.report(1, days=3)
     saved = site.save(a_high="14")
     assert site.policy == saved.ref
-    views = IssueViews(site.worker, site.choices.in_force)
+    views = IssueViews(site.worker, site.choices.in_force, site.worker.notices_of)
     view = views.view(site.tenant, IssueId(1), now=site.now)
     assert (view.policy.name, view.policy.version, view.policy.sha256) == (f"{BASE}.own", 1, saved.ref.sha256)
     [clock] = view.clocks

@@ -52,7 +52,7 @@ class Desk:
         self.vault = vault
         self.shelf = PolicyShelf(policy_text)
         self.recording = Recording(self.web, self.shelf.in_force, self.vault)
-        self.views = IssueViews(self.web, self.shelf.in_force)
+        self.views = IssueViews(self.web, self.shelf.in_force, self.web.notices_of)
         self.keep()
         self.choose("pausing")
 

@@ -1,6 +1,7 @@
 """Panels of every state, rendered as the app renders them, and a small site that serves them under our CSP."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.domain.clocks.model import Event, EventKind, Severity, State
+from app.domain.notices.model import AT_RISK, BREACHED, Medium, ToldCount, WaitingCount
 from app.domain.tracking.possible import TRIAGE, Possible
 from app.edge import translation
 from app.edge.panels import wording
 from app.edge.panels.decision_forms import DecisionsView, form_of, kinds_of
 from app.edge.panels.history import history_of
 from app.edge.panels.issue_facts import TicketLine, VersionLine
+from app.edge.panels.told import ToldView
 from app.edge.panels.view_models import (
     Assets,
     ClockView,
@@ -113,6 +116,20 @@ MORE = {
 NO_BOUND = {"due_at": None, "remaining_seconds": None, "why": ()}
 ENDED = {"stopped_at": START + timedelta(days=22)}
 
+UNTOLD = ToldView(state=State.BREACHED, told=(), waiting=(), has_recipients=True)
+
+
+def told(threshold, days, *, recipients=1, medium=Medium.MAIL):
+    at = START + timedelta(days=days)
+    return ToldCount(
+        promise="security-bug-fix", cycle=1, threshold=threshold, medium=medium, recipients=recipients, told_at=at
+    )
+
+
+def waiting(*, recipients=1, medium=Medium.MAIL, again_at=None):
+    return WaitingCount(promise="security-bug-fix", cycle=1, medium=medium, recipients=recipients, again_at=again_at)
+
+
 SAMPLES = {
     "running": panel("tracked", clock(State.RUNNING, zone="Europe/Berlin")),
     "second_cycle": panel(
@@ -133,6 +150,38 @@ SAMPLES = {
         ),
         asked_at=START,
         **MORE,
+    ),
+    "told": panel(
+        "tracked",
+        clock(
+            State.BREACHED,
+            left_days=-2.2,
+            told=replace(
+                UNTOLD,
+                told=(
+                    told(AT_RISK, 22, recipients=1),
+                    told(BREACHED, 28, recipients=3),
+                    told(BREACHED, 28, medium=Medium.JIRA_COMMENT),
+                ),
+                waiting=(waiting(),),
+            ),
+        ),
+    ),
+    "told_late": panel(
+        "tracked",
+        clock(
+            State.BREACHED,
+            left_days=-2.2,
+            told=replace(
+                UNTOLD,
+                waiting=(waiting(recipients=2, again_at=START), waiting(medium=Medium.JIRA_COMMENT, again_at=START)),
+            ),
+        ),
+    ),
+    "told_nobody": panel("tracked", clock(State.BREACHED, left_days=-2.2, told=UNTOLD)),
+    "told_to_none_there": panel(
+        "tracked",
+        clock(State.AT_RISK, left_days=1.9, told=replace(UNTOLD, state=State.AT_RISK, has_recipients=False)),
     ),
     "breached_long_ago": panel("tracked", clock(State.BREACHED, left_days=-300), level=Severity.CRITICAL),
     "paused": panel(

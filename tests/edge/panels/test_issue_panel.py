@@ -32,6 +32,16 @@ LANDMARK = {
     "at_risk": ["High · due in 45 h", "At risk", "Little time is left"],
     "breached": ["High · 2 d 4 h overdue", "Overdue", "Was due Sun", "The date has passed", "107 % of the time used"],
     "explained": ["Why it was late", "AMS-7, Needs Patch", "it waits for this fix", "released", "decision pending"],
+    "told": [
+        "Told by mail to 3 recipients of this site, by a comment on the issue 1 recipient is told by their next mail.",
+        "Who was told, and when? The date has passed Sun 20 Dec 2026, 09:00 UTC Told by mail to 3 recipients",
+    ],
+    "told_late": [
+        "The comment is not on the issue yet. It is tried again, not before Sun 22 Nov 2026, 09:00 UTC.",
+        "The mail to 2 recipients has not gone out yet. It is tried again, not before Sun 22 Nov 2026, 09:00 UTC.",
+    ],
+    "told_nobody": ["No message about this is on record. Messages go out every quarter of an hour"],
+    "told_to_none_there": ["Nobody is told: this site has no recipient. A Jira administrator adds"],
     "breached_long_ago": ["Critical · 300 d overdue", "1171 % of the time used"],
     "paused": [
         "Medium · paused with 12 d 12 h left",
