@@ -200,7 +200,8 @@ def details(sources):
     for source in sources:
         for node in ast.walk(source.tree):
             targets = getattr(node, "targets", [getattr(node, "target", None)])
-            if source.name.startswith("app/domain/") and any(getattr(each, "id", "") == "detail" for each in targets):
+            named = any(getattr(each, "id", "") == "detail" for each in targets)
+            if source.name.startswith("app/domain/") and named and node.value is not None:
                 yield node.value
 
 
