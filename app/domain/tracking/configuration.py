@@ -226,11 +226,11 @@ def _name_findings(configuration: FollowingConfiguration, known: Vocabulary) -> 
 
 
 def _pause_findings(configuration: FollowingConfiguration, pauses: Collection[str], policy: str) -> Iterator[Finding]:
-    allowed = ", ".join(sorted(pauses)) or "none"
     for status, reason in sorted(configuration.pausing.items()):
         if reason not in pauses and "*" not in pauses:
-            names = {"policy": policy, "reason": reason, "allowed": allowed}
-            yield Finding(
-                f"pausing.{status}",
-                Sentence("the policy %(policy)s allows no pause for %(reason)r; it allows: %(allowed)s", **names),
-            )
+            names = {"policy": policy, "reason": reason}
+            text = Sentence("the policy %(policy)s allows no pause for %(reason)r, nor for anything else", **names)
+            if pauses:
+                names["allowed"] = ", ".join(sorted(pauses))
+                text = Sentence("the policy %(policy)s allows no pause for %(reason)r; it allows: %(allowed)s", **names)
+            yield Finding(f"pausing.{status}", text)

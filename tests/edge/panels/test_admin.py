@@ -92,7 +92,7 @@ def test_every_section_speaks_german_and_none_of_our_english_sentences(served, s
         ("following", {"pausing": "Limbo = lunch"}, "in denen die Uhr anhält: diese Site hat keinen Status 'limbo'"),
         ("following", {"priorities_are": "own", "priorities": "High"}, "'High' ist nicht „Name = Bedeutung“"),
         ("following", {"step": "try", "example": "OPS-1"}, "Vorgang: einen sichtbaren Vorgang 'OPS-1' gibt es hier"),
-        ("numbers", {"a_high": "29"}, "Mehr Zeit hat der Anbieter nicht zugesagt: hoch: 29 T 0 Std., wo"),
+        ("numbers", {"a_high": "29"}, "Mehr Zeit hat der Hersteller nicht zugesagt: hoch: 29 T 0 Std., wo"),
         ("numbers", {"at_risk_percent": "0"}, "Muss zwischen 1 und 100 liegen"),
         ("numbers", {}, "diese Zahlen sind schon in Kraft"),
         ("people", {"label": "x@example.com"}, "Name: 1 bis 60 Zeichen und keine Adresse"),
@@ -121,7 +121,7 @@ def test_a_german_reader_finds_the_details_of_the_log_and_the_register_in_german
     assert re.search(r"Ergebnis: ?fertig", log)
     assert "so lange wie die Uhren der Site, ohne die Person, sobald sie gelöscht ist" in privacy
     assert "an die Stelle des Werts tritt ein Platzhalter" in privacy
-    assert "das Audit-Protokoll bleibt als Nachweis" in privacy
+    assert "das Audit-Protokoll bleibt als Beweis" in privacy
 
 
 @pytest.mark.parametrize("account", ["developer", "lead"])

@@ -30,7 +30,7 @@ def test_a_sentence_in_a_sentence_and_a_word_of_ours_are_translated_too():
     with asking("loc=de"):
         assert (
             said(refusal)
-            == "mehr Zeit hat der Anbieter nicht zugesagt: hoch: 29 T 0 Std., wo genchi 28 T 0 Std. erlaubt"
+            == "mehr Zeit hat der Hersteller nicht zugesagt: hoch: 29 T 0 Std., wo genchi 28 T 0 Std. erlaubt"
         )
     assert said(refusal) == refusal
 
@@ -57,7 +57,7 @@ def test_why_no_severity_is_known_is_translated_though_only_its_english_text_is_
 def test_a_field_is_called_as_its_form_calls_it():
     fault = Sentence("%(field)s: %(fault)s", field="evidence", fault=Sentence("is missing"))
     with asking("loc=de"):
-        assert said(fault) == "Beleg: fehlt"
+        assert said(fault) == "Nachweis: fehlt"
         assert field_words("pausing.waiting") == "Status, in denen die Uhr anhält (waiting)"
         assert field_words("nobody's") == "nobody's"
 
