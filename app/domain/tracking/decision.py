@@ -142,8 +142,8 @@ def read_decision(given: Mapping[str, object]) -> Decision:
     for name in sorted(known - {"kind"}):
         try:
             values |= _read(name, given)
-        except _Unfit as fault:
-            faults.append(_about(name, fault.why))
+        except DecisionMalformed as fault:
+            faults += [_about(name, why) for why in fault.why]
     absent = (name for name in sorted(fields.needs | {"id"}) if given.get(name) is None)
     faults += [_about(name, Sentence("is missing")) for name in absent]
     if kind == EventKind.EXTENDED and (given.get("until") is None) == (given.get("added_days") is None):
@@ -155,14 +155,6 @@ def read_decision(given: Mapping[str, object]) -> Decision:
 
 def _about(field: str, fault: Sentence) -> Sentence:
     return Sentence("%(field)s: %(fault)s", field=field, fault=fault)
-
-
-class _Unfit(ValueError):
-    """A value has not the form of its field."""
-
-    def __init__(self, why: Sentence) -> None:
-        super().__init__(why)
-        self.why = why
 
 
 def _read(name: str, given: Mapping[str, object]) -> dict[str, object]:
@@ -180,7 +172,7 @@ def _read(name: str, given: Mapping[str, object]) -> dict[str, object]:
 def _matching(form: re.Pattern[str], otherwise: Sentence) -> Callable[[object], str]:
     def read(value: object) -> str:
         if not isinstance(value, str) or not form.fullmatch(value):
-            raise _Unfit(otherwise)
+            raise DecisionMalformed(otherwise)
         return value
 
     return read
@@ -189,9 +181,9 @@ def _matching(form: re.Pattern[str], otherwise: Sentence) -> Callable[[object], 
 def _text(value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if not text or len(text) > _LONGEST_TEXT:
-        raise _Unfit(Sentence("is not a text of 1 to %(most)s characters", most=_LONGEST_TEXT))
+        raise DecisionMalformed(Sentence("is not a text of 1 to %(most)s characters", most=_LONGEST_TEXT))
     if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
-        raise _Unfit(Sentence("has characters that are no text, for example a line break"))
+        raise DecisionMalformed(Sentence("has characters that are no text, for example a line break"))
     return text
 
 
@@ -201,7 +193,7 @@ def _instant(value: object) -> datetime:
         at = at.astimezone(UTC) if at.tzinfo is not None else at
         check_instant(at)
     except (ValueError, OverflowError) as fault:
-        raise _Unfit(Sentence("is not an instant with its zone, like 2026-02-12T09:00:00Z")) from fault
+        raise DecisionMalformed(Sentence("is not an instant with its zone, like 2026-02-12T09:00:00Z")) from fault
     return at
 
 
@@ -210,7 +202,7 @@ def _day(value: object) -> date:
         day = date.fromisoformat(value if isinstance(value, str) and _DATE.fullmatch(value) else "")
         check_instant(datetime(day.year, day.month, day.day, tzinfo=UTC))
     except ValueError as fault:
-        raise _Unfit(Sentence("is not a date before the year 3000, like 2026-02-12")) from fault
+        raise DecisionMalformed(Sentence("is not a date before the year 3000, like 2026-02-12")) from fault
     return day
 
 
@@ -218,13 +210,13 @@ def _days(value: object) -> timedelta:
     if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_DAYS:
-        raise _Unfit(Sentence("is not a whole number from 1 to %(most)s", most=_MOST_DAYS))
+        raise DecisionMalformed(Sentence("is not a whole number from 1 to %(most)s", most=_MOST_DAYS))
     return timedelta(days=value)
 
 
 def _level(value: object) -> Severity:
     if not isinstance(value, str) or value.lower() not in set(Severity):
-        raise _Unfit(Sentence("is not one of %(known)s", known=", ".join(Severity)))
+        raise DecisionMalformed(Sentence("is not one of %(known)s", known=", ".join(Severity)))
     return Severity(value.lower())
 
 
