@@ -8,6 +8,7 @@ from app.domain.access.roles import Permission
 from app.domain.clocks import wording
 from app.domain.clocks.model import Bounds, Event, instant_text
 from app.domain.identifiers import AccountId, IssueId, ProjectId
+from app.domain.sentences import Sentence
 from app.domain.tracking.decision import Author, DecisionRefused, Via, read_decision
 from app.domain.tracking.model import IssueRecord
 from app.domain.tracking.recording import Recorded
@@ -31,7 +32,7 @@ def record(id_or_key: str) -> tuple[Response, int]:
     issue, known = _in_sight(id_or_key)
     who = caller()
     if known is None:
-        raise DecisionRefused("the issue has not been read yet; it is read now")
+        raise DecisionRefused(Sentence("the issue has not been read yet; it is read now"))
     services().roles.require(Permission.RECORD_DECISION, who, project=ProjectId(known.project), now=now())
     decision = read_decision(read_object(read_body(DECISION_BODY_BYTES)))
     author = Author(Via.FORM, who.account or "", "person")

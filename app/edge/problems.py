@@ -38,6 +38,8 @@ from app.edge.caller import services
 from app.edge.limits import Overloaded
 from app.edge.parameters import Malformed
 from app.edge.shields import BodyTooLarge, WrongMediaType
+from app.edge.translation import gettext as _
+from app.edge.translation import mark
 from app.protocol.refusals import KeySetUnfit, NotForThis, Refusal, TokenRefused
 
 log = logging.getLogger("pledge.edge")
@@ -57,7 +59,7 @@ class NotMounted(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One row: what the outside learns."""
+    """One row: what the outside learns. `title` is English for programs, and translated for whoever reads a page."""
 
     status: int
     code: str
@@ -65,49 +67,57 @@ class Problem:
 
 
 PROBLEMS: dict[type[Exception], Problem] = {
-    BodyMalformed: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
-    DecisionMalformed: Problem(400, "decision_malformed", "The decision has not the documented form"),
-    Malformed: Problem(400, "parameter_malformed", "A parameter is missing or has not its documented form"),
-    ConfigurationRefused: Problem(400, "configuration_refused", "This configuration cannot be in force"),
-    NumbersRefused: Problem(400, "numbers_refused", "These numbers cannot be in force"),
-    ReceiptRefused: Problem(400, "receipt_refused", "This is no receipt that the key has signed"),
-    SiteNotNamed: Problem(400, "site_not_named", "The name that was typed is not that of this site"),
-    EntryMalformed: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
-    RecipientUnfit: Problem(400, "recipient_unfit", "Mail needs an address, and a site has at most 500 recipients"),
-    SecretTooShort: Problem(400, "body_malformed", "The body is not the JSON that this route takes"),
-    ViewNameMalformed: Problem(400, "view_name_malformed", "The name of a view has from 1 to 60 characters"),
-    TokenRefused: Problem(401, "token_invalid", "The token is missing or not valid here"),
-    NotForThis: Problem(403, "not_for_this", "The token is valid, but not for this"),
-    NotPermitted: Problem(403, "not_permitted", "Your role does not allow this"),
-    LicenceLapsed: Problem(403, "license_inactive", "The licence has lapsed: this can be read, but not changed"),
-    NotMounted: Problem(403, "not_mounted", "Nobody may call this"),
-    NotConfirmed: Problem(404, "not_found", "There is nothing here that you may see"),
-    FeedUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
-    RecipientUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
-    ViewUnknown: Problem(404, "not_found", "There is nothing here that you may see"),
-    NotFound: Problem(404, "not_found", "There is nothing here that you may see"),
-    CallbackRefused: Problem(404, "not_found", "There is nothing here that you may see"),
-    NoSuchExport: Problem(404, "not_found", "There is nothing here that you may see"),
-    ExportsOff: Problem(404, "not_found", "There is nothing here that you may see"),
-    DecisionRefused: Problem(409, "decision_refused", "The promise, or what holds at that instant, does not allow it"),
-    DecisionReused: Problem(409, "decision_reused", "Another decision about this issue has this id"),
-    TooManyViews: Problem(409, "too_many_views", "A person keeps at most 20 views of a site"),
-    VersionConflict: Problem(409, "version_conflict", "Somebody else has changed this since it was read"),
-    BodyTooLarge: Problem(413, "body_too_large", "The body is larger than this route takes"),
-    WrongMediaType: Problem(415, "wrong_media_type", "The body has to be application/json"),
-    RateLimitExceeded: Problem(429, "rate_limited", "Too many requests; Retry-After says when there is room again"),
-    Overloaded: Problem(503, "overloaded", "More is sent than can be taken; Retry-After says when to send it again"),
-    KeysUnavailable: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
-    KeySetUnfit: Problem(503, "keys_unavailable", "Atlassian's keys cannot be had at the moment"),
-    JiraUnavailable: Problem(503, "jira_unavailable", "Jira cannot be asked at the moment"),
-    VaultCannotAnswer: Problem(503, "vault_unavailable", "Stored credentials cannot be used at the moment"),
-    DatabaseRefused: Problem(500, "unexpected", "Something went wrong on our side"),
-    DatabaseUnavailable: Problem(503, "database_unavailable", "The database cannot be reached at the moment"),
+    BodyMalformed: Problem(400, "body_malformed", mark("The body is not the JSON that this route takes")),
+    DecisionMalformed: Problem(400, "decision_malformed", mark("The decision has not the documented form")),
+    Malformed: Problem(400, "parameter_malformed", mark("A parameter is missing or has not its documented form")),
+    ConfigurationRefused: Problem(400, "configuration_refused", mark("This configuration cannot be in force")),
+    NumbersRefused: Problem(400, "numbers_refused", mark("These numbers cannot be in force")),
+    ReceiptRefused: Problem(400, "receipt_refused", mark("This is no receipt that the key has signed")),
+    SiteNotNamed: Problem(400, "site_not_named", mark("The name that was typed is not that of this site")),
+    EntryMalformed: Problem(400, "body_malformed", mark("The body is not the JSON that this route takes")),
+    RecipientUnfit: Problem(
+        400, "recipient_unfit", mark("Mail needs an address, and a site has at most 500 recipients")
+    ),
+    SecretTooShort: Problem(400, "body_malformed", mark("The body is not the JSON that this route takes")),
+    ViewNameMalformed: Problem(400, "view_name_malformed", mark("The name of a view has from 1 to 60 characters")),
+    TokenRefused: Problem(401, "token_invalid", mark("The token is missing or not valid here")),
+    NotForThis: Problem(403, "not_for_this", mark("The token is valid, but not for this")),
+    NotPermitted: Problem(403, "not_permitted", mark("Your role does not allow this")),
+    LicenceLapsed: Problem(403, "license_inactive", mark("The licence has lapsed: this can be read, but not changed")),
+    NotMounted: Problem(403, "not_mounted", mark("Nobody may call this")),
+    NotConfirmed: Problem(404, "not_found", mark("There is nothing here that you may see")),
+    FeedUnknown: Problem(404, "not_found", mark("There is nothing here that you may see")),
+    RecipientUnknown: Problem(404, "not_found", mark("There is nothing here that you may see")),
+    ViewUnknown: Problem(404, "not_found", mark("There is nothing here that you may see")),
+    NotFound: Problem(404, "not_found", mark("There is nothing here that you may see")),
+    CallbackRefused: Problem(404, "not_found", mark("There is nothing here that you may see")),
+    NoSuchExport: Problem(404, "not_found", mark("There is nothing here that you may see")),
+    ExportsOff: Problem(404, "not_found", mark("There is nothing here that you may see")),
+    DecisionRefused: Problem(
+        409, "decision_refused", mark("The promise, or what holds at that instant, does not allow it")
+    ),
+    DecisionReused: Problem(409, "decision_reused", mark("Another decision about this issue has this id")),
+    TooManyViews: Problem(409, "too_many_views", mark("A person keeps at most 20 views of a site")),
+    VersionConflict: Problem(409, "version_conflict", mark("Somebody else has changed this since it was read")),
+    BodyTooLarge: Problem(413, "body_too_large", mark("The body is larger than this route takes")),
+    WrongMediaType: Problem(415, "wrong_media_type", mark("The body has to be application/json")),
+    RateLimitExceeded: Problem(
+        429, "rate_limited", mark("Too many requests; Retry-After says when there is room again")
+    ),
+    Overloaded: Problem(
+        503, "overloaded", mark("More is sent than can be taken; Retry-After says when to send it again")
+    ),
+    KeysUnavailable: Problem(503, "keys_unavailable", mark("Atlassian's keys cannot be had at the moment")),
+    KeySetUnfit: Problem(503, "keys_unavailable", mark("Atlassian's keys cannot be had at the moment")),
+    JiraUnavailable: Problem(503, "jira_unavailable", mark("Jira cannot be asked at the moment")),
+    VaultCannotAnswer: Problem(503, "vault_unavailable", mark("Stored credentials cannot be used at the moment")),
+    DatabaseRefused: Problem(500, "unexpected", mark("Something went wrong on our side")),
+    DatabaseUnavailable: Problem(503, "database_unavailable", mark("The database cannot be reached at the moment")),
 }
 """The nearest class in an error's ancestry counts; what is in no row is a bug of ours and answers 500."""
 
 _HTTP_CODES = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
-_UNEXPECTED = Problem(500, "unexpected", "Something went wrong on our side")
+_UNEXPECTED = Problem(500, "unexpected", mark("Something went wrong on our side"))
 _COME_BACK_SECONDS = 5
 
 
@@ -181,7 +191,7 @@ def answer(error: Exception, **more: str) -> Response:
     problem = report(error)
     document: dict[str, Any] = {
         "type": f"urn:pledge:problem:{problem.code}",
-        "title": problem.title,
+        "title": _(problem.title) if "/fragments/" in request.path else problem.title,
         "status": problem.status,
         "code": problem.code,
         "trace_id": trace_id(),

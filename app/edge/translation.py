@@ -1,8 +1,9 @@
 """The language of whoever reads: which one it is, and texts, numbers of things and dates in it.
 
 English is what stands in the sources. A text is marked where it stands: by `_()` or `{% trans %}` where it is shown, by
-`mark()` where it is a constant that is shown later, through the filter `translated` or `_()`. Data, such as the text of
-a policy or a name that somebody gave, is never translated.
+`mark()` where it is a constant that is shown later, through the filter `translated` or `_()`; by `Sentence` where the
+domain says it (`app.edge.panels.sayings`). Data, such as the text of a policy or a name that somebody gave, is never
+translated.
 """
 
 from collections.abc import Mapping
@@ -44,7 +45,7 @@ def language() -> str:
     return tag
 
 
-def gettext(text: str, **values: object) -> str:
+def gettext(text: str, /, **values: object) -> str:
     """The text in the reader's language, with the values put where it names them: `%(key)s`."""
     said = _catalogue(language()).gettext(text) if text else text
     return said % values if values else said

@@ -12,6 +12,7 @@ from atlassian import JiraCloud
 
 from app.domain.identifiers import IssueId
 from app.domain.ports import SiteAccess
+from app.domain.sentences import Sentence
 from app.domain.tracking.bulk_reading import BulkRead, FoundPage, IssueSign, PageTokenExpired
 from app.domain.tracking.jql import Jql, JqlRefused
 from app.domain.tracking.model import Change, FieldChoice, IssueSnapshot, Vocabulary
@@ -117,9 +118,9 @@ class BulkJira(RestJira):
             errors = [str(error) for error in parsed.get("errors") or ()]
             structure = parsed.get("structure") or {}
         if errors:
-            raise JqlRefused(f"Jira says: {' '.join(errors)[:_LONGEST_REFUSAL]}")
+            raise JqlRefused(_said(" ".join(errors)))
         if structure.get("orderBy") or not structure.get("where"):
-            raise JqlRefused("Jira does not read it as a restriction alone")
+            raise JqlRefused(Sentence("Jira does not read it as a restriction alone"))
 
     def _search(self, site: SiteAccess, body: dict[str, Any]) -> Any:  # noqa: ANN401  JSON of another
         """Raises `PageTokenExpired` and `JqlRefused` for a 400, which says of both the same."""
@@ -133,7 +134,12 @@ class BulkJira(RestJira):
         # Out here, because in there whatever is wrong with a value is an odd answer.
         if "nextPageToken" in body:
             raise PageTokenExpired(PageTokenExpired.__doc__) from refusal
-        raise JqlRefused(f"Jira says: {str(refusal)[:_LONGEST_REFUSAL]}") from refusal
+        raise JqlRefused(_said(str(refusal))) from refusal
+
+
+def _said(text: str) -> Sentence:
+    """In the language that Jira has said it in."""
+    return Sentence("Jira says: %(text)s", text=text[:_LONGEST_REFUSAL])
 
 
 def _bulk(jira: JiraCloud, issues: Sequence[IssueId], fields: list[str]) -> Any:  # noqa: ANN401  JSON of another

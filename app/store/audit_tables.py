@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.privacy.register import Erase, Kind, Personal, personal, plain
+from app.domain.sentences import Sentence
 from app.store.db import UTC, Base, tenant_key
 
 _EXISTED = ["registry.tenants.tenant_id"]
@@ -74,8 +75,8 @@ class AuditRow(Base):
 
 _PERSON = Personal(
     Kind.SEALED,
-    purpose="whom an audit entry is about; the entry itself holds a salted commitment to it",
-    retention="as long as the tenant's log, or until the person is erased",
+    purpose=Sentence("whom an audit entry is about; the entry itself holds a salted commitment to it"),
+    retention=Sentence("as long as the tenant's log, or until the person is erased"),
     erase=Erase.KEY,
 )
 

@@ -8,24 +8,25 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.privacy.register import Erase, Kind, Personal, personal, plain
+from app.domain.sentences import Sentence
 from app.store.db import UTC, Base, tenant_key
 
 _LINK = Personal(
     Kind.PSEUDONYM,
-    purpose="to know a link again that was given to one person, without keeping the link",
-    retention="until the link is revoked, replaced or its recipient goes",
+    purpose=Sentence("to know a link again that was given to one person, without keeping the link"),
+    retention=Sentence("until the link is revoked, replaced or its recipient goes"),
     erase=Erase.WITH_TENANT,
 )
 _LABEL = Personal(
     Kind.FREE_TEXT,
-    purpose="what an administrator calls somebody who is told of deadlines",
-    retention="until that recipient is removed",
+    purpose=Sentence("what an administrator calls somebody who is told of deadlines"),
+    retention=Sentence("until that recipient is removed"),
     erase=Erase.WITH_TENANT,
 )
 _OWNER = Personal(
     Kind.ACCOUNT_ID,
-    purpose="whose calendar it is: Jira is asked what that person may see",
-    retention="until they end it",
+    purpose=Sentence("whose calendar it is: Jira is asked what that person may see"),
+    retention=Sentence("until they end it"),
     erase=Erase.ROW,
     since="made_at",
 )

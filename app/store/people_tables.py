@@ -8,25 +8,30 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Identi
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.privacy.register import Erase, Kind, Personal, personal, plain
+from app.domain.sentences import Sentence
 from app.store.db import UTC, Base, tenant_key
 
 _HELD = Personal(
     Kind.ACCOUNT_ID,
-    purpose="to report each account to Atlassian, as storing any account's data demands",
-    retention="as long as any other column of the register holds the account",
+    purpose=Sentence("to report each account to Atlassian, as storing any account's data demands"),
+    retention=Sentence("as long as any other column of the register holds the account"),
     erase=Erase.ROW,
 )
 _SUBJECT = Personal(
     Kind.ACCOUNT_ID,
-    purpose="to find what the audit log says about a person",
-    retention="as long as the tenant's log, or until the person is erased",
+    purpose=Sentence("to find what the audit log says about a person"),
+    retention=Sentence("as long as the tenant's log, or until the person is erased"),
     erase=Erase.KEY,
     since="stored_at",
 )
 _DIGEST = Personal(
     Kind.PSEUDONYM,
-    purpose="to report an account once, however many tenants hold it, with no account id outside a tenant's rows",
-    retention="as long as a tenant holds the account; of a closed account for good, so that it is never asked again",
+    purpose=Sentence(
+        "to report an account once, however many tenants hold it, with no account id outside a tenant's rows"
+    ),
+    retention=Sentence(
+        "as long as a tenant holds the account; of a closed account for good, so that it is never asked again"
+    ),
     erase=Erase.ROW,
 )
 

@@ -9,25 +9,26 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.privacy.register import Erase, Kind, Personal, personal, plain
+from app.domain.sentences import Sentence
 from app.store.db import UTC, Base, tenant_key
 
 _ASKED_ABOUT = Personal(
     Kind.ACCOUNT_ID,
-    purpose="whose data a request is about",
-    retention="until the request is fulfilled",
+    purpose=Sentence("whose data a request is about"),
+    retention=Sentence("until the request is fulfilled"),
     erase=Erase.VALUE,
     since="received_at",
 )
 _ASKED = Personal(
     Kind.FREE_TEXT,
-    purpose="how a request for a person's data was dealt with: what an authority asks for",
-    retention="as long as the tenant",
+    purpose=Sentence("how a request for a person's data was dealt with: what an authority asks for"),
+    retention=Sentence("as long as the tenant"),
     erase=Erase.WITH_TENANT,
 )
 _LINK = Personal(
     Kind.PSEUDONYM,
-    purpose="to know a link again that was given to one person, without keeping the link",
-    retention="until the file is fetched, or a week",
+    purpose=Sentence("to know a link again that was given to one person, without keeping the link"),
+    retention=Sentence("until the file is fetched, or a week"),
     erase=Erase.WITH_TENANT,
 )
 

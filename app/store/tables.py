@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.privacy.register import Erase, Kind, Personal, personal, plain
+from app.domain.sentences import Sentence
 from app.store import audit_tables as _audit_tables  # noqa: F401  who imports this module has every table
 from app.store import following_tables as _following_tables  # noqa: F401  the same
 from app.store import integration_tables as _integration_tables  # noqa: F401  the same
@@ -188,8 +189,8 @@ class DataKeyRow(Base):
 
 _SEALED = Personal(
     Kind.SEALED,
-    purpose="secrets of installations, and the addresses of those who are told of deadlines",
-    retention="until the installation or the recipient goes",
+    purpose=Sentence("secrets of installations, and the addresses of those who are told of deadlines"),
+    retention=Sentence("until the installation or the recipient goes"),
     erase=Erase.WITH_TENANT,
 )
 

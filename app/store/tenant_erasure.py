@@ -22,20 +22,25 @@ from sqlalchemy import (
 from app.domain.audit.entry import Action
 from app.domain.identifiers import TenantId
 from app.domain.privacy.model import Inventory, Staying, added
+from app.domain.sentences import Sentence
 from app.store import tables
 from app.store.audit_tables import AuditRow
 from app.store.db import Base
 
-STAYS: Mapping[str, str] = {
-    "app.audit_entries": "the audit log stays as proof: codes, instants and our own numbers, no personal part",
-    "app.audit_leaves": "hashes of the audit log, without which no proof of the rest would hold",
-    "app.audit_checkpoints": "signed sizes and hashes of the audit log",
-    "registry.tenants": "our own number of the tenant, so that it is never given again",
-    "registry.departures": "this record: instants, counts and the receipt",
-    "registry.audit_waiting": "hashes of audit entries on their way into the log, for a second or so",
-    "registry.audit_anchor_leaves": "hashes of signed checkpoints, of which the anchor outside speaks",
-    "registry.account_reports": "digests of closed accounts of nobody's, so that none of them is ever reported again",
-    "registry.signals": "counts for alert rules by our own number of the tenant, gone after 15 days",
+STAYS: Mapping[str, Sentence] = {
+    "app.audit_entries": Sentence(
+        "the audit log stays as proof: codes, instants and our own numbers, no personal part"
+    ),
+    "app.audit_leaves": Sentence("hashes of the audit log, without which no proof of the rest would hold"),
+    "app.audit_checkpoints": Sentence("signed sizes and hashes of the audit log"),
+    "registry.tenants": Sentence("our own number of the tenant, so that it is never given again"),
+    "registry.departures": Sentence("this record: instants, counts and the receipt"),
+    "registry.audit_waiting": Sentence("hashes of audit entries on their way into the log, for a second or so"),
+    "registry.audit_anchor_leaves": Sentence("hashes of signed checkpoints, of which the anchor outside speaks"),
+    "registry.account_reports": Sentence(
+        "digests of closed accounts of nobody's, so that none of them is ever reported again"
+    ),
+    "registry.signals": Sentence("counts for alert rules by our own number of the tenant, gone after 15 days"),
 }
 """What an erasure leaves, and why; the receipt says the same."""
 

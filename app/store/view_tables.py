@@ -7,19 +7,20 @@ from sqlalchemy import ForeignKeyConstraint, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.privacy.register import Erase, Kind, Personal, personal
+from app.domain.sentences import Sentence
 from app.store.db import UTC, Base, tenant_key
 
 _OWNER = Personal(
     Kind.ACCOUNT_ID,
-    purpose="whose view it is: nobody else is shown it",
-    retention="until they forget it",
+    purpose=Sentence("whose view it is: nobody else is shown it"),
+    retention=Sentence("until they forget it"),
     erase=Erase.ROW,
     since="saved_at",
 )
 _WORDS = Personal(
     Kind.FREE_TEXT,
-    purpose="what its owner calls it, and what they filter by",
-    retention="until they forget it",
+    purpose=Sentence("what its owner calls it, and what they filter by"),
+    retention=Sentence("until they forget it"),
     erase=Erase.WITH_ACCOUNT,
 )
 

@@ -69,6 +69,16 @@ function readAs(context) {
   }
 }
 
+// What stands in the page before the first fragment: in the language in which that one is going to be asked for.
+function speak() {
+  const lang = /^de([-_]|$)/i.test(document.documentElement.dataset.locale ?? navigator.language) ? "de" : "en";
+  document.documentElement.lang = lang;
+  for (const each of document.querySelectorAll("[data-de]")) {
+    each.dataset.en ??= each.textContent;
+    each.textContent = each.dataset[lang];
+  }
+}
+
 // What each module of the manifest shows: the place, and what of its context names the object.
 const FRAGMENTS = {
   "pledge-issue": ({ issue }) => ["/fragments/issue", { issueId: issue.id, issueKey: issue.key }],
@@ -96,6 +106,7 @@ async function start() {
   try {
     const context = await view.getContext();
     readAs(context);
+    speak();
     const [path, query] = FRAGMENTS[context.moduleKey](context.extension);
     const first = path === "/fragments/issue" ? "" : await followHistory().catch(() => "");
     const asked = [new URLSearchParams(query), window.keptOf(first)].map(String).filter(Boolean);
@@ -107,6 +118,7 @@ async function start() {
   }
 }
 
+speak(); // the browser's own, until the host has told its reader's
 // without the host's theme the page still has colours of its own
 view.theme.enable().catch(() => {});
 start();

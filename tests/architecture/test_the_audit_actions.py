@@ -3,6 +3,7 @@
 import ast
 
 from app.domain.audit.entry import Action, Bookkeeping
+from app.edge.panels.audit_words import DETAILS
 
 HOME = "app/domain/audit/entry.py"
 OPERATIONS = {
@@ -190,6 +191,24 @@ def test_every_action_is_that_of_an_operation():
 def test_every_listed_reason_is_used(sources):
     assert members_used(sources, Action) == set(Action.__members__)
     assert members_used(sources, Bookkeeping) == set(Bookkeeping.__members__)
+
+
+def details(sources):
+    """The names in what an entry says: in its last argument, and in what a function calls `detail`."""
+    for _, call in calls_of(sources, "AuditEvent"):
+        yield from call.args[3:]
+    for source in sources:
+        for node in ast.walk(source.tree):
+            targets = getattr(node, "targets", [getattr(node, "target", None)])
+            named = any(getattr(each, "id", "") == "detail" for each in targets)
+            if source.name.startswith("app/domain/") and named and node.value is not None:
+                yield node.value
+
+
+def test_every_detail_of_an_entry_has_words(sources):
+    keys = {key.value for each in details(sources) for node in ast.walk(each) if isinstance(node, ast.Dict)
+            for key in node.keys if isinstance(key, ast.Constant)}  # fmt: skip
+    assert {"cause", "sha256", "from_installation"} < keys <= set(DETAILS)
 
 
 def test_every_audit_event_names_its_action(sources):

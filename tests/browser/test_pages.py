@@ -198,6 +198,15 @@ def test_a_page_speaks_the_language_of_its_reader_and_goes_on_in_it(opened, axe,
     both.simulator.world.forge[SITE].locale = "en-US"
 
 
+def test_the_administration_speaks_german_where_its_words_are_longest(opened, axe):
+    with opened("/admin/apps", "connect", locale="de-DE", refused=1) as tab:
+        tab.go("#section-following")
+        tab.inside.locator("#admin-pausing").fill("Limbo = lunch")
+        tab.inside.locator("#following-save").click()
+        expect(tab.panel).to_contain_text("diese Site hat keinen Status")
+        check(tab, axe, "admin-following-refused-german")
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_each_number_leads_to_exactly_that_list(opened, host):
     with opened("/projects/SEC", host) as tab:

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from app.edge.languages import extract
 from descriptor import forge_package
 from descriptor.forge_package import ToolFailed, ToolsMissing, install, validate, write
 from descriptor.yaml_text import to_yaml
@@ -115,6 +116,7 @@ def test_what_both_hosts_share_is_the_same_bytes(bundle, name):
 
 def test_what_surrounds_a_fragment_is_the_same_in_both_hosts(bundle):
     forge_page = (bundle / "index.html").read_text(encoding="utf-8")
+    forge_page = re.sub(r' data-de=".*?"', "", forge_page)
     connect_page = re.sub(r'\{\{ _\("(.*?)"\) \}\}', r"\1", PAGE_TEMPLATE.read_text(encoding="utf-8"))
     for pattern in (
         r'<section id="refresh-failed".*?</section>',
@@ -123,6 +125,18 @@ def test_what_surrounds_a_fragment_is_the_same_in_both_hosts(bundle):
     ):
         (part,) = re.findall(pattern, connect_page, flags=re.DOTALL)
         assert forge_page.count(part) == 1
+
+
+def test_what_stands_before_the_first_fragment_is_translated_as_it_is_in_connect(bundle):
+    forge_page = (bundle / "index.html").read_text(encoding="utf-8")
+    told = dict(re.findall(r'data-de="([^"]*)"[^<]*>([^<]+)<', forge_page))
+    catalogue = extract.of("de")
+    opening = {"Wird geöffnet …": "Opening…"}
+    assert (
+        told == {catalogue.get(text).string: text for text in told.values() if text not in opening.values()} | opening
+    )
+    unmarked = re.sub(r'<(\w+)[^>]* data-de="[^<]*</\1>', "", forge_page.partition("<body>")[2])
+    assert re.findall(r">\s*([^<>\s][^<>]*)<", unmarked) == []
 
 
 def test_the_licence_of_every_package_in_the_bundle_lies_beside_it(bundle):

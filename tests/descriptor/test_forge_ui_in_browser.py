@@ -249,6 +249,26 @@ def test_a_host_that_tells_no_context_at_first_can_be_asked_again(tab, fragment)
     assert page.locator("#refresh-failed").is_hidden()
 
 
+@pytest.mark.parametrize(
+    ("contexts", "lang", "opening", "failed"),
+    [
+        ([CONTEXT], "de", "Wird geöffnet …", "Diese Ansicht ließ sich nicht auffrischen"),
+        ([CONTEXT | {"locale": "fr-FR"}], "en", "Opening…", "This panel could not be refreshed"),
+        ([None], "en", "Opening…", "This panel could not be refreshed"),
+    ],
+)
+def test_what_stands_before_the_first_fragment_is_in_the_language_of_the_host_s_reader(
+    tab, contexts, lang, opening, failed
+):
+    page = tab(answer(status=503), contexts_given=contexts)
+    page.wait_for_selector("#refresh-failed:not([hidden])")
+    assert page.locator("html").get_attribute("lang") == lang
+    assert page.locator("#panel h2").inner_text() == opening
+    assert page.locator("#refresh-failed h2").first.inner_text() == failed
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / f"forge-before-{lang}.png", full_page=True)
+
+
 def test_the_page_cannot_be_made_to_ask_another_host(tab):
     foreign = '<section id="panel"><a hx-get="https://example.com/steal" hx-target="#panel">go</a></section>'
     page = tab(answer(foreign), complaint="of our own backend only")

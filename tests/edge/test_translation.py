@@ -22,7 +22,7 @@ ALL = sorted(path.name for path in TEMPLATES.glob("*.html"))
 READ_ALOUD = {"aria-label", "title", "placeholder", "alt", "data-announcement"}
 WORD = re.compile(r"[A-Za-z]{2,}")
 NAMES = {"SEC", "Pledge", "CSV", "JSON", "SHA"}
-PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
+PLACEHOLDER = re.compile(r"%\((\w+)\)[sr]|%%")
 TAG = re.compile(r"</?\w+>")
 OF_A_MACRO = re.compile(r'\b(hx-\w+|method|action)="[^"<>]*"')
 """Attributes that a macro adds to a tag which is not its own."""

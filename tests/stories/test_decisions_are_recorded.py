@@ -1,6 +1,7 @@
 """People decide about SEC-12 by form and by command, Atlassian's security project has its say; all is explained."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, timedelta
@@ -8,6 +9,8 @@ from html import unescape
 
 import pytest
 import requests
+
+from tests.edge.test_translation import SENTENCES
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 VENDOR = "waiting for the vendor"
@@ -272,11 +275,11 @@ CRITICAL = {"AV": "N", "AC": "L", "PR": "N", "UI": "N", "S": "U", "C": "H", "I":
 HOSTILE = "<script>alert(1)</script>\u202e\u200b\U0001f525 {{ 7 * 7 }}"
 
 
-def sent(desk, account="lead", **fields):
-    """A form of the panel, as the browser sends it; without fields, the forms are asked for."""
+def sent(desk, account="lead", *, language="en", of="/decisions", **fields):
+    """A form of the panel, as the browser sends it; without fields, the forms are asked for, or another part of it."""
     token = desk.site.token(kind="context", account=account)
-    url = f"{desk.stack.url}/fragments/issue/decisions?issueId={desk.issue}&issueKey={desk.key}"
-    headers = {"Authorization": f"JWT {token}"}
+    url = f"{desk.stack.url}/fragments/issue{of}?issueId={desk.issue}&issueKey={desk.key}"
+    headers = {"Authorization": f"JWT {token}", "Accept-Language": language}
     return requests.request("POST" if fields else "GET", url, data=fields or None, headers=headers, timeout=30)
 
 
@@ -337,3 +340,35 @@ def test_a_form_that_does_not_stand_comes_back_with_what_was_written_and_why(des
     assert "those who administer the project or Jira" in refused.json()["html"]
     assert sent(sec_15, kind="fixed", id="x" * 20_000).status_code == 413
     assert sec_15.audited() == []
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"kind": "met"}, "Art: dieses Formular gibt es nicht."),
+        ({"kind": "ams", "ticket": "AMS-1"}, "Status: fehlt."),
+        ({"kind": "extension_requested", "reason": "m" * 10_000}, "Grund: ist kein Text aus 1 bis 1000 Zeichen."),
+        ({"kind": "paused", "reason": VENDOR}, "Der Termin ist vorbei (fällig am "),
+        (
+            {"kind": "paused", "reason": "is missing"},
+            "'is missing' ist kein Grund, aus dem security-bug-fix anhalten darf",
+        ),
+        ({"kind": "resumed"}, "Die Uhr von security-bug-fix ist zu diesem Zeitpunkt nicht angehalten."),
+        ({"kind": "triage"}, "Jede der acht Metriken braucht einen Wert."),
+    ],
+)
+def test_a_german_reader_is_told_in_german_why_a_form_does_not_stand(desk, form, said):
+    problem = sent(desk("10003"), language="de", id="x", step="record", **form).json()
+    assert said in unescape(problem["html"])
+    assert problem["title"] in (
+        "Die Entscheidung hat nicht die dokumentierte Form",
+        "Die Zusage oder der Stand zu diesem Zeitpunkt erlaubt es nicht",
+    )
+
+
+def test_a_german_reader_is_told_in_german_why_the_date_is_what_it_is(desk):
+    shown = unescape(sent(desk("10003"), language="de", of="").text)
+    assert "beginnt, wenn gemeldet" in shown
+    assert re.search(r": Die Uhr beginnt\.", shown)
+    assert re.search(r"(kritisch|hoch|mittel|niedrig) = [0-9]+ Tage, verstrichene Zeit", shown)
+    assert [sentence for sentence in SENTENCES if sentence in shown] == []

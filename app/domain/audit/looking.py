@@ -13,6 +13,7 @@ from app.domain.audit.note import Checkpoint, NoteRefused
 from app.domain.audit.ports import SeenLog
 from app.domain.identifiers import TenantId
 from app.domain.ports import Database
+from app.domain.sentences import Sentence
 
 WINDOW = 20_000
 """Entries among which one page is looked for: a rare action is not searched for through the whole log at once."""
@@ -27,7 +28,7 @@ class Checked:
 
     entries: int
     root: bytes
-    fault: str | None = None
+    fault: Sentence | None = None
     is_too_long: bool = False
     """Nothing was computed: the log is longer than anybody wants to wait for."""
 
@@ -57,12 +58,9 @@ class AuditLooks:
                 return Checked(newest.size, b"", is_too_long=True)
             tree = CompactRange()
             for seen in _all(uow.seen_log, newest.size):
-                if seen.index != tree.size:
-                    return Checked(tree.size, tree.root(), fault=f"the leaf before index {seen.index} is missing")
-                if seen.stored is None:
-                    return Checked(tree.size, tree.root(), fault=f"the entry at index {seen.index} is missing")
-                if _leaf_of(seen.stored, tenant) != seen.leaf.leaf:
-                    return Checked(tree.size, tree.root(), fault=f"the entry at index {seen.index} was altered")
+                fault = _fault_of(seen, tree.size, tenant)
+                if fault is not None:
+                    return Checked(tree.size, tree.root(), fault=fault)
                 tree.append(seen.leaf.leaf)
         return Checked(tree.size, tree.root(), fault=_against(newest, tree))
 
@@ -74,15 +72,26 @@ def _all(log: SeenLog, size: int) -> Iterator[SeenEntry]:
         end = page[-1].index + 1
 
 
+def _fault_of(seen: SeenEntry, place: int, tenant: TenantId) -> Sentence | None:
+    if seen.index != place:
+        return Sentence("the leaf before index %(index)s is missing", index=seen.index)
+    if seen.stored is None:
+        return Sentence("the entry at index %(index)s is missing", index=seen.index)
+    if _leaf_of(seen.stored, tenant) != seen.leaf.leaf:
+        return Sentence("the entry at index %(index)s was altered", index=seen.index)
+    return None
+
+
 def _leaf_of(stored: StoredEntry, tenant: TenantId) -> bytes:
     return leaf_hash(stored, tenant=tenant, entry=stored.entry, at=stored.at, commitment=stored.commitment)
 
 
-def _against(newest: StoredCheckpoint, tree: CompactRange) -> str | None:
+def _against(newest: StoredCheckpoint, tree: CompactRange) -> Sentence | None:
     try:
         told = Checkpoint.read(newest.note.partition("\n\n")[0] + "\n")
     except NoteRefused:
-        return "the newest checkpoint cannot be read"
+        return Sentence("the newest checkpoint cannot be read")
     if tree.size < told.size:
-        return f"the log has {tree.size} entries, its newest checkpoint says {told.size}"
-    return None if told.root == tree.root() else "the newest checkpoint is of another log"
+        sizes = {"number": tree.size, "told": told.size}
+        return Sentence("the log has %(number)s entries, its newest checkpoint says %(told)s", **sizes)
+    return None if told.root == tree.root() else Sentence("the newest checkpoint is of another log")

@@ -7,6 +7,7 @@ from app.domain.clocks.counting import Calendars, Due, count, give_back
 from app.domain.clocks.model import SEVERITY_RANK, Event, Severity
 from app.domain.clocks.outside import OutsideBounds, extended
 from app.domain.clocks.rule import Choices, ExtensionForm, Rule, SeverityChange, Table, TableChange, Term
+from app.domain.sentences import Sentence
 
 _NOTHING = timedelta(0)
 
@@ -178,16 +179,18 @@ class Deadline:
         self._take(counted, since)
 
 
-def extension_refusal(choices: Choices, event: Event) -> str | None:
+def extension_refusal(choices: Choices, event: Event) -> Sentence | None:
     """Why an extension moves nothing; None if the rule with these choices allows it."""
     if (ExtensionForm.TIME if event.until is None else ExtensionForm.DATE) not in choices.extension_forms:
-        return "the rule does not allow this form"
+        return Sentence("the rule does not allow this form")
     if event.role not in choices.extension_roles:
-        return f"only {' or '.join(choices.extension_roles) or 'nobody'} may grant it"
+        if not choices.extension_roles:
+            return Sentence("only nobody may grant it")
+        return Sentence("only %(roles)s may grant it", roles=", ".join(choices.extension_roles))
     if event.actor is None or event.reason is None:
-        return "it does not say who granted it and why"
+        return Sentence("it does not say who granted it and why")
     if choices.extension_evidence and event.evidence is None:
-        return "it names no evidence"
+        return Sentence("it names no evidence")
     return None
 
 

@@ -1,64 +1,82 @@
 """The sentences of `why`. Each says which rule was applied to which fact, and what came of it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.domain.clocks.deadline import Deadline
 from app.domain.clocks.model import Bounds, Event, EventKind, Outcome, Severity, Step, instant_text
-from app.domain.clocks.rule import Mode, Rule, Term
+from app.domain.clocks.rule import Mode, Rule, Term, Unit
 from app.domain.clocks.state import is_late, remaining_seconds, state_of
+from app.domain.sentences import Sentence
 
 
-def bound_text(bounds: Bounds) -> str:
+def bound_text(bounds: Bounds) -> Sentence:
     """The bound in words, with its kind: inclusive instant, date, or exclusive instant."""
     if bounds.due_at is not None:
-        return f"due at {instant_text(bounds.due_at)}, that instant included"
+        return Sentence("due at %(at)s, that instant included", at=instant_text(bounds.due_at))
     if bounds.due_date is not None and bounds.due_before is not None:
-        return f"due on {bounds.due_date}, before {instant_text(bounds.due_before)}"
+        before = instant_text(bounds.due_before)
+        return Sentence("due on %(day)s, before %(before)s", day=bounds.due_date, before=before)
     if bounds.due_before is not None:
-        return f"due before {instant_text(bounds.due_before)}"
-    return "no deadline yet" if bounds.severity is not Severity.NONE else "no deadline"
+        return Sentence("due before %(before)s", before=instant_text(bounds.due_before))
+    return Sentence("no deadline yet") if bounds.severity is not Severity.NONE else Sentence("no deadline")
 
 
-_MODES = {Mode.DATE_EOD: "to the end of that day", Mode.REG1182_HOURS: "as Regulation 1182/71 counts hours"}
+_MODES = {
+    Mode.DATE_EOD: Sentence("to the end of that day"),
+    Mode.REG1182_HOURS: Sentence("as Regulation 1182/71 counts hours"),
+}
+_AMOUNTS = {
+    Unit.SECONDS: (Sentence("%(number)s second"), Sentence("%(number)s seconds")),
+    Unit.MINUTES: (Sentence("%(number)s minute"), Sentence("%(number)s minutes")),
+    Unit.HOURS: (Sentence("%(number)s hour"), Sentence("%(number)s hours")),
+    Unit.DAYS: (Sentence("%(number)s day"), Sentence("%(number)s days")),
+    Unit.WEEKS: (Sentence("%(number)s week"), Sentence("%(number)s weeks")),
+    Unit.BUSINESS_DAYS: (Sentence("%(number)s business day"), Sentence("%(number)s business days")),
+    Unit.MONTHS: (Sentence("%(number)s month"), Sentence("%(number)s months")),
+}
 
 
-def amount_text(term: Term, amount: int) -> str:
+def amount_text(term: Term, amount: int) -> Sentence:
     """`28 days, elapsed`; for dates also zone and calendar. A mode that its unit already says is left out."""
-    unit = term.unit.replace("_", " ")
-    parts = [f"{amount} {unit.removesuffix('s') if amount == 1 else unit}"]
+    one, several = _AMOUNTS[term.unit]
+    text = Sentence(one if amount == 1 else several, number=amount)
     if term.mode != term.unit.value:
-        parts.append(_MODES.get(term.mode, term.mode.value))
+        text = Sentence("%(first)s, %(then)s", first=text, then=_MODES.get(term.mode, term.mode))
     if term.mode is not Mode.ELAPSED:
-        parts.append(term.zone)
+        text = Sentence("%(first)s, %(then)s", first=text, then=term.zone)
     if term.calendar is not None:
-        parts.append(f"calendar {term.calendar}")
-    return ", ".join(parts)
+        text = Sentence("%(amount)s, calendar %(name)s", amount=text, name=term.calendar)
+    return text
 
 
-def _step(rule: Rule, event: Event, *, name: str, text: str) -> Step:
+def _step(rule: Rule, event: Event, *, name: Sentence, text: Sentence) -> Step:
     return Step(event.clause or rule.clause, name, event.source, event.at, text)
 
 
 def _by(event: Event) -> str:
-    return f" by {event.actor}" if event.actor is not None else ""
+    return Sentence(" by %(actor)s", actor=event.actor) if event.actor is not None else ""
 
 
 def _grounds(event: Event) -> str:
-    evidence = None if event.evidence is None else f"evidence {event.evidence}"
-    told = "; ".join(filter(None, (event.reason, evidence)))
-    return f" ({told})" if told else ""
+    if event.evidence is None:
+        return f" ({event.reason})" if event.reason else ""
+    if not event.reason:
+        return Sentence(" (evidence %(evidence)s)", evidence=event.evidence)
+    return Sentence(" (%(reason)s; evidence %(evidence)s)", reason=event.reason, evidence=event.evidence)
 
 
 def started(rule: Rule, event: Event, *, at: datetime) -> Step:
     """Which fact started the cycle."""
-    name = f"starts when {rule.starts}"
-    text = f"{event.kind} at {instant_text(event.at)}{_by(event)}: the clock starts."
+    name = Sentence("starts when %(event)s", event=rule.starts)
+    values = {"event": event.kind, "at": instant_text(event.at), "by": _by(event)}
+    text = Sentence("%(event)s at %(at)s%(by)s: the clock starts.", **values)
     if event.kind is EventKind.REOPENED:
-        name = "reopen = restart"
+        name = Sentence("reopen = restart")
     elif at != event.at:
-        days = rule.choices.triage_days
-        name = f"{event.channel} findings start at triage, at most {days} days after the report"
-        text = f"{event.kind} at {instant_text(event.at)}{_by(event)}: the clock starts at {instant_text(at)}."
+        limits = {"channel": event.channel, "days": rule.choices.triage_days}
+        name = Sentence("%(channel)s findings start at triage, at most %(days)s days after the report", **limits)
+        values |= {"start": instant_text(at)}
+        text = Sentence("%(event)s at %(at)s%(by)s: the clock starts at %(start)s.", **values)
     return Step(rule.clause, name, event.source, event.at, text)
 
 
@@ -88,19 +106,24 @@ def recounted(deadline: Deadline, event: Event) -> list[Step]:
     ]
 
 
-def _due_text(deadline: Deadline, number: int) -> str:
+def _due_text(deadline: Deadline, number: int) -> Sentence:
     due = deadline.dues[number]
-    bound = f"due at {instant_text(due.at)}" if due.day is None else f"due on {due.day}, before {instant_text(due.at)}"
-    binds = len(deadline.dues) > 1 and deadline.binding_term() is deadline.terms[number]
-    return f"{bound}{'; the earliest, so it binds' if binds else ''}."
+    bound = Sentence("due at %(at)s", at=instant_text(due.at))
+    if due.day is not None:
+        bound = Sentence("due on %(day)s, before %(before)s", day=due.day, before=instant_text(due.at))
+    if len(deadline.dues) > 1 and deadline.binding_term() is deadline.terms[number]:
+        return Sentence("%(bound)s; the earliest, so it binds.", bound=bound)
+    return Sentence("%(bound)s.", bound=bound)
 
 
-def _rule_text(deadline: Deadline, term: Term) -> str:
+def _rule_text(deadline: Deadline, term: Term) -> Sentence:
     amount = deadline.amount_of(term, deadline.level)
-    if term.fixed_on is not None or amount is None:
-        return f"fixed date {term.fixed_on}, {term.zone}" if amount is not None else "the bound so far"
-    level = f"{deadline.level} = " if term.tables else ""
-    return f"{level}{amount_text(term, amount)}"
+    if amount is None:
+        return Sentence("the bound so far")
+    if term.fixed_on is not None:
+        return Sentence("fixed date %(day)s, %(zone)s", day=term.fixed_on, zone=term.zone)
+    text = amount_text(term, amount)
+    return Sentence("%(level)s = %(amount)s", level=deadline.level, amount=text) if term.tables else text
 
 
 def _source(deadline: Deadline, term: Term) -> str:
@@ -108,18 +131,21 @@ def _source(deadline: Deadline, term: Term) -> str:
     return table.source if table is not None else term.source
 
 
-def _counted_term(deadline: Deadline, term: Term, *, since: datetime, result: str) -> Step:
+def _counted_term(deadline: Deadline, term: Term, *, since: datetime, result: Sentence) -> Step:
     table = deadline.table_of(term)
-    version = f" (table of {table.since})" if table is not None else ""
+    version = Sentence(" (table of %(day)s)", day=table.since) if table is not None else ""
     calendar = deadline.calendars.get(term.calendar) if term.calendar is not None else None
-    holidays = f" Holiday list {calendar.name}, SHA-256 {calendar.sha256}." if calendar is not None else ""
-    text = f"From {instant_text(since)}{version}: {result}{holidays}"
+    text = Sentence("From %(at)s%(version)s: %(result)s", at=instant_text(since), version=version, result=result)
+    if calendar is not None:
+        names = {"name": calendar.name, "sha256": calendar.sha256}
+        text = Sentence("%(text)s Holiday list %(name)s, SHA-256 %(sha256)s.", text=text, **names)
     return Step(term.clause, _rule_text(deadline, term), _source(deadline, term), since, text)
 
 
 def _without_deadline(deadline: Deadline, event: Event) -> Step:
     clause = deadline.rule.clause
-    return Step(clause, "severity none starts no clock", event.source, event.at, "There is no deadline.")
+    rule = Sentence("severity none starts no clock")
+    return Step(clause, rule, event.source, event.at, Sentence("There is no deadline."))
 
 
 def level_changed(deadline: Deadline, event: Event, *, level: Severity, since: datetime) -> Step:
@@ -128,115 +154,167 @@ def level_changed(deadline: Deadline, event: Event, *, level: Severity, since: d
         return _step(
             deadline.rule,
             event,
-            name="the first severity counts from the start",
-            text=f"Severity is {level}{_by(event)}.",
+            name=Sentence("the first severity counts from the start"),
+            text=Sentence("Severity is %(level)s%(by)s.", level=level, by=_by(event)),
         )
-    choice = deadline.choice_for(level, since)
-    text = f"Severity goes from {deadline.severity} to {level} at {instant_text(event.at)}{_by(event)}."
-    return _step(deadline.rule, event, name=f"severity change = {choice}", text=text)
+    name = Sentence("severity change = %(choice)s", choice=str(deadline.choice_for(level, since)))
+    text = Sentence(
+        "Severity goes from %(before)s to %(level)s at %(at)s%(by)s.",
+        before=deadline.severity,
+        level=level,
+        at=instant_text(event.at),
+        by=_by(event),
+    )
+    return _step(deadline.rule, event, name=name, text=text)
 
 
 def paused(rule: Rule, event: Event, *, allowed: bool, held: bool) -> Step:
     """Whether a pause holds the clock."""
-    name = f"pauses allowed: {', '.join(rule.choices.pauses) or 'none'}"
+    name = Sentence("pauses allowed: none")
+    if rule.choices.pauses:
+        name = Sentence("pauses allowed: %(reasons)s", reasons=", ".join(rule.choices.pauses))
     if not allowed:
-        text = f"{event.reason or 'A pause without a reason'} is not a reason to pause: the clock runs on."
+        reason = event.reason or Sentence("A pause without a reason")
+        text = Sentence("%(reason)s is not a reason to pause: the clock runs on.", reason=reason)
     elif held:
-        text = f"Held from {instant_text(event.at)}{_by(event)}: {event.reason or 'no reason given'}."
+        reason = event.reason or Sentence("no reason given")
+        values = {"at": instant_text(event.at), "by": _by(event), "reason": reason}
+        text = Sentence("Held from %(at)s%(by)s: %(reason)s.", **values)
     else:
-        text = "A pause that begins outside the time given changes nothing."
+        text = Sentence("A pause that begins outside the time given changes nothing.")
     return _step(rule, event, name=name, text=text)
 
 
 def resumed(rule: Rule, event: Event, *, bounds: Bounds) -> Step:
     """What the ended pause moved."""
-    at, paused_s = instant_text(event.at), bounds.paused_seconds
-    text = f"Runs again from {at}, {paused_s} s paused so far: {bound_text(bounds)}."
-    return _step(rule, event, name="the bound moves by the paused time", text=text)
+    values = {"at": instant_text(event.at), "seconds": bounds.paused_seconds, "bound": bound_text(bounds)}
+    text = Sentence("Runs again from %(at)s, %(seconds)s s paused so far: %(bound)s.", **values)
+    return _step(rule, event, name=Sentence("the bound moves by the paused time"), text=text)
 
 
 def extension_requested(rule: Rule, event: Event) -> Step:
     """That a request was seen."""
-    text = f"Extension requested at {instant_text(event.at)}{_by(event)}{_grounds(event)}: the bound stays."
-    return _step(rule, event, name="a request alone moves nothing", text=text)
+    values = {"at": instant_text(event.at), "by": _by(event), "grounds": _grounds(event)}
+    text = Sentence("Extension requested at %(at)s%(by)s%(grounds)s: the bound stays.", **values)
+    return _step(rule, event, name=Sentence("a request alone moves nothing"), text=text)
 
 
-def extended(rule: Rule, event: Event, *, refusal: str | None, bounds: Bounds) -> Step:
+def extended(rule: Rule, event: Event, *, refusal: Sentence | None, bounds: Bounds) -> Step:
     """What an extension moved, or why it moved nothing."""
-    asked = f"to {event.until}" if event.until is not None else f"by {event.added}"
+    asked = Sentence("by %(added)s", added=_length(event.added or timedelta(0)))
+    if event.until is not None:
+        asked = Sentence("to %(until)s", until=event.until)
     if refusal is not None:
-        return _step(rule, event, name="extension not counted", text=f"Extension {asked}{_by(event)}: {refusal}.")
-    text = f"Extended {asked}{_by(event)} ({event.reason}; evidence {event.evidence}): {bound_text(bounds)}."
-    return _step(rule, event, name="an extension that was granted counts, and never shortens", text=text)
+        values = {"asked": asked, "by": _by(event), "refusal": refusal}
+        text = Sentence("Extension %(asked)s%(by)s: %(refusal)s.", **values)
+        return _step(rule, event, name=Sentence("extension not counted"), text=text)
+    text = Sentence(
+        "Extended %(asked)s%(by)s (%(reason)s; evidence %(evidence)s): %(bound)s.",
+        asked=asked,
+        by=_by(event),
+        reason=event.reason,
+        evidence=event.evidence,
+        bound=bound_text(bounds),
+    )
+    return _step(rule, event, name=Sentence("an extension that was granted counts, and never shortens"), text=text)
+
+
+def _length(time: timedelta) -> Sentence:
+    days, rest = divmod(time, timedelta(days=1))
+    if rest:
+        return Sentence("%(number)s seconds", number=int(time.total_seconds()))
+    one, several = _AMOUNTS[Unit.DAYS]
+    return Sentence(one if days == 1 else several, number=days)
 
 
 def extension_refused(rule: Rule, event: Event) -> Step:
     """That an extension was refused."""
-    text = f"Extension refused at {instant_text(event.at)}{_by(event)}{_grounds(event)}: the bound stays."
-    return _step(rule, event, name="a refused extension moves nothing", text=text)
+    values = {"at": instant_text(event.at), "by": _by(event), "grounds": _grounds(event)}
+    text = Sentence("Extension refused at %(at)s%(by)s%(grounds)s: the bound stays.", **values)
+    return _step(rule, event, name=Sentence("a refused extension moves nothing"), text=text)
 
 
-_OUTSIDE = "a due date set outside binds where it is the tighter, and no pause moves it"
+_OUTSIDE = Sentence("a due date set outside binds where it is the tighter, and no pause moves it")
 
 
 def outside(rule: Rule, event: Event, *, bounds: Bounds) -> Step:
     """What somebody else says of the same finding, and which bound is the tighter."""
     status = f" ({event.reason})" if event.reason is not None else ""
-    says = f"{event.ticket}{status} names {due_named(event)}"
-    told = f", as {event.actor} reports" if event.actor is not None else ""
-    text = f"At {instant_text(event.at)} {says}{told}: {bound_text(bounds)}."
+    told = Sentence(", as %(actor)s reports", actor=event.actor) if event.actor is not None else ""
+    text = Sentence(
+        "At %(at)s %(ticket)s%(status)s names %(due)s%(told)s: %(bound)s.",
+        at=instant_text(event.at),
+        ticket=event.ticket,
+        status=status,
+        due=due_named(event),
+        told=told,
+        bound=bound_text(bounds),
+    )
     return _step(rule, event, name=_OUTSIDE, text=text)
 
 
-def due_named(event: Event) -> str:
+def due_named(event: Event) -> Sentence:
     """The due date in an `external_bound`, in words."""
     if event.until_at is not None:
-        return f"due at {instant_text(event.until_at)}"
-    return "no due date" if event.until is None else f"due date {event.until}"
+        return Sentence("due at %(at)s", at=instant_text(event.until_at))
+    return Sentence("no due date") if event.until is None else Sentence("due date %(day)s", day=event.until)
 
 
 def still_outside(deadline: Deadline) -> list[Step]:
     """Which dates of others were there when the cycle began."""
     steps = []
     for each in deadline.outside.by_ticket.values():
-        binds = "it binds" if each.due is deadline.due() else "ours is the tighter"
-        text = f"{each.event.ticket} still names a due date, {instant_text(each.due.at)}: {binds}."
+        binds = Sentence("it binds") if each.due is deadline.due() else Sentence("ours is the tighter")
+        values = {"ticket": each.event.ticket, "at": instant_text(each.due.at), "binds": binds}
+        text = Sentence("%(ticket)s still names a due date, %(at)s: %(binds)s.", **values)
         steps.append(_step(deadline.rule, each.event, name=_OUTSIDE, text=text))
     return steps
 
 
 def departure_taken_back(rule: Rule, event: Event) -> Step:
     """That a decision to leave holds no more."""
-    text = f"Left tracking at {instant_text(event.at)}{_by(event)}: {event.reason}. This was taken back."
-    return _step(rule, event, name="tracked again = as if it had never left", text=text)
+    text = Sentence("Left tracking at %(at)s%(by)s: %(reason)s. This was taken back.", **_told(event))
+    return _step(rule, event, name=_AGAIN, text=text)
 
 
 def tracked_again(rule: Rule, event: Event) -> Step:
     """Who took it back, and why."""
-    text = f"Tracked again at {instant_text(event.at)}{_by(event)}: {event.reason}. No time was won."
-    return _step(rule, event, name="tracked again = as if it had never left", text=text)
+    text = Sentence("Tracked again at %(at)s%(by)s: %(reason)s. No time was won.", **_told(event))
+    return _step(rule, event, name=_AGAIN, text=text)
+
+
+_AGAIN = Sentence("tracked again = as if it had never left")
+
+
+def _told(event: Event) -> dict[str, object]:
+    return {"at": instant_text(event.at), "by": _by(event), "reason": event.reason}
 
 
 def stopped(rule: Rule, event: Event, *, bounds: Bounds) -> Step:
     """How the cycle ended."""
     if bounds.outcome is Outcome.CANCELLED:
-        how = "Left tracking" if event.kind is EventKind.UNTRACKED else "Cancelled"
-        text = f"{how} at {instant_text(event.at)}{_by(event)}: {event.reason}. This is not a promise kept."
-        return _step(rule, event, name="only a recorded decision ends tracking", text=text)
-    verdict = "late" if is_late(bounds, event.at) else "in time"
-    text = f"{event.kind} at {instant_text(event.at)}{_by(event)}: {verdict} ({bound_text(bounds)})."
-    return _step(rule, event, name=f"stops when {event.kind}", text=text)
+        text = Sentence("Cancelled at %(at)s%(by)s: %(reason)s. This is not a promise kept.", **_told(event))
+        if event.kind is EventKind.UNTRACKED:
+            text = Sentence("Left tracking at %(at)s%(by)s: %(reason)s. This is not a promise kept.", **_told(event))
+        return _step(rule, event, name=Sentence("only a recorded decision ends tracking"), text=text)
+    values = {"event": event.kind, "at": instant_text(event.at), "by": _by(event), "bound": bound_text(bounds)}
+    text = Sentence("%(event)s at %(at)s%(by)s: in time (%(bound)s).", **values)
+    if is_late(bounds, event.at):
+        text = Sentence("%(event)s at %(at)s%(by)s: late (%(bound)s).", **values)
+    return _step(rule, event, name=Sentence("stops when %(event)s", event=event.kind), text=text)
 
 
 def reopened(rule: Rule, event: Event, *, bounds: Bounds) -> Step:
     """How much time a reopened subject has."""
-    text = f"Reopened at {instant_text(event.at)}{_by(event)} as cycle {bounds.cycle}: {bound_text(bounds)}."
-    return _step(rule, event, name=f"reopen = {rule.choices.on_reopen}", text=text)
+    values = {"at": instant_text(event.at), "by": _by(event), "cycle": bounds.cycle, "bound": bound_text(bounds)}
+    text = Sentence("Reopened at %(at)s%(by)s as cycle %(cycle)s: %(bound)s.", **values)
+    return _step(rule, event, name=Sentence("reopen = %(choice)s", choice=str(rule.choices.on_reopen)), text=text)
 
 
 def says(rule: Rule, bounds: Bounds, *, now: datetime) -> Step:
     """What the clock says at `now`."""
     remaining = remaining_seconds(bounds, now=now)
-    left = "" if remaining is None else f", {remaining} s remaining"
-    text = f"At {instant_text(now)}: {state_of(bounds, now=now)}{left}; {bound_text(bounds)}."
-    return Step(rule.clause, "state = bounds + now", rule.source, now, text)
+    left = "" if remaining is None else Sentence(", %(seconds)s s remaining", seconds=remaining)
+    values = {"at": instant_text(now), "state": state_of(bounds, now=now), "left": left, "bound": bound_text(bounds)}
+    text = Sentence("At %(at)s: %(state)s%(left)s; %(bound)s.", **values)
+    return Step(rule.clause, Sentence("state = bounds + now"), rule.source, now, text)

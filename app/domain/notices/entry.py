@@ -12,6 +12,7 @@ from app.domain.identifiers import ProjectId
 from app.domain.notices.addresses import is_mail_address
 from app.domain.notices.model import Medium, Quiet, Recipient, RecipientId, Rhythm
 from app.domain.secrets import Secret
+from app.domain.sentences import Sentence
 
 _FIELDS = frozenset(
     {"label", "medium", "address", "projects", "severities", "roles", "zone", "quiet", "rhythm", "overseer"}
@@ -26,13 +27,16 @@ _Word = TypeVar("_Word", bound=StrEnum)
 class EntryMalformed(ValueError):
     """The entry of a recipient has not its documented form; the message names the field."""
 
+    def __init__(self, why: Sentence) -> None:
+        super().__init__(why)
+
 
 def recipient_of(
     fields: Mapping[str, Any], *, recipient: RecipientId, added_at: datetime
 ) -> tuple[Recipient, Secret | None]:
     """The recipient and the address; raises `EntryMalformed`, whose text does not repeat what was given."""
     if not fields.keys() <= _FIELDS:
-        raise EntryMalformed(f"known fields are {', '.join(sorted(_FIELDS))}")
+        raise EntryMalformed(Sentence("known fields are %(fields)s", fields=", ".join(sorted(_FIELDS))))
     made = Recipient(
         recipient=recipient,
         label=_label(fields.get("label")),
@@ -71,7 +75,7 @@ def document_of(recipient: Recipient) -> dict[str, Any]:
 
 def _label(value: object) -> str:
     if not isinstance(value, str) or not _LABEL.fullmatch(value) or not value.strip():
-        raise EntryMalformed("label: 1 to 60 letters, and no address")
+        raise EntryMalformed(Sentence("label: 1 to 60 letters, and no address"))
     return value
 
 
@@ -79,7 +83,7 @@ def _address(value: object) -> Secret | None:
     if value is None:
         return None
     if not isinstance(value, str) or not is_mail_address(value):
-        raise EntryMalformed("address: one plain mail address")
+        raise EntryMalformed(Sentence("address: one plain mail address"))
     return Secret(value)
 
 
@@ -87,25 +91,25 @@ def _word(name: str, value: object, kind: type[_Word]) -> _Word:
     try:
         return kind(value if isinstance(value, str) else "")
     except ValueError as fault:
-        raise EntryMalformed(f"{name}: one of {', '.join(kind)}") from fault
+        raise EntryMalformed(Sentence("%(name)s: one of %(known)s", name=name, known=", ".join(kind))) from fault
 
 
 def _list(name: str, fields: Mapping[str, Any]) -> list[Any]:
     value = fields.get(name, [])
     if not isinstance(value, list) or len(value) > _MOST:
-        raise EntryMalformed(f"{name}: a list of at most {_MOST}")
+        raise EntryMalformed(Sentence("%(name)s: a list of at most %(most)s", name=name, most=_MOST))
     return value
 
 
 def _number(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 10**18:
-        raise EntryMalformed("projects: numeric ids")
+        raise EntryMalformed(Sentence("projects: numeric ids"))
     return value
 
 
 def _role(value: object) -> str:
     if not isinstance(value, str) or not _LABEL.fullmatch(value):
-        raise EntryMalformed("roles: names as in the policy, such as security")
+        raise EntryMalformed(Sentence("roles: names as in the policy, such as security"))
     return value
 
 
@@ -113,25 +117,25 @@ def _zone(value: object) -> str:
     try:
         return ZoneInfo(value if isinstance(value, str) else "").key
     except (ValueError, OSError, LookupError) as fault:
-        raise EntryMalformed("zone: a name of the tz database, such as Europe/Berlin") from fault
+        raise EntryMalformed(Sentence("zone: a name of the tz database, such as Europe/Berlin")) from fault
 
 
 def _quiet(value: object) -> Quiet | None:
     if value is None:
         return None
     if not isinstance(value, dict) or value.keys() != {"begins", "ends"}:
-        raise EntryMalformed('quiet: {"begins": "22:00", "ends": "07:00"}')
+        raise EntryMalformed(Sentence('quiet: {"begins": "22:00", "ends": "07:00"}'))
     begins, ends = (_time(value[name]) for name in ("begins", "ends"))
     return Quiet(begins, ends)
 
 
 def _time(value: object) -> time:
     if not isinstance(value, str) or not _TIME.fullmatch(value):
-        raise EntryMalformed("quiet: times of day, such as 22:00")
+        raise EntryMalformed(Sentence("quiet: times of day, such as 22:00"))
     return time.fromisoformat(value)
 
 
 def _yes_or_no(value: object) -> bool:
     if not isinstance(value, bool):
-        raise EntryMalformed("overseer: true or false")
+        raise EntryMalformed(Sentence("overseer: true or false"))
     return value

@@ -12,13 +12,15 @@ from app.domain.notices.model import Medium, Recipient, RecipientId, Standing
 from app.domain.ports import Database, UnitOfWork, Vault
 from app.domain.privacy.persons import by_person
 from app.domain.secrets import Purpose, Secret
+from app.domain.sentences import Sentence
 
 MOST = 500
 """Recipients of one tenant."""
+_UNFIT = Sentence("Mail needs an address and nothing else does; a site has at most %(most)s recipients.", most=MOST)
 
 
 class RecipientUnfit(ValueError):
-    """Mail needs an address and nothing else does; a site has at most 500 recipients."""
+    """Mail needs an address and nothing else does; a site has at most so many recipients."""
 
 
 class RecipientUnknown(LookupError):
@@ -50,7 +52,7 @@ class Recipients:
         with self.database.begin(tenant) as uow:
             is_mail = recipient.medium is Medium.MAIL
             if is_mail is (address is None) or len(uow.recipients.list_all()) >= MOST:
-                raise RecipientUnfit(RecipientUnfit.__doc__)
+                raise RecipientUnfit(_UNFIT)
             if address is not None:
                 place, at = address_place(tenant, recipient.recipient), recipient.added_at
                 data_key = own_data_key(uow, self.vault, tenant, purpose=Purpose.MAIL_ADDRESS, now=at)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.domain.privacy.register import Declared
+from app.domain.sentences import Sentence
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class DataFacts:
 
     register: tuple[Declared, ...]
     """Every column that holds something of a person."""
-    stays: Mapping[str, str]
+    stays: Mapping[str, Sentence]
     """What is left of a tenant that was erased, by table, and why."""
     retention: timedelta
     """After the app was removed, until everything is deleted."""

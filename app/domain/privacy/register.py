@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from app.domain.sentences import Sentence
+
 INFO = "personal"
 PLAIN = "plain"
 
@@ -17,23 +19,23 @@ PLAIN = "plain"
 class Kind(StrEnum):
     """What of a person it is."""
 
-    ACCOUNT_ID = "account id"
-    EMAIL = "e-mail address"
-    PROFILE = "name, avatar or other part of an Atlassian profile"
+    ACCOUNT_ID = Sentence("account id")
+    EMAIL = Sentence("e-mail address")
+    PROFILE = Sentence("name, avatar or other part of an Atlassian profile")
     """None today: they are fetched when shown. Whoever keeps one makes `updated` erase or fetch it again."""
-    FREE_TEXT = "text that a person wrote"
-    PSEUDONYM = "pseudonym"
-    SEALED = "sealed"
+    FREE_TEXT = Sentence("text that a person wrote")
+    PSEUDONYM = Sentence("pseudonym")
+    SEALED = Sentence("sealed")
 
 
 class Erase(StrEnum):
     """What erasing a person does to it."""
 
-    ROW = "the row is deleted"
-    VALUE = "the value is replaced by a placeholder, the fact stays"
-    KEY = "the row and the data key of that person are deleted, so that backups lose it too"
-    WITH_ACCOUNT = "goes with the account id of the same row"
-    WITH_TENANT = "goes with the data of its tenant, or by a request that names it"
+    ROW = Sentence("the row is deleted")
+    VALUE = Sentence("the value is replaced by a placeholder, the fact stays")
+    KEY = Sentence("the row and the data key of that person are deleted, so that backups lose it too")
+    WITH_ACCOUNT = Sentence("goes with the account id of the same row")
+    WITH_TENANT = Sentence("goes with the data of its tenant, or by a request that names it")
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Personal:
     """The declaration of one column, or of one key of a JSON column."""
 
     kind: Kind
-    purpose: str
-    retention: str
+    purpose: Sentence
+    retention: Sentence
     erase: Erase
     since: str | None = None
     """Of an account id: the column of the same row with the instant at which it was stored or fetched. None = a copy

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.promises.model import Kind, Policy, Promise
+from app.domain.sentences import Sentence
 
 _TEST = re.compile(r"^def (test_\w+)\(", re.MULTILINE)
 
@@ -77,28 +78,31 @@ def _covered(policy: Policy, promise: Promise, *, today: Today) -> Covered:
 def _control(promise: Promise, today: Today) -> Covered:
     missing = [check for check in promise.checks if check not in today.checks]
     if not promise.checks:
-        return Covered(promise=promise, backing=Backing.NOTHING, by="no check is named")
+        return Covered(promise=promise, backing=Backing.NOTHING, by=Sentence("no check is named"))
     if missing:
-        return Covered(promise=promise, backing=Backing.NOTHING, by=f"no such check: {', '.join(missing)}")
-    by = ", ".join(promise.checks)
-    return Covered(
-        promise=promise, backing=Backing.CONTROL, by=by if promise.ours is None else f"{by} ({promise.ours})"
-    )
+        by = Sentence("no such check: %(names)s", names=", ".join(missing))
+        return Covered(promise=promise, backing=Backing.NOTHING, by=by)
+    shown = ", ".join(promise.checks)
+    shown = shown if promise.ours is None else f"{shown} ({promise.ours})"
+    return Covered(promise=promise, backing=Backing.CONTROL, by=shown)
 
 
 def _statement(promise: Promise, today: Today) -> Covered:
     if promise.published is None:
-        return Covered(promise=promise, backing=Backing.NOTHING, by="the app publishes it nowhere")
+        return Covered(promise=promise, backing=Backing.NOTHING, by=Sentence("the app publishes it nowhere"))
     if promise.published not in today.pages:
-        return Covered(promise=promise, backing=Backing.NOTHING, by=f"no such page: {promise.published}")
+        by = Sentence("no such page: %(page)s", page=promise.published)
+        return Covered(promise=promise, backing=Backing.NOTHING, by=by)
     return Covered(promise=promise, backing=Backing.STATEMENT, by=promise.published)
 
 
 def _clock(promise: Promise, today: Today) -> Covered:
     starts = promise.rule.starts if promise.rule is not None else promise.trigger
     if promise.id not in today.triggers:
-        return Covered(promise=promise, backing=Backing.NOTHING, by=f"nothing records {starts} for it")
-    return Covered(promise=promise, backing=Backing.CLOCK, by=f"starts when {starts}")
+        return Covered(
+            promise=promise, backing=Backing.NOTHING, by=Sentence("nothing records %(event)s for it", event=starts)
+        )
+    return Covered(promise=promise, backing=Backing.CLOCK, by=Sentence("starts when %(event)s", event=starts))
 
 
 def _follower(policy: Policy, promise: Promise, *, today: Today) -> Covered:
@@ -106,5 +110,11 @@ def _follower(policy: Policy, promise: Promise, *, today: Today) -> Covered:
     others = [_covered(policy, policy.promise(each), today=today) for each in promise.follows]
     open_ones = [each.promise.id for each in others if each.backing is Backing.NOTHING]
     if open_ones:
-        return Covered(promise=promise, backing=Backing.NOTHING, by=f"not backed: {', '.join(open_ones)}")
-    return Covered(promise=promise, backing=Backing.CLOCK, by=f"by {', '.join(promise.follows)}")
+        return Covered(
+            promise=promise,
+            backing=Backing.NOTHING,
+            by=Sentence("not backed: %(promises)s", promises=", ".join(open_ones)),
+        )
+    return Covered(
+        promise=promise, backing=Backing.CLOCK, by=Sentence("by %(promises)s", promises=", ".join(promise.follows))
+    )

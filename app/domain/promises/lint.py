@@ -12,6 +12,7 @@ from app.domain.clocks.model import Severity
 from app.domain.clocks.rule import UNIT_TIME, Choices, Mode, Rule, SeverityChange, Term, Unit
 from app.domain.promises.coverage import Backing, Today, coverage_of
 from app.domain.promises.model import Policy, Promise, Wording
+from app.domain.sentences import Sentence
 
 _PLACEHOLDER = re.compile(r"\[[A-Z][A-Z' _-]{2,}\]|\{\{.*?\}\}|\b(?:TODO|TBD|FIXME|XXX)\b|(?i:lorem ipsum)")
 _PROBED_YEARS = range(2026, 2028)
@@ -35,7 +36,7 @@ class Finding:
     policy: str
     where: str
     """A promise id, a clause or a calendar."""
-    text: str
+    text: Sentence
     part: str | None = None
     """The severity or the choice that it is about, where it is about one."""
 
@@ -73,10 +74,14 @@ def _placeholders(policies: tuple[Policy, ...]) -> Iterator[Finding]:
         for promise in policy.promises:
             texts = (promise.text, promise.trigger, promise.actor, promise.deadline, promise.evidence, promise.clause)
             for match in filter(None, map(_PLACEHOLDER.search, texts)):
-                yield Finding(Check.PLACEHOLDER, promise.policy, promise.id, f"{match[0]!r} was never filled in")
+                yield Finding(Check.PLACEHOLDER, promise.policy, promise.id, _left(match[0]))
         for wording in policy.wordings:
             for match in _PLACEHOLDER.finditer(wording.text):
-                yield Finding(Check.PLACEHOLDER, wording.policy, wording.clause, f"{match[0]!r} was never filled in")
+                yield Finding(Check.PLACEHOLDER, wording.policy, wording.clause, _left(match[0]))
+
+
+def _left(placeholder: str) -> Sentence:
+    return Sentence("%(text)r was never filled in", text=placeholder)
 
 
 def _contradictions(policies: tuple[Policy, ...]) -> Iterator[Finding]:
@@ -100,8 +105,9 @@ def _by_topic(wording: Wording) -> str:
 
 def _disagreeing(wordings: list[Wording], *, policy: str) -> Iterator[Finding]:
     if len({each.text.casefold() for each in wordings}) > 1:
+        # of texts that a vendor has published, so it is only ever read by who writes policy files
         sayings = "; ".join(f"{each.policy} {each.clause} says {each.text!r}" for each in wordings)
-        yield Finding(Check.CONTRADICTION, policy, wordings[0].topic, sayings)
+        yield Finding(Check.CONTRADICTION, policy, wordings[0].topic, Sentence(sayings))
 
 
 def _weaker(policies: tuple[Policy, ...], bases: dict[str, Policy]) -> Iterator[Finding]:
@@ -120,21 +126,29 @@ def _weaker(policies: tuple[Policy, ...], bases: dict[str, Policy]) -> Iterator[
 def _compared(ours: Promise, theirs: Promise, *, policy: str) -> Iterator[Finding]:
     if ours.rule is None or theirs.rule is None:
         if theirs.rule is not None:
-            yield Finding(Check.WEAKER, policy, ours.id, f"{theirs.policy} has a clock for it")
+            text = Sentence("%(policy)s has a clock for it", policy=theirs.policy)
+            yield Finding(Check.WEAKER, policy, ours.id, text)
         return
     for level, time in _times(ours.rule).items():
         limit = _times(theirs.rule)[level]
         if time > limit:
-            text = f"{level}: {_in_days(time)}, where {theirs.policy} allows {_in_days(limit)}"
+            text = Sentence(
+                "%(level)s: %(time)s, where %(policy)s allows %(limit)s",
+                level=level,
+                time=_in_days(time),
+                policy=theirs.policy,
+                limit=_in_days(limit),
+            )
             yield Finding(Check.WEAKER, policy, ours.id, text, part=level)
     for field in fields(Choices):
         if _gives_more(ours.rule.choices, theirs.rule.choices, field=field.name):
             value = getattr(ours.rule.choices, field.name)
-            yield Finding(Check.WEAKER, policy, ours.id, f"{field.name} = {value} gives more time", part=field.name)
+            text = Sentence("%(field)s = %(value)s gives more time", field=field.name, value=value)
+            yield Finding(Check.WEAKER, policy, ours.id, text, part=field.name)
 
 
-def _in_days(time: timedelta) -> str:
-    return f"{time.days} d {time.seconds // 3600} h"
+def _in_days(time: timedelta) -> Sentence:
+    return Sentence("%(days)s d %(hours)s h", days=time.days, hours=time.seconds // 3600)
 
 
 def _own_tables(policy: Policy, base: Policy) -> Iterator[Finding]:
@@ -186,11 +200,14 @@ def _calendars(policies: tuple[Policy, ...]) -> Iterator[Finding]:
             try:
                 calendar_from(each, years=_PROBED_YEARS)
             except UnknownHolidayList as error:
-                yield Finding(Check.CALENDAR, policy.name, each.name, f"there is no holiday list for {error}")
+                text = Sentence("there is no holiday list for %(place)s", place=error)
+                yield Finding(Check.CALENDAR, policy.name, each.name, text)
         for promise in policy.clocks():
             for term in promise.rule.terms if promise.rule is not None else ():
                 if term.mode is Mode.MONTHS and term.calendar is None:
-                    text = "months that end on a holiday move to the next working day: without a calendar they cannot"
+                    text = Sentence(
+                        "months that end on a holiday move to the next working day: without a calendar they cannot"
+                    )
                     yield Finding(Check.CALENDAR, promise.policy, promise.id, text)
 
 
@@ -199,4 +216,5 @@ def _nothing_behind(policies: tuple[Policy, ...], today: Today) -> Iterator[Find
         for covered in coverage_of(policy, today):
             if covered.backing is Backing.NOTHING:
                 promise = covered.promise
-                yield Finding(Check.NOTHING_BEHIND, promise.policy, promise.id, f"{promise.kind}: {covered.by}")
+                text = Sentence("%(kind)s: %(by)s", kind=promise.kind, by=covered.by)
+                yield Finding(Check.NOTHING_BEHIND, promise.policy, promise.id, text)

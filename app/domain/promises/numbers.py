@@ -24,6 +24,7 @@ from app.domain.promises.schema import (
     duration,
 )
 from app.domain.promises.writing import policy_text
+from app.domain.sentences import Sentence
 
 _LEVELS = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 _THRESHOLDS = {
@@ -65,7 +66,7 @@ class NumberFault:
     """Why a number cannot be in force; `name` is None where it is no single number."""
 
     name: str | None
-    reason: str
+    reason: Sentence
 
 
 class NumbersRefused(ValueError):
@@ -142,8 +143,9 @@ def own_text(parts: Parts, wanted: Mapping[str, Given], *, version: int, dated: 
 def fault_of(finding: Finding, known: tuple[Number, ...]) -> NumberFault:
     """What the lint found, at the number that it is about."""
     about = next((each.name for each in known if finding.part is not None and each.about == finding.part), None)
-    lead = "the vendor has promised no more time: " if finding.check is Check.WEAKER else ""
-    return NumberFault(about, f"{lead}{finding.text}")
+    if finding.check is not Check.WEAKER:
+        return NumberFault(about, finding.text)
+    return NumberFault(about, Sentence("the vendor has promised no more time: %(finding)s", finding=finding.text))
 
 
 def _terms(clock: ClockShape) -> Iterator[tuple[str, TermShape]]:
@@ -165,16 +167,18 @@ def _unit_words(unit: Unit) -> str:
     return unit.value.replace("_", " ")
 
 
-def _fault(number: Number, amount: str, *, unit: str) -> str | None:
+def _fault(number: Number, amount: str, *, unit: str) -> Sentence | None:
     if not amount.isascii() or not amount.isdecimal() or len(amount) > 6:
-        return "a whole number of at most six digits is needed"
+        return Sentence("a whole number of at most six digits is needed")
     if not number.units:
         allowed = _THRESHOLDS[number.name]
-        return None if int(amount) in allowed else f"must lie between {allowed.start} and {allowed.stop - 1}"
+        if int(amount) in allowed:
+            return None
+        return Sentence("must lie between %(least)s and %(most)s", least=allowed.start, most=allowed.stop - 1)
     if unit not in number.units:
-        return f"is counted in {', '.join(number.units)}"
+        return Sentence("is counted in %(units)s", units=", ".join(number.units))
     if int(amount) == 0 or UNIT_TIME[Unit(unit.replace(" ", "_"))] * int(amount) > LONGEST:
-        return "must be longer than nothing and shorter than a hundred years"
+        return Sentence("must be longer than nothing and shorter than a hundred years")
     return None
 
 

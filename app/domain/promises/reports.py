@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
 from app.domain.clocks import wording
@@ -17,6 +18,7 @@ from app.domain.promises.lint import lint
 from app.domain.promises.model import Policy, Promise
 from app.domain.promises.preview import Preview, Subject, preview
 from app.domain.promises.reading import TextOf, read_policy
+from app.domain.sentences import Sentence
 
 OK, ERROR, POLICY_SAYS_NO = 0, 1, 2
 
@@ -66,18 +68,31 @@ def _promise_line(promise: Promise) -> str:
 def how_counted(promise: Promise) -> str:
     """Duration and mode of a promise in words; for what is no clock, the deadline as the text states it."""
     if promise.rule is not None:
-        return "; earliest of ".join(map(_term_text, promise.rule.terms))
-    return f"as {', '.join(promise.follows)}" if promise.follows else promise.deadline
+        return reduce(_earliest, map(_term_text, promise.rule.terms))
+    if promise.follows:
+        return Sentence("as %(promises)s", promises=", ".join(promise.follows))
+    return promise.deadline
 
 
-def _term_text(term: Term) -> str:
+def _earliest(known: Sentence, other: Sentence) -> Sentence:
+    return Sentence("%(known)s; earliest of %(other)s", known=known, other=other)
+
+
+def _term_text(term: Term) -> Sentence:
     if term.fixed_on is not None:
-        return f"{term.fixed_on}, {term.zone}"
+        return Sentence("%(first)s, %(then)s", first=term.fixed_on, then=term.zone)
     if not term.tables:
         return wording.amount_text(term, term.amount or 0)
     newest = term.tables[-1]
-    levels = ", ".join(f"{level} {amount}" for level, amount in newest.amounts.items())
-    return f"{levels} {term.unit}, {term.mode} (table of {newest.since}, {len(term.tables) - 1} older)"
+    return Sentence(
+        "critical %(critical)s, high %(high)s, medium %(medium)s, low %(low)s %(unit)s, %(mode)s "
+        "(table of %(day)s, %(older)s older)",
+        **{level.value: amount for level, amount in newest.amounts.items()},
+        unit=term.unit,
+        mode=term.mode,
+        day=newest.since,
+        older=len(term.tables) - 1,
+    )
 
 
 def _promise_json(promise: Promise) -> dict[str, Any]:

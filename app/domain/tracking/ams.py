@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import Enum
 
 from app.domain.clocks.model import Event, EventKind
+from app.domain.sentences import Sentence
 from app.domain.tracking.decision import Author, Decision, DecisionMalformed, DecisionRefused
 
 ATLASSIAN = "atlassian"
@@ -43,7 +44,10 @@ def status_of(text: str) -> str:
     """The status of that name, without regard to case and spaces; raises `DecisionMalformed` with the known ones."""
     name = _BY_FOLDED.get(" ".join(text.split()).casefold())
     if name is None:
-        raise DecisionMalformed(f"status: {text!r} is not a known status of AMS: {', '.join(STATUSES)}")
+        known = ", ".join(STATUSES)
+        raise DecisionMalformed(
+            Sentence("status: %(text)r is not a known status of AMS: %(known)s", text=text, known=known)
+        )
     return name
 
 
@@ -86,7 +90,8 @@ class Report:
             until = before.until
         is_same = before is not None and (before.until, before.reason) == (until, status)
         if before is not None and (self.at < before.at or (self.at == before.at and not is_same)):
-            raise DecisionRefused(f"{self.decision.ticket} was reported later already, as of {before.at.isoformat()}")
+            names = {"ticket": self.decision.ticket, "at": before.at.isoformat()}
+            raise DecisionRefused(Sentence("%(ticket)s was reported later already, as of %(at)s", **names))
         if is_same:
             return
         said = Event(
@@ -124,7 +129,9 @@ class Report:
     def _answer(self, said: Event, now: Means | None) -> Iterator[Event]:
         """A request is granted when the date moves on, and refused when the ticket goes back with the old one."""
         if now is Means.FIX and not self.decision.due_given:
-            raise DecisionMalformed(f"due: is missing; it tells whether {said.ticket} has got its extension")
+            raise DecisionMalformed(
+                Sentence("due: is missing; it tells whether %(ticket)s has got its extension", ticket=said.ticket)
+            )
         asked = None if self.before is None else self.before.until
         if said.until is None or asked is None:
             return

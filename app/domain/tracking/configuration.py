@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.domain.clocks.model import Severity
+from app.domain.sentences import Sentence
 from app.domain.tracking.deriving import Reading
 from app.domain.tracking.jql import Jql, JqlRefused
 from app.domain.tracking.model import AUTO, FieldChoice, Vocabulary
@@ -27,7 +28,8 @@ class Finding:
     """One thing that is wrong, and where."""
 
     where: str
-    reason: str
+    """The member of the document, and after a dot the name in it."""
+    reason: Sentence
 
 
 class ConfigurationRefused(ValueError):
@@ -106,7 +108,8 @@ def configuration_of(document: Mapping[str, Any], *, version: int) -> FollowingC
     )
     both = (found.fixed_resolutions or frozenset()) & (found.other_resolutions or frozenset())
     for name in sorted(both):
-        reader.refuse("other_resolutions", f"{name!r} is among fixed_resolutions too")
+        twice = Sentence("%(name)r is among %(field)s too", name=name, field="fixed_resolutions")
+        reader.refuse("other_resolutions", twice)
     if reader.findings:
         raise ConfigurationRefused(tuple(reader.findings))
     return found
@@ -119,9 +122,9 @@ class _Reader:
         self._document = document
         self.findings: list[Finding] = []
         for name in sorted(document.keys() - FollowingConfiguration().to_json().keys()):
-            self.refuse(name[:_LONGEST_NAME], "there is no such setting")
+            self.refuse(name[:_LONGEST_NAME], Sentence("there is no such setting"))
 
-    def refuse(self, where: str, reason: str) -> None:
+    def refuse(self, where: str, reason: Sentence) -> None:
         self.findings.append(Finding(where, reason))
 
     def jql(self) -> Jql | None:
@@ -130,10 +133,10 @@ class _Reader:
             return None
         try:
             if not isinstance(text, str):
-                raise JqlRefused("it is no text")
+                raise JqlRefused(Sentence("it is no text"))
             return Jql(text)
         except JqlRefused as refusal:
-            self.refuse("jql", str(refusal))
+            self.refuse("jql", refusal.why)
             return None
 
     def field_id(self, name: str, *, otherwise: str | None) -> str | None:
@@ -143,7 +146,7 @@ class _Reader:
         if value == AUTO and otherwise == AUTO:
             return AUTO
         if not isinstance(value, str) or not _FIELD.fullmatch(value):
-            self.refuse(name, "a custom field is named by its id, as in customfield_10050")
+            self.refuse(name, Sentence("a custom field is named by its id, as in customfield_10050"))
             return None
         return value
 
@@ -154,7 +157,7 @@ class _Reader:
         levels = {level.value: level for level in Severity}
         for name, level in named.items():
             if level not in levels:
-                self.refuse(f"priorities.{name}", f"the levels are {', '.join(levels)}")
+                self.refuse(f"priorities.{name}", Sentence("the levels are %(levels)s", levels=", ".join(levels)))
         return {name: levels[level] for name, level in named.items() if level in levels}
 
     def names(self, where: str) -> frozenset[str] | None:
@@ -162,7 +165,7 @@ class _Reader:
         if value is None:
             return None
         if not isinstance(value, list) or not self._are_names(value):
-            self.refuse(where, f"a list of at most {_MOST_NAMES} names is needed")
+            self.refuse(where, Sentence("a list of at most %(most)s names is needed", most=_MOST_NAMES))
             return None
         return frozenset(name.strip().lower() for name in value)
 
@@ -171,7 +174,8 @@ class _Reader:
         if value is None:
             return otherwise
         if not isinstance(value, dict) or not self._are_names([*value, *value.values()]):
-            self.refuse(where, f"an object of at most {_MOST_NAMES} names and what they mean is needed")
+            needed = Sentence("an object of at most %(most)s names and what they mean is needed", most=_MOST_NAMES)
+            self.refuse(where, needed)
             return otherwise
         return {name.strip().lower(): meaning for name, meaning in value.items()}
 
@@ -205,27 +209,28 @@ def _field_findings(configuration: FollowingConfiguration, known: Vocabulary) ->
         if field_id is None or field_id == AUTO:
             continue
         if field_id not in known.fields:
-            yield Finding(where, f"this site has no field {field_id}")
+            yield Finding(where, Sentence("this site has no field %(field_id)s", field_id=field_id))
         elif known.fields[field_id] not in types:
-            yield Finding(where, f"{field_id} is of type {known.fields[field_id]}, not {' or '.join(sorted(types))}")
+            names = {"field_id": field_id, "type": known.fields[field_id], "types": " / ".join(sorted(types))}
+            yield Finding(where, Sentence("%(field_id)s is of type %(type)s, not %(types)s", **names))
 
 
 def _name_findings(configuration: FollowingConfiguration, known: Vocabulary) -> Iterator[Finding]:
-    for where, named, have in (
-        ("priorities", configuration.priorities or (), known.priorities),
-        ("pausing", configuration.pausing, known.statuses),
-        ("fixed_resolutions", configuration.fixed_resolutions or (), known.resolutions),
-        ("other_resolutions", configuration.other_resolutions or (), known.resolutions),
-    ):
-        what = {"priorities": "priority", "pausing": "status"}.get(where, "resolution")
-        for name in sorted(set(named) - have):
-            yield Finding(where, f"this site has no {what} {name!r}")
+    for name in sorted(set(configuration.priorities or ()) - known.priorities):
+        yield Finding("priorities", Sentence("this site has no priority %(name)r", name=name))
+    for name in sorted(set(configuration.pausing) - known.statuses):
+        yield Finding("pausing", Sentence("this site has no status %(name)r", name=name))
+    for where in ("fixed_resolutions", "other_resolutions"):
+        for name in sorted((getattr(configuration, where) or frozenset()) - known.resolutions):
+            yield Finding(where, Sentence("this site has no resolution %(name)r", name=name))
 
 
 def _pause_findings(configuration: FollowingConfiguration, pauses: Collection[str], policy: str) -> Iterator[Finding]:
-    allowed = ", ".join(sorted(pauses)) or "none"
     for status, reason in sorted(configuration.pausing.items()):
         if reason not in pauses and "*" not in pauses:
-            yield Finding(
-                f"pausing.{status}", f"the policy {policy} allows no pause for {reason!r}; it allows: {allowed}"
-            )
+            names = {"policy": policy, "reason": reason}
+            text = Sentence("the policy %(policy)s allows no pause for %(reason)r, nor for anything else", **names)
+            if pauses:
+                names["allowed"] = ", ".join(sorted(pauses))
+                text = Sentence("the policy %(policy)s allows no pause for %(reason)r; it allows: %(allowed)s", **names)
+            yield Finding(f"pausing.{status}", text)

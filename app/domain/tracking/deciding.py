@@ -16,6 +16,7 @@ from app.domain.clocks.model import Event, EventKind, instant_text
 from app.domain.clocks.rule import Rule
 from app.domain.clocks.state import BREACHES, is_late, state_of
 from app.domain.promises.shelf import InForce
+from app.domain.sentences import Sentence
 from app.domain.tracking.decision import DecisionRefused
 
 
@@ -48,16 +49,17 @@ def check_decision(event: Event, *, known: Iterable[Event], force: InForce, now:
             return
         refusals.append(refusal)
     if refusals:
-        raise DecisionRefused("; ".join(dict.fromkeys(refusals)))
+        raise DecisionRefused(*dict.fromkeys(refusals))
 
 
 def check_instant_of(event: Event, facts: Iterable[Event], *, now: datetime) -> None:
     """Nothing is decided in the future, nor before there was anything to decide about."""
     if event.at > now:
-        raise DecisionRefused(f"at: {instant_text(event.at)} lies in the future")
+        raise DecisionRefused(Sentence("at: %(at)s lies in the future", at=instant_text(event.at)))
     reported = next((fact for fact in facts if fact.kind is EventKind.REPORTED), None)
     if reported is not None and event.at < reported.at:
-        raise DecisionRefused(f"at: {instant_text(event.at)} lies before the report, {instant_text(reported.at)}")
+        instants = {"at": instant_text(event.at), "reported": instant_text(reported.at)}
+        raise DecisionRefused(Sentence("at: %(at)s lies before the report, %(reported)s", **instants))
 
 
 def check_tracked(event: Event, facts: Iterable[Event]) -> None:
@@ -65,42 +67,58 @@ def check_tracked(event: Event, facts: Iterable[Event]) -> None:
     left = departure_of(facts)
     if event.kind is EventKind.TRACKED:
         if left is None or event.order() < left.order():
-            raise DecisionRefused("it is tracked: there is nothing to take back")
+            raise DecisionRefused(Sentence("it is tracked: there is nothing to take back"))
     elif left is not None:
         raise DecisionRefused(
-            f"it left tracking at {instant_text(left.at)} by {left.actor}: {left.reason}; record `tracked` first"
+            Sentence(
+                "it left tracking at %(at)s by %(actor)s: %(reason)s; record `tracked` first",
+                at=instant_text(left.at),
+                actor=left.actor,
+                reason=left.reason,
+            )
         )
 
 
-def _anything(tried: Tried) -> str | None:
+def _anything(tried: Tried) -> Sentence | None:
     return None
 
 
-def _while_open(tried: Tried) -> str | None:
-    return None if tried.stands.is_open else f"the clock of {tried.rule.promise} does not run at that instant"
+def _while_open(tried: Tried) -> Sentence | None:
+    if tried.stands.is_open:
+        return None
+    return Sentence("the clock of %(promise)s does not run at that instant", promise=tried.rule.promise)
 
 
-def _triaged(tried: Tried) -> str | None:
+def _triaged(tried: Tried) -> Sentence | None:
     done = next((fact for fact in tried.before if fact.kind is EventKind.TRIAGED), None)
-    return None if done is None else f"it was triaged at {instant_text(done.at)} already"
+    return None if done is None else Sentence("it was triaged at %(at)s already", at=instant_text(done.at))
 
 
-def _severity_set(tried: Tried) -> str | None:
+def _severity_set(tried: Tried) -> Sentence | None:
     level = tried.stands.severity
-    return f"its severity is {level} at that instant already" if level is tried.event.severity else None
+    if level is not tried.event.severity:
+        return None
+    return Sentence("its severity is %(level)s at that instant already", level=level)
 
 
-def _paused(tried: Tried) -> str | None:
+def _paused(tried: Tried) -> Sentence | None:
     allowed, reason = tried.rule.choices.pauses, tried.event.reason or ""
     if not allowed:
-        return f"{tried.rule.promise} of the policy {tried.policy} allows no pause"
+        names = {"promise": tried.rule.promise, "policy": tried.policy}
+        return Sentence("%(promise)s of the policy %(policy)s allows no pause", **names)
     if reason not in allowed and "*" not in allowed:
-        return f"{reason!r} is no reason for which {tried.rule.promise} may pause: {', '.join(allowed)}"
+        return Sentence(
+            "%(reason)r is no reason for which %(promise)s may pause: %(allowed)s",
+            reason=reason,
+            promise=tried.rule.promise,
+            allowed=", ".join(allowed),
+        )
     if reason in tried.stands.pauses or _is_paused_next(reason, tried.later):
-        return f"it is paused for {reason!r} already"
+        return Sentence("it is paused for %(reason)r already", reason=reason)
     bounds = tried.stands.bounds
     if tried.stands.is_open and bounds is not None and not tried.stands.pauses and is_late(bounds, tried.event.at):
-        return f"its bound has passed ({wording.bound_text(bounds)}): a breach is not paused away"
+        bound = wording.bound_text(bounds)
+        return Sentence("its bound has passed (%(bound)s): a breach is not paused away", bound=bound)
     return _while_open(tried)
 
 
@@ -113,22 +131,24 @@ def _is_paused_next(reason: str, later: Sequence[Event]) -> bool:
     return begin is not None and (end is None or begin.order() < end.order())
 
 
-def _resumed(tried: Tried) -> str | None:
+def _resumed(tried: Tried) -> Sentence | None:
     pauses, reason = tried.stands.pauses, tried.event.reason
     if not pauses:
-        return f"the clock of {tried.rule.promise} is not paused at that instant"
+        return Sentence("the clock of %(promise)s is not paused at that instant", promise=tried.rule.promise)
     if reason is not None and reason not in pauses:
-        return f"it is not paused for {reason!r} but for {', '.join(map(repr, sorted(pauses)))}"
+        known = ", ".join(map(repr, sorted(pauses)))
+        return Sentence("it is not paused for %(reason)r but for %(known)s", reason=reason, known=known)
     return None
 
 
-def _extended(tried: Tried) -> str | None:
+def _extended(tried: Tried) -> Sentence | None:
     refusal = _while_open(tried) or extension_refusal(tried.rule.choices, tried.event)
     if refusal is not None:
         return refusal
     after = bounds_of(tried.rule, [*tried.before, tried.event], calendars=tried.calendars)[-1]
     if tried.stands.bounds is not None and _due(after) == _due(tried.stands.bounds):
-        return f"it moves nothing ({wording.bound_text(after)}): an extension never shortens"
+        bound = wording.bound_text(after)
+        return Sentence("it moves nothing (%(bound)s): an extension never shortens", bound=bound)
     return None
 
 
@@ -136,26 +156,32 @@ def _due(bounds: object) -> tuple[object, ...]:
     return tuple(getattr(bounds, name) for name in ("due_at", "due_before"))
 
 
-def _extension_refused(tried: Tried) -> str | None:
+def _extension_refused(tried: Tried) -> Sentence | None:
     answers = [fact.kind for fact in tried.before if fact.kind in _ABOUT_EXTENSIONS]
     is_asked = bool(answers) and answers[-1] is EventKind.EXTENSION_REQUESTED
-    return None if is_asked else "no request for an extension is open at that instant"
+    return None if is_asked else Sentence("no request for an extension is open at that instant")
 
 
 _ABOUT_EXTENSIONS = frozenset({EventKind.EXTENSION_REQUESTED, EventKind.EXTENDED, EventKind.EXTENSION_REFUSED})
 
 
-def _explained(tried: Tried) -> str | None:
+def _explained(tried: Tried) -> Sentence | None:
     bounds = tried.stands.bounds
     is_breached = bounds is not None and state_of(bounds, now=tried.event.at) in BREACHES
-    return None if is_breached else f"{tried.rule.promise} was not broken at that instant: there is nothing to explain"
+    if is_breached:
+        return None
+    return Sentence(
+        "%(promise)s was not broken at that instant: there is nothing to explain", promise=tried.rule.promise
+    )
 
 
-def _reopened(tried: Tried) -> str | None:
-    return f"the clock of {tried.rule.promise} runs at that instant" if tried.stands.is_open else None
+def _reopened(tried: Tried) -> Sentence | None:
+    if not tried.stands.is_open:
+        return None
+    return Sentence("the clock of %(promise)s runs at that instant", promise=tried.rule.promise)
 
 
-_CHECKS: Mapping[EventKind, Callable[[Tried], str | None]] = {
+_CHECKS: Mapping[EventKind, Callable[[Tried], Sentence | None]] = {
     EventKind.TRIAGED: _triaged,
     EventKind.SEVERITY_SET: _severity_set,
     EventKind.PAUSED: _paused,

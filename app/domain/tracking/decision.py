@@ -13,6 +13,7 @@ from typing import Any
 
 from app.domain.clocks.model import EventKind, Severity, check_instant
 from app.domain.identifiers import AccountId
+from app.domain.sentences import Sentence
 
 AMS = "ams"
 """The kind of a report about a ticket of Atlassian's Marketplace Security project; every other kind is an event's."""
@@ -27,7 +28,11 @@ NO_DATE = "none"
 
 
 class DecisionFault(ValueError):
-    """A decision that is not recorded; its text says why, and is written for whoever handed it in."""
+    """A decision that is not recorded; `why` is written for whoever handed it in."""
+
+    def __init__(self, *why: Sentence) -> None:
+        super().__init__("; ".join(why))
+        self.why = why
 
 
 class DecisionMalformed(DecisionFault):
@@ -129,21 +134,27 @@ def read_decision(given: Mapping[str, object]) -> Decision:
     kind = given.get("kind")
     fields = KINDS.get(kind) if isinstance(kind, str) else None
     if fields is None:
-        raise DecisionMalformed(f"kind: is not one of {', '.join(KINDS)}")
+        raise DecisionMalformed(_about("kind", Sentence("is not one of %(known)s", known=", ".join(KINDS))))
     known = fields.needs | fields.may | {"id", "kind", "at"}
-    faults = [f"{name}: is not a field of {kind}" for name in given if name not in known and given[name] is not None]
+    unknown = [name for name in given if name not in known and given[name] is not None]
+    faults = [_about(name, Sentence("is not a field of %(kind)s", kind=kind)) for name in unknown]
     values: dict[str, Any] = {}
     for name in sorted(known - {"kind"}):
         try:
             values |= _read(name, given)
-        except ValueError as fault:
-            faults.append(f"{name}: {fault}")
-    faults += [f"{name}: is missing" for name in sorted(fields.needs | {"id"}) if given.get(name) is None]
+        except DecisionMalformed as fault:
+            faults += [_about(name, why) for why in fault.why]
+    absent = (name for name in sorted(fields.needs | {"id"}) if given.get(name) is None)
+    faults += [_about(name, Sentence("is missing")) for name in absent]
     if kind == EventKind.EXTENDED and (given.get("until") is None) == (given.get("added_days") is None):
-        faults.append("until: give either until or added_days")
+        faults.append(_about("until", Sentence("give either until or added_days")))
     if faults:
-        raise DecisionMalformed("; ".join(faults))
+        raise DecisionMalformed(*faults)
     return Decision(kind=str(kind), **values)
+
+
+def _about(field: str, fault: Sentence) -> Sentence:
+    return Sentence("%(field)s: %(fault)s", field=field, fault=fault)
 
 
 def _read(name: str, given: Mapping[str, object]) -> dict[str, object]:
@@ -158,10 +169,10 @@ def _read(name: str, given: Mapping[str, object]) -> dict[str, object]:
     return {name: _READ.get(name, _text)(value)}
 
 
-def _matching(form: re.Pattern[str], what: str) -> Callable[[object], str]:
+def _matching(form: re.Pattern[str], otherwise: Sentence) -> Callable[[object], str]:
     def read(value: object) -> str:
         if not isinstance(value, str) or not form.fullmatch(value):
-            raise ValueError(f"is not {what}")
+            raise DecisionMalformed(otherwise)
         return value
 
     return read
@@ -170,9 +181,9 @@ def _matching(form: re.Pattern[str], what: str) -> Callable[[object], str]:
 def _text(value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if not text or len(text) > _LONGEST_TEXT:
-        raise ValueError(f"is not a text of 1 to {_LONGEST_TEXT} characters")
+        raise DecisionMalformed(Sentence("is not a text of 1 to %(most)s characters", most=_LONGEST_TEXT))
     if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
-        raise ValueError("has characters that are no text, for example a line break")
+        raise DecisionMalformed(Sentence("has characters that are no text, for example a line break"))
     return text
 
 
@@ -182,16 +193,16 @@ def _instant(value: object) -> datetime:
         at = at.astimezone(UTC) if at.tzinfo is not None else at
         check_instant(at)
     except (ValueError, OverflowError) as fault:
-        raise ValueError("is not an instant with its zone, like 2026-02-12T09:00:00Z") from fault
+        raise DecisionMalformed(Sentence("is not an instant with its zone, like 2026-02-12T09:00:00Z")) from fault
     return at
 
 
 def _day(value: object) -> date:
     try:
-        day = date.fromisoformat(_matching(_DATE, "a date")(value))
+        day = date.fromisoformat(value if isinstance(value, str) and _DATE.fullmatch(value) else "")
         check_instant(datetime(day.year, day.month, day.day, tzinfo=UTC))
     except ValueError as fault:
-        raise ValueError("is not a date before the year 3000, like 2026-02-12") from fault
+        raise DecisionMalformed(Sentence("is not a date before the year 3000, like 2026-02-12")) from fault
     return day
 
 
@@ -199,20 +210,20 @@ def _days(value: object) -> timedelta:
     if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_DAYS:
-        raise ValueError(f"is not a whole number from 1 to {_MOST_DAYS}")
+        raise DecisionMalformed(Sentence("is not a whole number from 1 to %(most)s", most=_MOST_DAYS))
     return timedelta(days=value)
 
 
 def _level(value: object) -> Severity:
     if not isinstance(value, str) or value.lower() not in set(Severity):
-        raise ValueError(f"is not one of {', '.join(Severity)}")
+        raise DecisionMalformed(Sentence("is not one of %(known)s", known=", ".join(Severity)))
     return Severity(value.lower())
 
 
 _READ: Mapping[str, Callable[[object], object]] = {
-    "id": _matching(_ID, "1 to 100 letters, digits, dots, dashes and underscores"),
+    "id": _matching(_ID, Sentence("is not 1 to 100 letters, digits, dots, dashes and underscores")),
     "at": _instant,
     "until": _day,
     "severity": _level,
-    "ticket": _matching(_TICKET, "an issue key like AMS-123"),
+    "ticket": _matching(_TICKET, Sentence("is not an issue key like AMS-123")),
 }

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from app.domain.sentences import Sentence
 from app.domain.tracking.decision import Author, Decision, DecisionMalformed, Via, read_decision
 
 _NEEDED = ("issue", "kind", "id")
@@ -62,9 +63,12 @@ def read_file(content: bytes) -> DecisionFile:
         _check_header(rows.fieldnames or ())
         read = [_line(rows.line_num, row) for row in rows if any(row.values())]
     except (UnicodeDecodeError, csv.Error) as fault:
-        raise DecisionMalformed(f"this is no CSV in UTF-8: {fault}") from fault
+        raise DecisionMalformed(Sentence("this is no CSV in UTF-8: %(fault)s", fault=fault)) from fault
     if len(read) > _MOST_LINES:
-        raise DecisionMalformed(f"{len(read)} lines are more than {_MOST_LINES}; give them as several files")
+        counts = {"number": len(read), "most": _MOST_LINES}
+        raise DecisionMalformed(
+            Sentence("%(number)s lines are more than %(most)s; give them as several files", **counts)
+        )
     return DecisionFile(
         entries=tuple(each for each in read if isinstance(each, Entry)),
         faults=tuple(each for each in read if isinstance(each, Fault)),
@@ -78,7 +82,8 @@ def _check_header(names: object) -> None:
     odd = [str(name) for name in given if name not in COLUMNS or given.count(name) > 1]
     if missing or odd:
         parts = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has {', '.join(odd)}"] * bool(odd)
-        raise DecisionMalformed(f"the header {' and '.join(parts)}; the columns are {', '.join(COLUMNS)}")
+        told = {"parts": " and ".join(parts), "columns": ", ".join(COLUMNS)}
+        raise DecisionMalformed(Sentence("the header %(parts)s; the columns are %(columns)s", **told))
 
 
 def _line(number: int, row: Mapping[str | None, object]) -> Entry | Fault:

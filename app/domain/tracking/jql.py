@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.domain.identifiers import IssueId
+from app.domain.sentences import Sentence
 
 LONGEST = 2_000
 MOST_TOKENS = 400
@@ -25,7 +26,11 @@ _TOKEN = re.compile(
 
 
 class JqlRefused(ValueError):
-    """This JQL is not sent to Jira, or Jira refused it; the text says why."""
+    """This JQL is not sent to Jira, or Jira refused it; `why` says so to whoever wrote it."""
+
+    def __init__(self, why: Sentence) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,14 @@ class Jql:
 
 def _check_characters(text: str) -> None:
     if len(text) > LONGEST:
-        raise JqlRefused(f"it has {len(text)} characters; at most {LONGEST} are taken")
+        counts = {"number": len(text), "most": LONGEST}
+        raise JqlRefused(Sentence("it has %(number)s characters; at most %(most)s are taken", **counts))
     for position, letter in enumerate(text):
         if unicodedata.category(letter) in _UNSEEN:
-            raise JqlRefused(f"character {position + 1} (U+{ord(letter):04X}) is a control character or cannot be seen")
+            names = {"position": position + 1, "code": f"U+{ord(letter):04X}"}
+            raise JqlRefused(
+                Sentence("character %(position)s (%(code)s) is a control character or cannot be seen", **names)
+            )
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
@@ -66,25 +75,29 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     while position < end:
         found = _TOKEN.match(text, position)
         if found is None:
-            raise JqlRefused(f"a quote that is not closed, or a backslash, at character {position + 1}")
+            place = position + 1
+            raise JqlRefused(
+                Sentence("a quote that is not closed, or a backslash, at character %(position)s", position=place)
+            )
         yield str(found.lastgroup), found[0].strip(" ")
         position = found.end()
 
 
 def _check_structure(tokens: list[tuple[str, str]]) -> None:
     if not any(kind != "sign" for kind, _ in tokens):
-        raise JqlRefused("it restricts nothing")
+        raise JqlRefused(Sentence("it restricts nothing"))
     if len(tokens) > MOST_TOKENS:
-        raise JqlRefused(f"it has {len(tokens)} parts; at most {MOST_TOKENS} are taken")
+        counts = {"number": len(tokens), "most": MOST_TOKENS}
+        raise JqlRefused(Sentence("it has %(number)s parts; at most %(most)s are taken", **counts))
     depth = 0
     for kind, part in tokens:
         if kind == "word" and part.casefold() == "order":
-            raise JqlRefused("ORDER BY is not taken: it says nothing about which issues count")
+            raise JqlRefused(Sentence("ORDER BY is not taken: it says nothing about which issues count"))
         if kind == "sign":
             depth += (part == "(") - (part == ")")
         if depth < 0:
-            raise JqlRefused("a bracket is closed that was not opened")
+            raise JqlRefused(Sentence("a bracket is closed that was not opened"))
         if depth > DEEPEST:
-            raise JqlRefused(f"brackets are nested deeper than {DEEPEST}")
+            raise JqlRefused(Sentence("brackets are nested deeper than %(most)s", most=DEEPEST))
     if depth:
-        raise JqlRefused("a bracket is not closed")
+        raise JqlRefused(Sentence("a bracket is not closed"))

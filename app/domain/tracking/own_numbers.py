@@ -24,6 +24,7 @@ from app.domain.promises.numbers import (
 )
 from app.domain.promises.reading import Parts, TextOf, read_parts
 from app.domain.promises.shelf import InForce, Texts, read_own
+from app.domain.sentences import Sentence
 from app.domain.tracking.choosing import Impact, PolicyChoices
 from app.domain.tracking.ports import StoredPolicy
 from app.domain.tracking.settings import VersionConflict
@@ -141,12 +142,14 @@ class OwnNumbers:
         known = {name: changes(numbers_of(shipped, name), _values(current, name)) for name in _clocks(shipped)}
         is_up_to_date = not isinstance(policy, OwnPolicy) or not self._is_behind(uow, policy)
         if is_up_to_date and own == {name: numbers for name, numbers in known.items() if numbers}:
-            raise NumbersRefused((NumberFault(None, "these numbers are in force already"),))
+            raise NumbersRefused((NumberFault(None, Sentence("these numbers are in force already")),))
         if not own:
             return None
         version = uow.policies.next_version()
         if version > MOST_VERSIONS:
-            reason = f"there are {MOST_VERSIONS} versions already: put an earlier one in force"
+            reason = Sentence(
+                "there are %(number)s versions already: put an earlier one in force", number=MOST_VERSIONS
+            )
             raise NumbersRefused((NumberFault(None, reason),))
         return self._checked(uow.tenants.tenant().tenant, shipped, own, promise=promise, version=version, now=now)
 

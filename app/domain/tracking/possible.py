@@ -9,6 +9,7 @@ from app.domain.clocks.model import EventKind, Severity
 from app.domain.clocks.rule import Rule
 from app.domain.clocks.state import BREACHES, is_late, state_of
 from app.domain.promises.shelf import InForce
+from app.domain.sentences import Sentence
 from app.domain.tracking.decision import AMS, Decision, DecisionMalformed, DecisionRefused, Via, read_decision
 from app.domain.tracking.model import IssueRecord, Tracking
 from app.domain.tracking.severity import read_severity
@@ -71,7 +72,7 @@ def triage(vector: str, given: Mapping[str, object], *, now_is: Possible) -> tup
     """
     reading = read_severity(vector=vector, score=None, priority=None)
     if reading is None:
-        raise DecisionMalformed("vector: is not a vector of CVSS 3.1")
+        raise DecisionMalformed(Sentence("vector: is not a vector of CVSS 3.1"))
     told = {"evidence": vector} | {name: given[name] for name in ("reason",) if given.get(name)}
     first, second = given.get("id"), f"{given.get('id')}-triaged"
     decisions = []
@@ -81,5 +82,5 @@ def triage(vector: str, given: Mapping[str, object], *, now_is: Possible) -> tup
     if not now_is.is_triaged or f"{Via.FORM}:{second}" in now_is.sources:
         decisions.append({"kind": EventKind.TRIAGED, "id": second} | told)
     if not decisions:
-        raise DecisionRefused(f"it was triaged already, and its severity is {reading.level}")
+        raise DecisionRefused(Sentence("it was triaged already, and its severity is %(level)s", level=reading.level))
     return tuple(map(read_decision, decisions))

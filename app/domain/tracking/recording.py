@@ -17,6 +17,7 @@ from app.domain.ports import Database, UnitOfWork, Vault
 from app.domain.privacy.persons import by_person
 from app.domain.promises.model import PolicyRef
 from app.domain.promises.shelf import InForce
+from app.domain.sentences import Sentence
 from app.domain.tracking import ams
 from app.domain.tracking.deciding import check_decision, check_instant_of, check_tracked
 from app.domain.tracking.decision import AMS, Author, Decision, DecisionFault, DecisionRefused, DecisionReused
@@ -103,7 +104,8 @@ class _Subject:
         same = [fact for fact in self.facts if fact.source == event.source]
         # A retry that names no instant is the same decision, though it is handed in later.
         if any(event != (fact if decision.at else replace(fact, at=event.at)) for fact in same):
-            raise DecisionReused(f"id: {decision.id} is that of another decision about {self.record.key}")
+            names = {"id": decision.id, "issue": self.record.key}
+            raise DecisionReused(Sentence("id: %(id)s is that of another decision about %(issue)s", **names))
         return bool(same)
 
     def _reported(self, decision: Decision, author: Author, *, at: datetime, now: datetime) -> Sequence[Event]:
@@ -111,7 +113,8 @@ class _Subject:
         known = report.told_before(self.facts)
         if known is not None:
             if not report.says_the_same(known):
-                raise DecisionReused(f"id: {decision.id} is that of another report about {decision.ticket}")
+                names = {"id": decision.id, "ticket": decision.ticket}
+                raise DecisionReused(Sentence("id: %(id)s is that of another report about %(ticket)s", **names))
             return ()
         found = tuple(report.facts())
         for event in found[:1]:
@@ -228,7 +231,8 @@ class Recording:
     def _subject(self, uow: UnitOfWork, issue: IssueId | str) -> _Subject:
         record = uow.issues.find(issue)
         if record is None or record.tracking is not Tracking.TRACKED:
-            raise DecisionRefused(f"{issue if record is None else record.key} is not tracked")
+            name = issue if record is None else record.key
+            raise DecisionRefused(Sentence("%(issue)s is not tracked", issue=name))
         return _Subject(record, self.in_force(uow.tenants.tenant().policy))
 
     def _store(

@@ -10,10 +10,19 @@ from datetime import datetime
 from itertools import groupby
 
 from app.domain.clocks.model import Event, EventKind, Severity, instant_text
+from app.domain.sentences import Sentence
 from app.domain.tracking.model import Change, IssueSnapshot, SeverityReading, Status, Unmapped
 from app.domain.tracking.severity import PRIORITIES, read_severity
 
 CREATED = "jira:created"
+_EMPTY = Sentence("%(field_id)s is empty")
+_NO_VECTOR = Sentence("%(field_id)s does not hold a CVSS v3 vector")
+_NO_SCORE = Sentence("%(field_id)s does not hold a score from 0.0 to 10.0")
+_NO_PRIORITY = Sentence("the priority is empty")
+_NO_LEVEL = Sentence("no level is given for the priority %(name)s")
+_NOT_LOOKED = Sentence("no field and no priority is read for it")
+LACKS = (_NO_PRIORITY, _NOT_LOOKED, _NO_LEVEL, _NO_VECTOR, _NO_SCORE, _EMPTY)
+"""Why no severity can be read, of which the English text is stored; what any text could be is the last to be tried."""
 
 
 @dataclass(frozen=True)
@@ -69,19 +78,17 @@ def missing_of(snapshot: IssueSnapshot, rule: TrackingRule) -> tuple[str, ...]:
     if severity_now(snapshot, rule) is not None:
         return ()
     looked = [
-        _lack(snapshot.vector_field, snapshot.cvss_vector, what="a CVSS v3 vector"),
-        _lack(snapshot.score_field, snapshot.cvss_score, what="a score from 0.0 to 10.0"),
+        _lack(snapshot.vector_field, snapshot.cvss_vector, otherwise=_NO_VECTOR),
+        _lack(snapshot.score_field, snapshot.cvss_score, otherwise=_NO_SCORE),
     ]
     if rule.priorities:
         name = snapshot.priority
-        looked.append("the priority is empty" if name is None else f"no level is given for the priority {name!r}")
-    return tuple(lack for lack in looked if lack) or ("no field and no priority is read for it",)
+        looked.append(_NO_PRIORITY if name is None else Sentence(_NO_LEVEL, name=repr(name)))
+    return tuple(lack for lack in looked if lack) or (_NOT_LOOKED,)
 
 
-def _lack(field_id: str | None, value: str | None, *, what: str) -> str | None:
-    if field_id is None:
-        return None
-    return f"{field_id} is empty" if value is None else f"{field_id} does not hold {what}"
+def _lack(field_id: str | None, value: str | None, *, otherwise: Sentence) -> Sentence | None:
+    return None if field_id is None else Sentence(_EMPTY if value is None else otherwise, field_id=field_id)
 
 
 def unmapped_of(snapshot: IssueSnapshot, rule: TrackingRule) -> tuple[Unmapped, ...]:

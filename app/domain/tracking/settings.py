@@ -121,7 +121,7 @@ class FollowingSettings:
         try:
             self.jira.check_jql(site, wanted.jql)
         except JqlRefused as refusal:
-            raise ConfigurationRefused((Finding("jql", str(refusal)),)) from refusal
+            raise ConfigurationRefused((Finding("jql", refusal.why),)) from refusal
 
 
 def _means_something(value: Unmapped, rule: TrackingRule) -> bool:

@@ -12,8 +12,11 @@ from babel.messages.pofile import read_po, write_po
 from app.edge.translation import CATALOGUES, LANGUAGES, SOURCE
 
 EDGE = Path(__file__).parents[1]
+APP = EDGE.parent
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2.ext.babel_extract")]
 KEYWORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
+SENTENCES = {"Sentence": None}
+"""Of the domain, and of what else says something to people without knowing their language."""
 WIDTH = 120
 HEADER = """\
 msgid ""
@@ -28,8 +31,9 @@ msgstr ""
 def marked() -> Catalog:
     """Every text that is marked."""
     found = Catalog(project="Pledge", charset="utf-8")
-    for path, line, text, _comments, context in extract_from_dir(EDGE, METHODS, keywords=KEYWORDS):
-        found.add(text, locations=[(path, line)], context=context)
+    for folder, keywords in ((EDGE, KEYWORDS), (APP, SENTENCES)):
+        for path, line, text, _comments, context in extract_from_dir(folder, METHODS, keywords=keywords):
+            found.add(text, locations=[(path, line)], context=context)
     return found
 
 

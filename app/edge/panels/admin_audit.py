@@ -14,7 +14,8 @@ from app.domain.audit.model import EntryFilter, SeenEntry
 from app.edge.caller import caller, now, services
 from app.edge.panels import admin_frame, wording
 from app.edge.panels.admin_frame import Notice
-from app.edge.panels.audit_words import ACTIONS
+from app.edge.panels.audit_words import ACTIONS, detail_words
+from app.edge.panels.sayings import said
 from app.edge.panels.tables import Choice
 from app.edge.parameters import Malformed, single
 from app.edge.problems import trace_id
@@ -130,7 +131,7 @@ def _verified() -> Notice:
         title = _("%(number)s entries are too many to wait for", number=found.entries)
         return Notice(title=title, appearance="warning", lines=advice)
     if found.fault is not None:
-        first = _("First fault: %(fault)s.", fault=found.fault)
+        first = _("First fault: %(fault)s.", fault=said(found.fault))
         what_to_do = _("Save the entries below, and tell whoever runs Pledge, with the trace id.")
         return Notice(
             title=_("The log is not what it was"), appearance="danger", lines=(first, what_to_do), trace_id=trace_id()
@@ -174,7 +175,6 @@ def _row(seen: SeenEntry) -> EntryRow:
         return EntryRow(
             index=seen.index, at=None, actor="", account=None, title=_("Entry is missing"), target="", detail=()
         )
-    said = sorted((name, value) for name, value in stored.detail.items() if value not in (None, ""))
     return EntryRow(
         index=seen.index,
         at=stored.at,
@@ -182,7 +182,7 @@ def _row(seen: SeenEntry) -> EntryRow:
         account=_account(seen),
         title=_title(stored.action),
         target=stored.target,
-        detail=tuple((wording.title_of(name), str(value)) for name, value in said),
+        detail=detail_words(stored.detail),
     )
 
 

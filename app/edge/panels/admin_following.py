@@ -14,8 +14,10 @@ from app.domain.clocks.model import Severity
 from app.domain.clocks.wording import bound_text
 from app.domain.identifiers import AccountId, IssueId
 from app.domain.ports import IssueHidden
+from app.domain.sentences import Sentence, recognised
 from app.domain.tracking.configuration import ConfigurationRefused, Finding, FollowingConfiguration
 from app.domain.tracking.model import IssueRecord, SeverityReading
+from app.domain.tracking.rule import LACKS
 from app.domain.tracking.runs import Cause, Phase, Run, RunKind
 from app.domain.tracking.settings import FollowingView, VersionConflict
 from app.domain.tracking.trying import FollowingTrials, Trial, TriedClock
@@ -23,6 +25,7 @@ from app.edge import following
 from app.edge.caller import caller, now, services
 from app.edge.panels import admin_frame, shell, wording
 from app.edge.panels.admin_frame import Form, Notice
+from app.edge.panels.sayings import field_words, said
 from app.edge.panels.wording import Lozenge
 from app.edge.parameters import Malformed
 from app.edge.translation import gettext as _
@@ -48,6 +51,7 @@ _PHASES = {
     Phase.FAILED: Lozenge(mark("Failed"), "danger", "alarm"),
 }
 
+_REFUSED_BY_JIRA = Sentence("jql: Jira says: %(text)s")
 _KINDS = {"status": mark("status"), "resolution": mark("resolution"), "priority": mark("priority")}
 """Of values without a meaning."""
 
@@ -60,6 +64,7 @@ class RunLine:
     lozenge: Lozenge
     cause: str
     counted: str
+    problem: str | None
     run: Run
 
 
@@ -128,7 +133,7 @@ def changed(given: Form) -> Response:
         notice = admin_frame.refused(conflict, title, advice)
         return admin_frame.not_sent(conflict, _rendered(_view(), form, notice=notice, is_outdated=True))
     except ConfigurationRefused as refusal:
-        why = (f"{wording.title_of(each.where)}: {each.reason}" for each in refusal.findings)
+        why = (f"{field_words(each.where)}: {said(each.reason)}" for each in refusal.findings)
         notice = admin_frame.refused(refusal, _("This cannot be in force; nothing was saved"), *why)
         return admin_frame.not_sent(refusal, _rendered(_view(), form, notice=notice))
     view = _view()
@@ -145,7 +150,8 @@ def _trial(form: FollowingForm) -> Trial:
     """Of an issue that its reader may see; which others there are is not told."""
     key = form.example.strip().upper()
     record = services().database.view_issue(caller().tenant, key)[1]
-    nothing = ConfigurationRefused((Finding("example", f"there is no issue {key!r} here that you may see"),))
+    absent = Sentence("there is no issue %(key)r here that you may see", key=key)
+    nothing = ConfigurationRefused((Finding("example", absent),))
     if record is None:
         raise nothing
     question = (caller().tenant, AccountId(caller().account or ""), IssueId(record.issue))
@@ -202,13 +208,13 @@ def _rendered(
 
 def _severity_words(severity: SeverityReading | None, missing: tuple[str, ...]) -> tuple[Lozenge, str]:
     if severity is None:
-        return wording.severity_lozenge(None), "; ".join(missing)
+        return wording.severity_lozenge(None), "; ".join(said(recognised(lack, LACKS)) for lack in missing)
     by = _("by its priority") if severity.source == "priority" else _("by its CVSS field")
     return wording.severity_lozenge(severity.level), by
 
 
 def _clock_words(clock: TriedClock) -> tuple[str, str, str]:
-    before, after = (_("no clock") if each is None else bound_text(each) for each in (clock.before, clock.after))
+    before, after = (_("no clock") if each is None else said(bound_text(each)) for each in (clock.before, clock.after))
     return wording.title_of(clock.promise), before, after
 
 
@@ -226,9 +232,14 @@ def _run_line(run: Run) -> RunLine:
         (_("gone from Jira"), counts.gone),
         (_("skipped"), sum(counts.skipped.values())),
     )
-    said = ", ".join(f"{number} {what}" for what, number in parts if number)
+    counted = ", ".join(f"{number} {what}" for what, number in parts if number)
     return RunLine(
-        title=_(_TITLES[run.kind]), lozenge=_PHASES[run.phase], cause=_(_CAUSES[run.cause]), counted=said, run=run
+        title=_(_TITLES[run.kind]),
+        lozenge=_PHASES[run.phase],
+        cause=_(_CAUSES[run.cause]),
+        counted=counted,
+        problem=None if run.problem is None else said(recognised(run.problem, (_REFUSED_BY_JIRA,))),
+        run=run,
     )
 
 
@@ -274,6 +285,7 @@ def _pairs(where: str, text: str) -> dict[str, str]:
     for line in _lines(text):
         name, meaning = (part.strip() for part in line.rpartition("=")[::2])
         if not name or not meaning or name.lower() in map(str.lower, found):
-            raise ConfigurationRefused((Finding(where, f"{line[:80]!r} is not “name = meaning”, or stands twice"),))
+            fault = Sentence("%(line)r is not “name = meaning”, or stands twice", line=line[:80])
+            raise ConfigurationRefused((Finding(where, fault),))
         found[name] = meaning
     return found

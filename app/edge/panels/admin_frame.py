@@ -7,6 +7,7 @@ from flask import Response, jsonify, render_template
 
 from app.edge.caller import is_forge
 from app.edge.panels import shell
+from app.edge.panels.sayings import said
 from app.edge.problems import answer, trace_id
 from app.edge.translation import gettext as _
 from app.edge.translation import mark
@@ -55,8 +56,9 @@ def rendered(
 
 
 def refused(error: Exception, title: str, *lines: str) -> Notice:
-    """Why nothing has changed."""
-    return Notice(title=title, appearance="danger", lines=lines or (str(error),), trace_id=trace_id())
+    """Why nothing has changed: in these lines, else in the sentences of the error."""
+    why = lines or tuple(map(said, error.args))
+    return Notice(title=title, appearance="danger", lines=why, trace_id=trace_id())
 
 
 def sent(html: str) -> Response:

@@ -17,6 +17,7 @@ from app.edge.caller import caller, now, services
 from app.edge.panels import admin_frame, wording
 from app.edge.panels.admin_frame import Form, Notice
 from app.edge.panels.admin_impact import ImpactView, impact_view
+from app.edge.panels.sayings import said
 from app.edge.parameters import Malformed
 from app.edge.translation import gettext as _
 from app.edge.translation import mark
@@ -104,7 +105,7 @@ def changed(given: Form) -> Response:
     try:
         return steps[step](given)
     except NumbersRefused as refusal:
-        lines = tuple(fault.reason for fault in refusal.faults if fault.name is None)
+        lines = tuple(said(fault.reason) for fault in refusal.faults if fault.name is None)
         notice = admin_frame.refused(refusal, _("These numbers cannot be in force"), *lines or (_(_MARKED),))
         return admin_frame.not_sent(refusal, _rendered(given=given, refusal=refusal, notice=notice))
 
@@ -198,7 +199,7 @@ def _rendered(
 
 def _form(numbers: Numbers, given: Mapping[str, str], refusal: NumbersRefused | None) -> PromiseForm:
     faults = () if refusal is None or not given else refusal.faults
-    reasons = {fault.name: fault.reason for fault in reversed(faults)}
+    reasons = {fault.name: said(fault.reason) for fault in reversed(faults)}
     fields = tuple(
         _field(number, numbers.at_hand[number.name], given=given, fault=reasons.get(number.name))
         for number in numbers.in_force

@@ -1,5 +1,7 @@
 """The policies at hand, and this site's own, compared; what choosing one would do is seen before it is done."""
 
+from dataclasses import replace
+
 from flask import Response, request
 
 from app.domain.access.roles import Permission
@@ -10,6 +12,7 @@ from app.edge.caller import caller, now, services
 from app.edge.panels import admin_frame
 from app.edge.panels.admin_frame import Form, Notice
 from app.edge.panels.admin_impact import ImpactView, impact_view
+from app.edge.panels.sayings import said
 from app.edge.parameters import Malformed, single
 from app.edge.translation import gettext as _
 
@@ -93,7 +96,12 @@ def _rendered(
             for each in at_hand
             if each.key not in (compared.key, beside.key)
         ),
-        differences=() if compared is None else differences(beside.policy, compared.policy),
+        differences=()
+        if compared is None
+        else tuple(
+            replace(row, before=said(row.before or ""), after=said(row.after or ""))
+            for row in differences(beside.policy, compared.policy)
+        ),
         impact=impact,
         progress_url=admin_frame.url(SECTION),
         send_url=admin_frame.url(SECTION),

@@ -9,10 +9,11 @@ from typing import Final, Literal
 from app.domain.clocks.model import Bounds, EventKind
 from app.domain.clocks.wording import bound_text
 from app.domain.tracking.ams import STATUSES
-from app.domain.tracking.decision import AMS
+from app.domain.tracking.decision import AMS, DecisionFault
 from app.domain.tracking.possible import TRIAGE, Possible
 from app.edge.panels import wording
 from app.edge.panels.cvss_words import METRICS, letters_of
+from app.edge.panels.sayings import said
 from app.edge.panels.wording import Lozenge
 from app.edge.translation import gettext as _
 from app.edge.translation import mark
@@ -227,11 +228,12 @@ def kinds_of(possible: Collection[str]) -> tuple[str, ...]:
     return tuple(kind for kind in _TITLES if kind in possible)
 
 
-def refusal_words(text: str) -> str:
+def refusal_words(fault: DecisionFault) -> str:
     """Why a decision does not stand, as a sentence."""
+    text = "; ".join(map(said, fault.why))
     return f"{text[:1].upper()}{text[1:]}."
 
 
 def moved_words(bounds: Bounds | None) -> tuple[str | datetime, ...]:
-    """A bound as the engine words it, with its instants taken out."""
-    return wording.with_instants(_("no clock") if bounds is None else bound_text(bounds))
+    """A bound in the words of the engine, with its instants taken out."""
+    return wording.with_instants(_("no clock") if bounds is None else said(bound_text(bounds)))

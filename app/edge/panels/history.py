@@ -16,6 +16,7 @@ from app.domain.clocks.wording import due_named
 from app.domain.privacy.accounts import is_account_id
 from app.domain.tracking.decision import AMS, Via
 from app.edge.panels import wording
+from app.edge.panels.sayings import said
 from app.edge.translation import gettext as _
 from app.edge.translation import mark
 
@@ -67,9 +68,9 @@ def is_decision(fact: Event) -> bool:
 
 
 def without_ids(text: str | None, facts: Iterable[Event], *, reader: str | None) -> str | None:
-    """The text with the account ids of those who decided by a form replaced by words, English as the rest of it."""
+    """The text, in the reader's language, with the account ids of those who decided by a form replaced by words."""
     for actor in {fact.actor for fact in facts if fact.actor and _is_of_person(fact)}:
-        text = None if text is None else text.replace(actor, _person(actor, reader))
+        text = None if text is None else text.replace(actor, _(_person(actor, reader)))
     return text
 
 
@@ -101,7 +102,7 @@ def _text(fact: Event) -> str:
     if fact.kind is EventKind.SEVERITY_SET:
         return _("Severity set to %(level)s", level=wording.severity_text(fact.severity))
     if fact.kind is EventKind.EXTERNAL_BOUND:
-        return _("%(ticket)s names %(date)s", ticket=fact.ticket, date=due_named(fact))
+        return _("%(ticket)s names %(date)s", ticket=fact.ticket, date=said(due_named(fact)))
     if fact.kind is EventKind.EXTENDED:
         return _extended(fact)
     return _(_SAID[fact.kind]) if fact.kind in _SAID else wording.title_of(fact.kind)

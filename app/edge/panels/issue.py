@@ -15,16 +15,19 @@ from app.domain.identifiers import IssueId, TenantId
 from app.domain.installations.model import Caller
 from app.domain.ports import DatabaseUnavailable, JiraUnavailable
 from app.domain.secrets import VaultCannotAnswer
+from app.domain.sentences import recognised
 from app.domain.tracking.model import IssueRecord, Tracking
 from app.domain.tracking.queries import ClockReading, IssueClocks
+from app.domain.tracking.rule import LACKS
 from app.domain.tracking.severity import read_severity
 from app.edge import parameters
 from app.edge.caller import caller, config, is_forge, now, services
 from app.edge.panels import wording
 from app.edge.panels.history import history_of, is_decision, without_ids
 from app.edge.panels.issue_facts import asked_for_more, explanations, tickets_of, versions_of
+from app.edge.panels.sayings import said
 from app.edge.panels.told import ASKED_OF, told_of
-from app.edge.panels.view_models import ClockView, IssuePanel, PageShell, PolicyLine, SeverityLine, WhyStep
+from app.edge.panels.view_models import ClockView, IssuePanel, PageShell, PolicyLine, SeverityLine, why_step
 from app.edge.problems import contained, report, trace_id
 from app.edge.shields import allow_frames
 from app.edge.translation import gettext as _
@@ -109,7 +112,7 @@ def _shown(view: IssueClocks, *, who: Caller, key: str, url: str, at: datetime) 
         clocks=tuple(map(clock_view, current)),
         earlier=tuple(map(clock_view, earlier)),
         history=history_of(record.events, reader=who.account) if is_tracked else (),
-        missing=record.missing,
+        missing=tuple(said(recognised(lack, LACKS)) for lack in record.missing),
         tickets=tickets_of(record.events) if is_tracked else (),
         versions=versions_of(record.fix_versions, is_open=_is_open(view.clocks)) if is_tracked else (),
         asked_at=asked_for_more(record.events) if is_tracked else None,
@@ -202,7 +205,7 @@ def _clock(clock: ClockReading, *, facts: Collection[Event], reader: str | None,
         zone=clock.rule.terms[0].zone,
         explanation=name(explanations(facts).get(bounds.cycle)),
         why=tuple(
-            WhyStep(clause=step.clause, rule=step.rule, source=step.source, at=step.at, text=name(step.text) or "")
+            why_step(step, name=name)
             for step in clock.why
             if step.at != at  # the step that is no fact but this very instant: the headline says it already
         ),

@@ -15,6 +15,7 @@ from app.domain.clocks.state import remaining_seconds, state_of
 from app.domain.identifiers import AccountId, ProjectId
 from app.domain.installations.model import Caller
 from app.domain.ports import JiraUnavailable
+from app.domain.sentences import Sentence
 from app.domain.tracking.decision import KINDS, Author, Decision, DecisionFault, DecisionMalformed, Via, read_decision
 from app.domain.tracking.model import IssueRecord
 from app.domain.tracking.possible import TRIAGE, Possible, possible, triage
@@ -74,7 +75,7 @@ def decided() -> Response:
         is_final = given.get("step") == RECORD
         recorded = _record(who, record, decisions, dry_run=not is_final)
     except DecisionFault as fault:
-        words = refusal_words(without_ids(str(fault), record.events, reader=who.account) or "")
+        words = without_ids(refusal_words(fault), record.events, reader=who.account) or ""
         return _refusal(fault, replace(_forms(record, now_is, given), refusal=words))
     moves = tuple(map(_move, recorded.moved))
     if is_final:
@@ -105,11 +106,11 @@ def _read(given: Mapping[str, str], now_is: Possible) -> tuple[Decision, ...]:
     """The decisions that a form says; raises `DecisionFault`."""
     kind = given.get("kind", "")
     if kind not in kinds_of({*KINDS, TRIAGE}):
-        raise DecisionMalformed("kind: there is no such form")
+        raise DecisionMalformed(Sentence("kind: there is no such form"))
     if kind == TRIAGE:
         vector = vector_of(given)
         if vector is None:
-            raise DecisionMalformed("every one of the eight metrics needs a value")
+            raise DecisionMalformed(Sentence("every one of the eight metrics needs a value"))
         return triage(vector, given, now_is=now_is)
     named = {"id", *field_names(kind)}
     return (read_decision({"kind": kind} | {name: value for name, value in given.items() if name in named}),)

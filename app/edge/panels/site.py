@@ -17,8 +17,9 @@ from app.edge.panels.asked import Asked, of_request
 from app.edge.panels.filters import ListFilter
 from app.edge.panels.history import without_ids
 from app.edge.panels.issue_facts import explanations
+from app.edge.panels.sayings import said
 from app.edge.panels.site_models import Breach, PromiseRow
-from app.edge.panels.view_models import WhyStep
+from app.edge.panels.view_models import why_step
 from app.edge.translation import gettext as _
 from app.edge.translation import mark
 
@@ -112,17 +113,7 @@ def _breach(listed: ListedClock, site: str) -> Breach:
     return Breach(
         explanation=told(explanations(events).get(clock.bounds.cycle)),
         row=lists.row_of(listed, display_url=site),
-        why=tuple(
-            WhyStep(
-                clause=step.clause,
-                rule=step.rule,
-                source=step.source,
-                at=step.at,
-                text=told(step.text) or "",
-            )
-            for step in why
-            if step.at != now()
-        ),
+        why=tuple(why_step(step, name=told) for step in why if step.at != now()),
     )
 
 
@@ -151,6 +142,6 @@ def _row(covered: Covered, figures: Figures) -> PromiseRow:
         policy=promise.policy,
         deadline=promise.deadline,
         state=_BACKED[covered.backing],
-        by=covered.by,
+        by=said(covered.by),
         counts=tuple((state, counts[state]) for state in State if counts.get(state)),
     )

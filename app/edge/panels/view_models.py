@@ -3,17 +3,19 @@
 Instants are aware UTC. Nothing here reads a clock: `remaining_seconds` and `state` come from the clock engine.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
-from app.domain.clocks.model import Severity, State
+from app.domain.clocks.model import Severity, State, Step
 from app.domain.clocks.state import BREACHES
 from app.edge.assets import Assets
 from app.edge.panels import cvss_words, wording
 from app.edge.panels.cvss_words import MetricLine
 from app.edge.panels.history import HistoryCycle
 from app.edge.panels.issue_facts import TicketLine, VersionLine
+from app.edge.panels.sayings import said
 from app.edge.panels.told import ToldView
 from app.edge.panels.wording import Advice, Lozenge, RefusalText
 from app.edge.translation import gettext as _
@@ -95,6 +97,12 @@ class WhyStep:
     def parts(self) -> tuple[str | datetime, ...]:
         """The text, with its instants as such."""
         return wording.with_instants(self.text)
+
+
+def why_step(step: Step, *, name: Callable[[str], str | None]) -> WhyStep:
+    """A step in the reader's language. `name`: takes the ids of people out of a text."""
+    text = name(said(step.text)) or ""
+    return WhyStep(clause=step.clause, rule=said(step.rule), source=step.source, at=step.at, text=text)
 
 
 @dataclass(frozen=True, kw_only=True)

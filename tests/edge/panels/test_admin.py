@@ -34,10 +34,10 @@ def served(make_stack):
         yield running
 
 
-def send(served, section, *, sender="admin", route=ADMIN, **fields):
+def send(served, section, *, sender="admin", route=ADMIN, language="en", **fields):
     """A form of that section, as the browser sends it."""
     token = served.token("genchi", kind="context", account=sender)
-    headers = {"Authorization": f"JWT {token}"}
+    headers = {"Authorization": f"JWT {token}", "Accept-Language": language}
     return requests.post(served.url + route + section, data=fields, headers=headers, timeout=60)
 
 
@@ -82,6 +82,46 @@ def test_every_section_speaks_german_and_none_of_our_english_sentences(served, s
     text = well_formed(shown.text).text
     assert 'lang="de"' in shown.text
     assert [sentence for sentence in SENTENCES if sentence in text] == []
+
+
+@pytest.mark.parametrize(
+    ("section", "fields", "words"),
+    [
+        ("following", {"jql": "x) OR (project = OPS"}, "Vorgänge, die zählen (JQL): eine Klammer wird geschlossen"),
+        ("following", {"jql": "nonsense"}, "Vorgänge, die zählen (JQL): Jira sagt: "),
+        ("following", {"pausing": "Limbo = lunch"}, "in denen die Uhr anhält: diese Site hat keinen Status 'limbo'"),
+        ("following", {"priorities_are": "own", "priorities": "High"}, "'High' ist nicht „Name = Bedeutung“"),
+        ("following", {"step": "try", "example": "OPS-1"}, "Vorgang: einen sichtbaren Vorgang 'OPS-1' gibt es hier"),
+        ("numbers", {"a_high": "29"}, "Mehr Zeit hat der Hersteller nicht zugesagt: hoch: 29 T 0 Std., wo"),
+        ("numbers", {"at_risk_percent": "0"}, "Muss zwischen 1 und 100 liegen"),
+        ("numbers", {}, "diese Zahlen sind schon in Kraft"),
+        ("people", {"label": "x@example.com"}, "Name: 1 bis 60 Zeichen und keine Adresse"),
+        ("people", {"label": "X", "medium": "mail"}, "eine Site hat höchstens 500 Empfänger"),
+    ],
+)
+def test_a_german_reader_is_refused_in_german(served, section, fields, words):
+    begun = {
+        "following": FOLLOWING | {"version": str(in_force(served)["version"]), "step": "save"},
+        "numbers": NUMBERS | {"step": "try"},
+        "people": {"step": "add"},
+    }
+    text = refused(send(served, section, language="de", **begun[section] | fields), 400)
+    assert words in text
+    assert [sentence for sentence in SENTENCES if sentence in text] == []
+
+
+def test_a_german_reader_finds_the_details_of_the_log_and_the_register_in_german(served):
+    def german(section):
+        token = served.token("genchi", kind="context", account="admin")
+        headers = {"Authorization": f"JWT {token}", "Accept-Language": "de"}
+        return well_formed(requests.get(served.url + ADMIN + section, headers=headers, timeout=60).text).text
+
+    served.eventually(lambda: re.search(r"Anlass: ?installiert", german("audit")))
+    log, privacy = german("audit&action=import.ended"), german("privacy")
+    assert re.search(r"Ergebnis: ?fertig", log)
+    assert "so lange wie die Uhren der Site, ohne die Person, sobald sie gelöscht ist" in privacy
+    assert "an die Stelle des Werts tritt ein Platzhalter" in privacy
+    assert "das Audit-Protokoll bleibt als Beweis" in privacy
 
 
 @pytest.mark.parametrize("account", ["developer", "lead"])
@@ -163,9 +203,9 @@ def test_a_mapping_is_saved_and_somebody_who_was_slower_is_told(served):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"jql": "x) OR (project = OPS"}, "Jql"),
-        ({"jql": "a" * 2_001}, "Jql"),
-        ({"vector_field": "summary"}, "Vector field: a custom field is named by its id"),
+        ({"jql": "x) OR (project = OPS"}, "Issues that count (JQL): a bracket is closed"),
+        ({"jql": "a" * 2_001}, "at most 2000 are taken"),
+        ({"vector_field": "summary"}, "Field with the CVSS vector: a custom field is named by its id"),
         ({"priorities_are": "own", "priorities": "High"}, "is not “name = meaning”"),
         ({"priorities_are": "own", "priorities": "High = low\nhigh = low"}, "stands twice"),
         ({"priorities_are": "own", "priorities": "High = awful"}, "the levels are"),
