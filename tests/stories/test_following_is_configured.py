@@ -168,8 +168,8 @@ def test_what_cannot_be_read_says_what_is_missing(settings):
     fields = settings.site.fields
     assert (seen["severity"], seen["clocks"][0]["state"]) == (None, "awaiting_triage")
     assert seen["missing"] == [
-        f"{fields['cvss_vector'].id} does not hold a CVSS v3 vector",
-        f"{fields['cvss_score'].id} is empty",
+        f"the field of the CVSS vector ({fields['cvss_vector'].id}) does not hold a CVSS v3 vector",
+        f"the field of the CVSS score ({fields['cvss_score'].id}) is empty",
         "the priority is empty",
     ]
 

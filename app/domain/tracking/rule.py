@@ -15,14 +15,15 @@ from app.domain.tracking.model import Change, IssueSnapshot, SeverityReading, St
 from app.domain.tracking.severity import PRIORITIES, read_severity
 
 CREATED = "jira:created"
-_EMPTY = Sentence("%(field_id)s is empty")
-_NO_VECTOR = Sentence("%(field_id)s does not hold a CVSS v3 vector")
-_NO_SCORE = Sentence("%(field_id)s does not hold a score from 0.0 to 10.0")
+_EMPTY_VECTOR = Sentence("the field of the CVSS vector (%(field_id)s) is empty")
+_NO_VECTOR = Sentence("the field of the CVSS vector (%(field_id)s) does not hold a CVSS v3 vector")
+_EMPTY_SCORE = Sentence("the field of the CVSS score (%(field_id)s) is empty")
+_NO_SCORE = Sentence("the field of the CVSS score (%(field_id)s) does not hold a score from 0.0 to 10.0")
 _NO_PRIORITY = Sentence("the priority is empty")
 _NO_LEVEL = Sentence("no level is given for the priority %(name)s")
 _NOT_LOOKED = Sentence("no field and no priority is read for it")
-LACKS = (_NO_PRIORITY, _NOT_LOOKED, _NO_LEVEL, _NO_VECTOR, _NO_SCORE, _EMPTY)
-"""Why no severity can be read, of which the English text is stored; what any text could be is the last to be tried."""
+LACKS = (_NO_PRIORITY, _NOT_LOOKED, _NO_LEVEL, _NO_VECTOR, _EMPTY_VECTOR, _NO_SCORE, _EMPTY_SCORE)
+"""Why no severity can be read, of which the English text is stored."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def missing_of(snapshot: IssueSnapshot, rule: TrackingRule) -> tuple[str, ...]:
     if severity_now(snapshot, rule) is not None:
         return ()
     looked = [
-        _lack(snapshot.vector_field, snapshot.cvss_vector, otherwise=_NO_VECTOR),
-        _lack(snapshot.score_field, snapshot.cvss_score, otherwise=_NO_SCORE),
+        _lack(snapshot.vector_field, snapshot.cvss_vector, empty=_EMPTY_VECTOR, otherwise=_NO_VECTOR),
+        _lack(snapshot.score_field, snapshot.cvss_score, empty=_EMPTY_SCORE, otherwise=_NO_SCORE),
     ]
     if rule.priorities:
         name = snapshot.priority
@@ -87,8 +88,8 @@ def missing_of(snapshot: IssueSnapshot, rule: TrackingRule) -> tuple[str, ...]:
     return tuple(lack for lack in looked if lack) or (_NOT_LOOKED,)
 
 
-def _lack(field_id: str | None, value: str | None, *, otherwise: Sentence) -> Sentence | None:
-    return None if field_id is None else Sentence(_EMPTY if value is None else otherwise, field_id=field_id)
+def _lack(field_id: str | None, value: str | None, *, empty: Sentence, otherwise: Sentence) -> Sentence | None:
+    return None if field_id is None else Sentence(empty if value is None else otherwise, field_id=field_id)
 
 
 def unmapped_of(snapshot: IssueSnapshot, rule: TrackingRule) -> tuple[Unmapped, ...]:

@@ -116,7 +116,7 @@ def test_a_priority_without_a_level_is_told_and_said_to_be_missing():
 def test_a_field_that_was_not_readable_is_never_quoted():
     canary = "secret of the customer"
     said = " ".join(missing_of(issue(priority=None, cvss_vector=canary, cvss_score=canary), TrackingRule()))
-    assert "customfield_1 does not hold a CVSS v3 vector" in said
+    assert "the field of the CVSS vector (customfield_1) does not hold a CVSS v3 vector" in said
     assert canary not in said
 
 

@@ -205,7 +205,10 @@ SAMPLES = {
         "tracked",
         clock(State.AWAITING_TRIAGE, **NO_BOUND),
         severity=SeverityLine(level=None),
-        missing=("customfield_10050 is empty", "no level is given for the priority 'Blocker'"),
+        missing=(
+            "the field of the CVSS vector (customfield_10050) is empty",
+            "no level is given for the priority 'Blocker'",
+        ),
     ),
     "no_deadline": panel(
         "tracked",

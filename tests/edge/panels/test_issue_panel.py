@@ -55,7 +55,7 @@ LANDMARK = {
     "awaiting_triage": [
         "Severity not set · awaiting triage",
         "Set a CVSS score or a priority",
-        "customfield_10050 is empty",
+        "the field of the CVSS vector (customfield_10050) is empty",
         "priority 'Blocker'",
     ],
     "no_deadline": ["None · no deadline", "CVSS 0.0"],
