@@ -32,6 +32,7 @@ STAYS: Mapping[str, str] = {
     "app.audit_checkpoints": "signed sizes and hashes of the audit log",
     "registry.tenants": "our own number of the tenant, so that it is never given again",
     "registry.departures": "this record: instants, counts and the receipt",
+    "registry.receipt_links": "the hash of a link to this receipt, gone 184 days after the deletion was asked for",
     "registry.audit_waiting": "hashes of audit entries on their way into the log, for a second or so",
     "registry.audit_anchor_leaves": "hashes of signed checkpoints, of which the anchor outside speaks",
     "registry.account_reports": "digests of closed accounts of nobody's, so that none of them is ever reported again",
