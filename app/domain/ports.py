@@ -19,7 +19,7 @@ from app.domain.metrics.ports import MetricRows
 from app.domain.notices.ports import FeedRows, LinkRows, NoticeRows, RecipientRows
 from app.domain.privacy.ports import PeopleRows, ReportRows
 from app.domain.privacy.requests import RequestRows
-from app.domain.privacy.rows import Departures, ExportLinks, ExportRows, ReceiptLinks, TenantErasure, TenantExport
+from app.domain.privacy.rows import Departures, ExportLinks, ExportRows, ReceiptLinkRows, TenantErasure, TenantExport
 from app.domain.publishing.ports import LabelRows, PushAnswer, PushRows
 from app.domain.quota.ports import QuotaRows
 from app.domain.rows import (
@@ -196,7 +196,7 @@ class UnitOfWork(Protocol):
         """The links to exports."""
 
     @property
-    def receipt_links(self) -> ReceiptLinks:
+    def receipt_links(self) -> ReceiptLinkRows:
         """The links to receipts of deletions."""
 
     @property

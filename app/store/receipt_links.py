@@ -11,7 +11,7 @@ from app.store.privacy_tables import ReceiptLinkRow
 
 
 class SqlReceiptLinks:
-    """See `app.domain.privacy.rows.ReceiptLinks`."""
+    """See `app.domain.privacy.rows.ReceiptLinkRows`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -2,8 +2,8 @@
 
 With the deletion the page on which it was asked for is gone, and whoever asked can prove to nobody who they are: so the
 link is all that is needed. It is shown once; what is stored is its hash, in a row that outlives the tenant and knows
-nothing of a person. A site has one: a link that is given out later takes the place of the one before, so that whoever
-asks again has mended that one was lost or seen by others.
+nothing of a person. A site has one: a link that is given out later takes the place of the one before, so that asking
+again helps against one that was lost, or seen by others.
 
 It leads to the receipt of that tenant, by whose word ever it was erased: whoever asks and then removes the app gets it
 too. No other tenant ever has the same number.

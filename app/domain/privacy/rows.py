@@ -143,7 +143,7 @@ class ExportLinks(Protocol):
         """Nor any that has expired."""
 
 
-class ReceiptLinks(Protocol):
+class ReceiptLinkRows(Protocol):
     """The links to receipts of deletions: global, because they outlive the tenant."""
 
     def keep(self, link: ReceiptLink) -> None:
