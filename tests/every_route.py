@@ -120,6 +120,8 @@ def call(stack, mount, *, host, role, method=None, **more):
         target = target.replace(PARTS["<token>"], token_of_export(stack))
         # A part of it only: with the last byte it would be gone for the next one who asks.
         headers["Range"] = "bytes=0-0"
+    if mount.rule == "/receipts/<token>" and _works(stack):
+        target = target.replace(PARTS["<token>"], token_of_receipt(stack))
     if role not in {"stranger", "scraper"}:
         headers |= (_connect if host == "Connect" else _forge)(stack, mount, role, method=method, target=target)
     return Call(method, target, headers, _body(stack, mount) if method in {"POST", "PUT"} else b"")
@@ -140,7 +142,7 @@ def _with_something_there(stack, mount, host, target):
 
 
 def _works(stack):
-    """Whether a worker works there: elsewhere no export gets ready."""
+    """Whether it is the product itself, with a worker: elsewhere no export gets ready, and nobody can ask for one."""
     return stack.worker is not None and stack.worker.module == "app.wiring"
 
 
@@ -148,12 +150,24 @@ def token_of_export(stack):
     """The token of a link to an export that is ready; asked for anew where another took its place."""
     known = getattr(stack, "export_token", None)
     if known is None or requests.head(f"{stack.url}/exports/{known}", timeout=30).status_code != 200:
-        token = stack.token(SITES["Connect"], kind="context", account="admin")
-        headers = {"Authorization": f"JWT {token}"}
-        asked = requests.post(f"{stack.url}/api/v1/exports", headers=headers, timeout=30)
-        known = stack.export_token = asked.json()["link"].rpartition("/")[2]
+        asked = _asked_by_the_administrator(stack, "/api/v1/exports")
+        known = stack.export_token = asked["link"].rpartition("/")[2]
         stack.eventually(lambda: requests.head(f"{stack.url}/exports/{known}", timeout=30).status_code == 200)
     return known
+
+
+def token_of_receipt(stack):
+    """The token of a link to the receipt of a deletion that was asked for; asked for anew where it is gone."""
+    known = getattr(stack, "receipt_token", None)
+    if known is None or requests.head(f"{stack.url}/receipts/{known}", timeout=30).status_code != 202:
+        asked = _asked_by_the_administrator(stack, "/api/v1/privacy/requests", kind="erasure")
+        known = stack.receipt_token = asked["receipt_link"].rpartition("/")[2]
+    return known
+
+
+def _asked_by_the_administrator(stack, path, **body):
+    token = stack.token(SITES["Connect"], kind="context", account="admin")
+    return requests.post(stack.url + path, headers={"Authorization": f"JWT {token}"}, json=body, timeout=30).json()
 
 
 def settle(stack, mount):

@@ -16,15 +16,10 @@ from app.domain.identifiers import HOUSE, AccountId, ClientKey, IssueId, Project
 from app.domain.installations.model import ForgeRegistered, Registered, Tenant
 from app.domain.integrations.ports import CredentialRows, IntegrationRows
 from app.domain.metrics.ports import MetricRows
-from app.domain.notices.ports import (
-    FeedRows,
-    LinkRows,
-    NoticeRows,
-    RecipientRows,
-)
+from app.domain.notices.ports import FeedRows, LinkRows, NoticeRows, RecipientRows
 from app.domain.privacy.ports import PeopleRows, ReportRows
 from app.domain.privacy.requests import RequestRows
-from app.domain.privacy.rows import Departures, ExportLinks, ExportRows, TenantErasure, TenantExport
+from app.domain.privacy.rows import Departures, ExportLinks, ExportRows, ReceiptLinkRows, TenantErasure, TenantExport
 from app.domain.publishing.ports import LabelRows, PushAnswer, PushRows
 from app.domain.quota.ports import QuotaRows
 from app.domain.rows import (
@@ -199,6 +194,10 @@ class UnitOfWork(Protocol):
     @property
     def export_links(self) -> ExportLinks:
         """The links to exports."""
+
+    @property
+    def receipt_links(self) -> ReceiptLinkRows:
+        """The links to receipts of deletions."""
 
     @property
     def export(self) -> TenantExport:

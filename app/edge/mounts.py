@@ -180,6 +180,7 @@ MOUNTS: tuple[Mount, ...] = (
     Mount("GET", "/api/v1/exports", our_pages, READS, privacy.list_exports, May.EXPORT),
     Mount("POST", "/api/v1/exports", our_pages, EXPORTS, privacy.ask_export, May.EXPORT, without_licence=True),
     Mount("GET", "/exports/<token>", open_to_all, PUBLIC, privacy.fetch_export, May.FOLLOW_LINK),
+    Mount("GET", "/receipts/<token>", open_to_all, PUBLIC, privacy.fetch_receipt, May.FOLLOW_LINK),
     Mount("GET", "/api/v1/privacy/requests", our_pages, READS, privacy.list_requests, May.MANAGE_REQUESTS),
     Mount(
         "POST",

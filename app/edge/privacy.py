@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify, render_template, request
 
 from app.domain.access.roles import Permission
+from app.domain.clocks.model import instant_text
 from app.domain.identifiers import AccountId
 from app.domain.privacy.answering import FILED_BY_SITE
 from app.domain.privacy.handing_over import export_document
+from app.domain.privacy.receipt_links import ReceiptLinks
 from app.domain.privacy.requests import RequestKind, Verification, document_of
 from app.edge.bodies import BodyMalformed, read_object
 from app.edge.caller import caller, config, now, services
@@ -62,6 +64,28 @@ def fetch_export(token: str) -> Response:
     return answer
 
 
+def fetch_receipt(token: str) -> Response:
+    """`GET /receipts/<token>`: 200 is the signed receipt and nothing else; 202 a page that says how far the deletion
+    is, for as long as there is no receipt.
+    """
+    found = receipt_links().open(token, now=now())
+    if found.receipt is None:
+        return Response(render_template("receipt_link.html", deletion=found), 202, mimetype="text/html")
+    answer = Response(found.receipt, mimetype="text/plain")
+    answer.headers["Content-Disposition"] = 'attachment; filename="receipt.txt"'
+    return answer
+
+
+def receipt_links() -> ReceiptLinks:
+    """The links to receipts."""
+    return ReceiptLinks(services().database, services().answering)
+
+
+def receipt_url(token: str) -> str:
+    """The address that whoever asked for a deletion is shown once."""
+    return f"{config().base_url}/receipts/{token}"
+
+
 def list_requests() -> Response:
     """`GET /api/v1/privacy/requests`."""
     services().roles.require(Permission.MANAGE_REQUESTS, caller(), now=now())
@@ -70,20 +94,29 @@ def list_requests() -> Response:
 
 
 def file_request() -> tuple[Response, int]:
-    """`POST /api/v1/privacy/requests`: `kind`, `account` (without it: all of the site), `verified_how` where it is."""
+    """`POST /api/v1/privacy/requests`: `kind`, `account` (without it: all of the site), `verified_how` where it is.
+
+    For the deletion of all of the site the answer has the link to its receipt; no other ever has it.
+    """
     services().roles.require(Permission.MANAGE_REQUESTS, caller(), now=now())
     body = read_object(read_body(LIFECYCLE_BODY_BYTES))
     account, how = body.get("account"), body.get("verified_how")
     if body.get("kind") not in list(RequestKind):
         raise BodyMalformed(BodyMalformed.__doc__)
+    kind = RequestKind(body["kind"])
+    verification = None if how is None else Verification(now(), VERIFIED_BY, _matching(_HOW, how))
+    if kind is RequestKind.ERASURE and account is None:
+        asked = receipt_links().ask(caller().tenant, now=now(), by=caller().account, verification=verification)
+        link = {"receipt_link": receipt_url(asked.token), "receipt_link_expires_at": instant_text(asked.expires_at)}
+        return jsonify(document_of(asked.request, now=now()) | link), 201
     filed = services().answering.file(
         caller().tenant,
-        RequestKind(body["kind"]),
+        kind,
         account=None if account is None else AccountId(_matching(_ACCOUNT, account)),
         filed_by=FILED_BY_SITE,
         by=caller().account,
         received_at=now(),
-        verification=None if how is None else Verification(now(), VERIFIED_BY, _matching(_HOW, how)),
+        verification=verification,
     )
     return jsonify(document_of(filed, now=now())), 201
 

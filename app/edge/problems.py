@@ -26,6 +26,7 @@ from app.domain.notices.entry import EntryMalformed
 from app.domain.notices.recipients import RecipientUnfit, RecipientUnknown
 from app.domain.ports import DatabaseRefused, DatabaseUnavailable, JiraUnavailable
 from app.domain.privacy.handing_over import ExportsOff, NoSuchExport
+from app.domain.privacy.receipt_links import NoSuchReceipt
 from app.domain.privacy.receipts import ReceiptRefused
 from app.domain.promises.numbers import NumbersRefused
 from app.domain.secrets import VaultCannotAnswer
@@ -92,6 +93,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     NotFound: Problem(404, "not_found", mark("There is nothing here that you may see")),
     CallbackRefused: Problem(404, "not_found", mark("There is nothing here that you may see")),
     NoSuchExport: Problem(404, "not_found", mark("There is nothing here that you may see")),
+    NoSuchReceipt: Problem(404, "not_found", mark("There is nothing here that you may see")),
     ExportsOff: Problem(404, "not_found", mark("There is nothing here that you may see")),
     DecisionRefused: Problem(
         409, "decision_refused", mark("The promise, or what holds at that instant, does not allow it")

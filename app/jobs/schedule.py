@@ -187,7 +187,7 @@ SCHEDULE: tuple[PeriodicJob, ...] = (
         "11 * * * *",
         lambda services, now: services.handing_over.tidy(now=now),
         Permission.HAND_OVER,
-        "an export that nobody fetched in time is one that can only be stolen",
+        "an export that nobody fetched in time is one that can only be stolen; links that expired lead nowhere",
     ),
     PeriodicJob(
         "purge-deliveries",

@@ -67,6 +67,11 @@ class SqlDepartures:
         is_row = DepartureRow.tenant_id == departure.tenant
         self._connection.execute(update(DepartureRow).where(is_row).values(_values(departure)))
 
+    def receipt_of(self, tenant: TenantId) -> str | None:
+        """Of that column alone: a web process may read no other."""
+        query = select(DepartureRow.receipt).where(DepartureRow.tenant_id == tenant)
+        return self._connection.execute(query).scalar()
+
     def due(self, now: datetime) -> tuple[TenantId, ...]:
         """The one that is due first comes first."""
         query = select(DepartureRow.tenant_id).where(DepartureRow.receipt.is_(None), DepartureRow.due_at <= now)

@@ -29,6 +29,11 @@ class SqlRequests:
             raise LookupError(f"there is no request {request} of tenant {self._tenant}")
         return _request_of(found)
 
+    def find(self, request: UUID) -> PrivacyRequest | None:
+        """That row, if it is there."""
+        found = self._connection.execute(select(RequestRow.__table__).where(*self._is(request))).first()
+        return None if found is None else _request_of(found)
+
     def save(self, request: PrivacyRequest) -> None:
         """Everything of it."""
         self._connection.execute(update(RequestRow).where(*self._is(request.request)).values(_values(request)))

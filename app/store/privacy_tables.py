@@ -114,3 +114,19 @@ class ExportLinkRow(Base):
     export_id: Mapped[UUID]
     expires_at: Mapped[datetime] = mapped_column(UTC)
     sent_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class ReceiptLinkRow(Base):
+    """The hash of the token of a link that leads to a tenant's receipt: a random number of nobody's. It outlives the
+    tenant, and is gone when it expires."""
+
+    __tablename__ = "receipt_links"
+    __table_args__ = ({"schema": "registry", "info": plain("token_sha256")},)
+
+    tenant_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("registry.tenants.tenant_id"), primary_key=True, autoincrement=False
+    )
+    token_sha256: Mapped[bytes] = mapped_column(unique=True)
+    request_id: Mapped[UUID]
+    asked_at: Mapped[datetime] = mapped_column(UTC)
+    expires_at: Mapped[datetime] = mapped_column(UTC)

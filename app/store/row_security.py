@@ -30,6 +30,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "registry.report_cycle": {WEB: "SELECT", WORKER: "SELECT, UPDATE"},
     "registry.report_log": {WEB: "SELECT", WORKER: "SELECT, INSERT, DELETE"},
     "registry.export_links": {WEB: "SELECT, INSERT, UPDATE, DELETE", WORKER: "SELECT, DELETE"},
+    "registry.receipt_links": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, DELETE"},
     "registry.departures": {WORKER: "SELECT, INSERT, UPDATE, DELETE"},
     # No number of any tenant is in it, and nothing that the app decides by.
     "registry.metrics": {WEB: "SELECT, INSERT, UPDATE", WORKER: "SELECT, INSERT, UPDATE"},
@@ -81,6 +82,8 @@ when a tenant is erased."""
 COLUMN_GRANTS: Mapping[str, Mapping[str, str]] = {
     # Who is meant, and neither the salt nor the sealed part: a web process that is broken into reads no more of it.
     **{f"app.audit_persons.{column}": {WEB: "SELECT"} for column in ("tenant_id", "entry_id", "subject")},
+    # What a link leads to once everything of a site is deleted: not who is about to leave, nor when and why.
+    **{f"registry.departures.{column}": {WEB: "SELECT"} for column in ("tenant_id", "receipt")},
     # A fact stays as it was told; who told it is taken out of it when that person is erased.
     "app.clock_events.data": {WORKER: "UPDATE"},
     "app.superseded_events.data": {WORKER: "UPDATE"},

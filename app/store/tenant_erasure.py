@@ -35,6 +35,9 @@ STAYS: Mapping[str, Sentence] = {
     "app.audit_checkpoints": Sentence("signed sizes and hashes of the audit log"),
     "registry.tenants": Sentence("our own number of the tenant, so that it is never given again"),
     "registry.departures": Sentence("this record: instants, counts and the receipt"),
+    "registry.receipt_links": Sentence(
+        "the hash of a link to this receipt, gone 184 days after the deletion was asked for"
+    ),
     "registry.audit_waiting": Sentence("hashes of audit entries on their way into the log, for a second or so"),
     "registry.audit_anchor_leaves": Sentence("hashes of signed checkpoints, of which the anchor outside speaks"),
     "registry.account_reports": Sentence(

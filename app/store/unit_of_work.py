@@ -29,6 +29,7 @@ from app.store.policy_texts import SqlPolicyTexts
 from app.store.privacy_requests import SqlRequests
 from app.store.queue import Queue
 from app.store.quota import SqlQuota
+from app.store.receipt_links import SqlReceiptLinks
 from app.store.recipients import SqlFeeds, SqlLinks, SqlRecipients
 from app.store.registry import SqlRegistry
 from app.store.reports import SqlReports
@@ -216,6 +217,11 @@ class SqlUnitOfWork:
     def export_links(self) -> SqlExportLinks:
         """The links to exports."""
         return SqlExportLinks(self._connection)
+
+    @property
+    def receipt_links(self) -> SqlReceiptLinks:
+        """The links to receipts of deletions."""
+        return SqlReceiptLinks(self._connection)
 
     @property
     def integrations(self) -> SqlIntegrations:

@@ -66,6 +66,7 @@ CLASSES = {
     "GET /api/v1/exports": {"JWT": context_token, "Bearer": forge_page},
     "POST /api/v1/exports": {"JWT": context_token, "Bearer": forge_page},
     "GET /exports/<token>": open_to_all,
+    "GET /receipts/<token>": open_to_all,
     "GET /oauth/callback": open_to_all,
     "GET /api/v1/privacy/requests": {"JWT": context_token, "Bearer": forge_page},
     "POST /api/v1/privacy/requests": {"JWT": context_token, "Bearer": forge_page},

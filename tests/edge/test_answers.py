@@ -108,6 +108,7 @@ CASES = {
     "401 file request": (401, "POST", "/api/v1/privacy/requests", {}),
     "404 callback": (404, "GET", "/oauth/callback?code=from-outside&state=from-outside", {}),
     "404 export of nothing": (404, "GET", "/exports/of-nothing", {}),
+    "404 receipt of nothing": (404, "GET", "/receipts/of-nothing", {}),
     "403 installed": (403, "POST", "/connect/installed", {"kind": "install", "body": {"key": "another.app"}}),
     "404 nowhere": (404, "GET", "/nowhere", {}),
     "404 static": (404, "GET", "/static/no-such.css", {}),
@@ -269,6 +270,7 @@ def test_what_is_counted_says_so_and_nothing_else_does(answers, name):
         "404 no calendar",
         "404 feed",
         "404 export",
+        "404 receipt",
         "404 callback",
     )
     is_counted = name.startswith(("2", "400", "403", "413", "415", "429", "503", *counted_too))

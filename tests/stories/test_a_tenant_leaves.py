@@ -1,11 +1,13 @@
-"""A site uninstalls, comes back in time, leaves for good, and the operator has a receipt that anybody can check."""
+"""A site uninstalls, comes back in time, leaves for good, and there is a receipt that anybody can check."""
 
 import json
+import re
 import subprocess
 import sys
 
 import psycopg
 import pytest
+import requests
 
 from app.store import tables as _tables  # noqa: F401  its import fills the metadata
 from app.store.db import Base
@@ -115,6 +117,40 @@ def test_everything_about_a_tenant_goes_into_a_file_and_from_there_into_another_
     assert {each["name"]: each["sha256"] for each in json.loads(done.stdout)["files"] if each["imported"]} == written
     nobody = pledge(stack, "installations", "export", "4711", "--to", str(tmp_path / "nobody.zip"))
     assert (nobody.returncode, (tmp_path / "nobody.zip").exists()) == (1, False)
+
+
+def test_the_link_that_was_shown_when_the_deletion_was_asked_for_leads_to_the_receipt(stack, site, tmp_path):
+    tenant, name = str(site.tenant), site.seeded.url.partition("://")[2]
+    headers = {"Authorization": f"JWT {site.token(kind='context', account='admin')}"}
+    form = {"step": "erase", "site": name}
+    address = f"{stack.url}/fragments/admin/rights?section=privacy"
+    asked = requests.post(address, data=form, headers=headers, timeout=30)
+    [link] = re.findall(r'id="receipt-link">([^<]+)<', asked.text)
+    waiting = requests.get(link, timeout=30)
+    assert (waiting.status_code, "Not deleted yet" in waiting.text) == (202, True)
+
+    [request] = stack.get("/api/v1/privacy/requests", account="admin").json()["items"]
+    age(stack)
+    done = pledge(stack, "privacy", "requests", "fulfil", tenant, request["id"])
+    assert done.returncode == 0, done.stderr
+    stack.database.execute(  # what the schedule does once an hour
+        "INSERT INTO jobs.procrastinate_jobs (queue_name, task_name, args) VALUES ('default', 'note-departures', %s)",
+        '{"timestamp": 0}',
+    )
+    stack.eventually(lambda: requests.get(link, timeout=30).status_code == 200)
+    assert owned(stack, int(tenant)) == {}
+    given = requests.get(link, timeout=30)
+    assert given.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert given.headers["Content-Disposition"].startswith("attachment;")
+    assert "no-store" in given.headers["Cache-Control"]
+
+    file = tmp_path / "receipt.txt"
+    file.write_bytes(given.content)
+    verified = pledge(stack, "privacy", "receipt", "verify", str(file), "--json")
+    assert verified.returncode == 0, verified.stderr
+    receipt = json.loads(verified.stdout)["receipt"]
+    assert (receipt["subject"], receipt["asked_by"]) == (f"tenant/{tenant}", "request")
+    assert link.rpartition("/")[2] not in "".join(stack.web.lines + stack.worker.lines)
 
 
 def test_an_erasure_that_is_killed_has_taken_the_keys_and_is_gone_on_with(stack, used):

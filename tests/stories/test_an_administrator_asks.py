@@ -1,7 +1,8 @@
-"""A site's administrator takes everything along by a link that is good once, and files a request for a person."""
+"""A site's administrator takes everything along by a link that is good once, and files requests, which links follow."""
 
 import io
 import json
+import re
 import zipfile
 
 import pytest
@@ -115,3 +116,53 @@ def test_a_request_is_filed_with_both_bounds_and_listed(site):
 )
 def test_a_request_in_another_form_is_refused(site, body):
     assert post(site, REQUESTS, body).status_code == 400
+
+
+def test_a_deletion_that_is_asked_for_has_a_link_that_says_in_words_how_far_it_is(site):
+    answer = post(site, REQUESTS, {"kind": "erasure"})
+    assert answer.status_code == 201
+    link, asked = answer.json()["receipt_link"], answer.json()["id"]
+    assert link.startswith(f"{site.url}/receipts/")
+    waiting = requests.get(link, timeout=30)
+    assert (waiting.status_code, waiting.headers["Content-Type"]) == (202, "text/html; charset=utf-8")
+    assert "no-store" in waiting.headers["Cache-Control"]
+    assert "Not deleted yet" in waiting.text
+    told = re.findall(r'datetime="([^"]+)Z"', waiting.text)
+    assert [instant.startswith(each) for each, instant in zip(told, instants(answer), strict=True)] == [True, True]
+    assert (requests.head(link, timeout=30).status_code, requests.post(link, timeout=30).status_code) == (202, 405)
+    assert "Noch nicht gelöscht" in requests.get(link, headers={"Accept-Language": "de"}, timeout=30).text
+    site.database.execute("UPDATE app.privacy_requests SET refused_at = now() WHERE request_id = %s", asked)
+    refused = requests.get(link, timeout=30)
+    assert (refused.status_code, "The deletion was refused" in refused.text) == (202, True)
+    token = link.rpartition("/")[2]
+    assert token not in site.get(REQUESTS, account="admin").text
+    assert token not in "".join(site.web.lines + site.worker.lines)
+
+
+def instants(answer):
+    """When that deletion was asked for, and until when its link is good."""
+    return answer.json()["received_at"], answer.json()["receipt_link_expires_at"]
+
+
+def test_only_the_deletion_of_everything_has_a_link_to_a_receipt(site):
+    person = {"account": PERSON, "verified_how": "known to the site"}
+    for body in ({"kind": "access"}, {"kind": "erasure"} | person, {"kind": "access"} | person):
+        assert "receipt_link" not in post(site, REQUESTS, body).json()
+
+
+def test_a_link_to_no_receipt_is_refused_like_one_to_no_export_whatever_is_wrong_with_it(site):
+    link = post(site, REQUESTS, {"kind": "erasure"}).json()["receipt_link"]
+    site.database.execute("UPDATE registry.receipt_links SET expires_at = now()")
+    folder, _, token = link.rpartition("/")
+    other = token[:-1] + ("A" if token[-1] != "A" else "B")
+    exports = f"{site.url}/exports/"
+    tokens = (token, other, token[:-1], "x", "%00", "%ff", "%F0%9F%94%A5", "..%2e", "a" * 4_000)
+    told = {refusal(f"{folder}/{each}") for each in tokens} | {refusal(exports + "x"), refusal(exports + token)}
+    assert len(told) == 1
+
+
+def refusal(address):
+    """All that is told to whoever follows that link, but for the name of the request."""
+    answer = requests.get(address, timeout=30)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    return json.dumps(answer.json() | {"trace_id": ""})

@@ -38,6 +38,7 @@ PUBLIC = (
     "/static/pledge.css",
     "/unsubscribe/a-token",
     "/calendar/a-token.ics",
+    "/receipts/a-token",
     "/oauth/callback",
 )
 LOOKS = (
@@ -120,6 +121,7 @@ DRIVEN_BY = {
     "GET /api/v1/exports": "person_looks",
     "POST /api/v1/exports": "administrator_asks",
     "GET /exports/<token>": "administrator_asks",
+    "GET /receipts/<token>": "administrator_asks",
     "GET /api/v1/privacy/requests": "person_looks",
     "POST /api/v1/privacy/requests": "administrator_asks",
     "GET /oauth/callback": "anybody_asks",
@@ -393,13 +395,17 @@ class InAnyOrder(RuleBasedStateMachine):
 
     @rule(site=site, person=person)
     def administrator_asks(self, site, person):
-        """For an export, which a worker writes and a link hands over, and for a person's data to be erased."""
+        """For an export, which a worker writes and a link hands over, for a person's data to be erased, and for all."""
 
         def ask(path, **body):
             answer = self.three.acts(site, lambda: self.connect(site, path, method="POST", person=person, body=body))
             return answer if answer is not None and answer.status_code < 300 else None
 
         ask("/api/v1/privacy/requests", kind="erasure", account=f"account-of-{site}")
+        deletion = ask("/api/v1/privacy/requests", kind="erasure")
+        if deletion is not None:
+            waiting = self.three.acts(site, lambda: requests.get(deletion.json()["receipt_link"], timeout=60))
+            assert waiting.status_code == 202
         asked = ask("/api/v1/exports")
         if asked is not None:
             for tenant in self.three.tenants(site):

@@ -16,7 +16,7 @@ from app.domain.ports import Database, UnitOfWork, Vault
 from app.domain.privacy.accounts import ERASED
 from app.domain.privacy.exporting import Exporting
 from app.domain.privacy.leaving import Leaving
-from app.domain.privacy.model import AskedBy
+from app.domain.privacy.model import RECEIPT_LINK_GOOD_FOR, AskedBy, ReceiptLink
 from app.domain.privacy.persons import by_person
 from app.domain.privacy.receipts import ageing, sign_receipt
 from app.domain.privacy.requests import Extension, PrivacyRequest, RequestKind, RequestRefused, Verification
@@ -49,8 +49,12 @@ class Answering:
         received_at: datetime,
         verification: Verification | None = None,
         by: AccountId | None = None,
+        token_sha256: bytes | None = None,
     ) -> PrivacyRequest:
-        """A new request; `account`: the person, or None for all of the tenant. Raises `RequestRefused`."""
+        """A new request; `account`: the person, or None for all of the tenant. Raises `RequestRefused`.
+
+        `token_sha256`: the hash of the token of a link that is to lead to the tenant's receipt.
+        """
         request = PrivacyRequest(uuid4(), kind, account, filed_by, received_at)
         if verification is not None:
             request = request.verified(verification)
@@ -58,6 +62,9 @@ class Answering:
         detail = {"kind": kind.value, "scope": scope, "state": request.state.value}
         with self.database.begin(tenant) as uow:
             uow.requests.add(request)
+            if token_sha256 is not None:
+                expires_at = received_at + RECEIPT_LINK_GOOD_FOR
+                uow.receipt_links.keep(ReceiptLink(token_sha256, tenant, request.request, received_at, expires_at))
             event = AuditEvent(Action.REQUEST_FILED, filed_by, _target(request.request), detail)
             filed = by_person(event, by, uow=uow, vault=self.vault, tenant=tenant, now=received_at)
             uow.commit(because=filed)

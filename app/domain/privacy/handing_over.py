@@ -154,9 +154,13 @@ class HandingOver:
         self._files().delete(link.tenant, link.export)
 
     def tidy(self, *, now: datetime) -> int:
-        """Links that expired, and files to which none leads any more, are gone; returns how many files."""
+        """Links that expired, and files to which none leads any more, are gone; returns how many files.
+
+        Links to receipts expire as well; the receipts stay.
+        """
         with self.database.begin() as uow:
             uow.export_links.forget_expired(now)
+            uow.receipt_links.forget_expired(now)
             uow.commit(because=Bookkeeping.EXPORT_MOVED)
         deleted = 0
         for tenant, export in () if self.files is None else self.files.names():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -124,6 +124,22 @@ class Link:
     token_sha256: bytes
     tenant: TenantId
     export: UUID
+    expires_at: datetime
+
+
+RECEIPT_LINK_GOOD_FOR = timedelta(days=184)
+"""From asking. Three months are the longest that the law gives for the answer (GDPR art. 12(3), with an extension), and
+as many are left then to fetch what it came to."""
+
+
+@dataclass(frozen=True)
+class ReceiptLink:
+    """What is known of the link to the receipt of a tenant's deletion: not its token, and nothing of who asked."""
+
+    token_sha256: bytes
+    tenant: TenantId
+    request: UUID
+    asked_at: datetime
     expires_at: datetime
 
 

@@ -174,6 +174,9 @@ class RequestRows(Protocol):
     def hold(self, request: UUID) -> PrivacyRequest:
         """One, which nobody else changes until this transaction ends; raises `LookupError`."""
 
+    def find(self, request: UUID) -> PrivacyRequest | None:
+        """One, if it is there."""
+
     def save(self, request: PrivacyRequest) -> None:
         """What became of it."""
 

@@ -8,7 +8,16 @@ from uuid import UUID
 from app.domain.audit.entry import Action
 from app.domain.identifiers import TenantId
 from app.domain.installations.model import ForgeRegistered, Registered
-from app.domain.privacy.model import Counts, Departure, ExportedTable, ExportRecord, Inventory, Link, Staying
+from app.domain.privacy.model import (
+    Counts,
+    Departure,
+    ExportedTable,
+    ExportRecord,
+    Inventory,
+    Link,
+    ReceiptLink,
+    Staying,
+)
 
 
 class Departures(Protocol):
@@ -31,6 +40,9 @@ class Departures(Protocol):
 
     def save(self, departure: Departure) -> None:
         """How far it is."""
+
+    def receipt_of(self, tenant: TenantId) -> str | None:
+        """The signed note that says that it is gone; None until it is."""
 
     def due(self, now: datetime) -> tuple[TenantId, ...]:
         """Tenants whose erasure is due and that have no receipt yet."""
@@ -129,3 +141,16 @@ class ExportLinks(Protocol):
 
     def forget_expired(self, now: datetime) -> None:
         """Nor any that has expired."""
+
+
+class ReceiptLinkRows(Protocol):
+    """The links to receipts of deletions: global, because they outlive the tenant."""
+
+    def keep(self, link: ReceiptLink) -> None:
+        """In place of the one that this tenant has had."""
+
+    def find(self, token_sha256: bytes) -> ReceiptLink | None:
+        """The link of the token with that hash."""
+
+    def forget_expired(self, now: datetime) -> None:
+        """Those whose time is over lead nowhere any more."""

@@ -21,7 +21,7 @@ from app.edge.panels import admin_frame, shell
 from app.edge.panels.admin_frame import Form, Notice
 from app.edge.panels.wording import Lozenge
 from app.edge.parameters import Malformed
-from app.edge.privacy import VERIFIED_BY
+from app.edge.privacy import VERIFIED_BY, receipt_links, receipt_url
 from app.edge.problems import SiteNotNamed
 from app.edge.translation import gettext as _
 from app.edge.translation import mark
@@ -111,16 +111,15 @@ def _erase(given: Form) -> Response:
         return admin_frame.not_sent(
             wrong, _rendered(notice=admin_frame.refused(wrong, _("Nothing was asked for"), line), is_erasing=True)
         )
-    _filed(RequestKind.ERASURE, None, "typed the name of the site")
-    lines = (
-        _("Whoever runs Pledge ends all access and deletes the data. Until then everything works as before."),
-        _(
-            "The signed receipt is handed out by them, and stays in the list below as long as the site can open this "
-            "page."
-        ),
-    )
+    typed = Verification(now(), VERIFIED_BY, "typed the name of the site")
+    asked = receipt_links().ask(caller().tenant, now=now(), by=caller().account, verification=typed)
+    line = _("Whoever runs Pledge ends all access and deletes the data. Until then everything works as before.")
     return admin_frame.sent(
-        _rendered(notice=Notice(title=_("Deletion is asked for"), appearance="success", lines=lines))
+        _rendered(
+            notice=Notice(title=_("Deletion is asked for"), appearance="success", lines=(line,)),
+            receipt_link=receipt_url(asked.token),
+            receipt_link_expires_at=asked.expires_at,
+        )
     )
 
 
@@ -140,7 +139,7 @@ def _verify(given: Form) -> Response:
     return admin_frame.sent(_rendered(notice=notice, note=note, key=given.get("key", "")))
 
 
-def _filed(kind: RequestKind, account: AccountId | None, how: str | None) -> PrivacyRequest:
+def _filed(kind: RequestKind, account: AccountId, how: str | None) -> PrivacyRequest:
     return services().answering.file(
         caller().tenant,
         kind,
@@ -161,6 +160,8 @@ def _rendered(
     notice: Notice | None = None,
     link: str | None = None,
     link_expires_at: datetime | None = None,
+    receipt_link: str | None = None,
+    receipt_link_expires_at: datetime | None = None,
     is_erasing: bool = False,
     note: str = "",
     key: str = "",
@@ -179,6 +180,8 @@ def _rendered(
         ),
         link=link,
         link_expires_at=link_expires_at,
+        receipt_link=receipt_link,
+        receipt_link_expires_at=receipt_link_expires_at,
         kinds=tuple((kind.value, _(text)) for kind, text in _KINDS.items()),
         outcomes={outcome.value: _(text) for outcome, text in _OUTCOMES.items()},
         facts=facts,

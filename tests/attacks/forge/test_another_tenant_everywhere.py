@@ -92,6 +92,7 @@ ROWS = {
     "GET /api/v1/exports": Row(connect="exports", forge="ui"),
     "POST /api/v1/exports": Row(connect="ask-export", forge="ui"),
     "GET /exports/<token>": PUBLIC,
+    "GET /receipts/<token>": PUBLIC,
     "GET /api/v1/privacy/requests": Row(connect="requests", forge="ui"),
     "POST /api/v1/privacy/requests": Row(connect="file-request", forge="ui"),
     "GET /oauth/callback": PUBLIC,

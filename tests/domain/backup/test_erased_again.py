@@ -12,6 +12,7 @@ from app.domain.privacy.again import Again
 from app.domain.privacy.erasing import Erasing
 from app.domain.privacy.leaving import Leaving
 from app.domain.privacy.model import AskedBy
+from app.domain.privacy.receipt_links import ReceiptLinks
 from app.outbound.erasure_ledger import ErasureLedgerFile
 from app.store.db import Base
 from app.store.tenant_erasure import STAYS
@@ -74,6 +75,13 @@ def erase(kept, tenant, *, database=None, remembering=None):
 
 def test_tenants_and_people_that_were_erased_after_a_backup_are_not_in_what_is_restored_of_it(kept, vacant):
     gone, stays, untouched = decided(kept, OTHER), decided(kept, PERSON, OTHER), decided(kept, OTHER)
+    kept.database.execute(
+        "INSERT INTO registry.receipt_links (tenant_id, token_sha256, request_id, asked_at, expires_at)"
+        " VALUES (%s, sha256('token'), gen_random_uuid(), %s, %s)",
+        gone,
+        NOW,
+        LATER + timedelta(days=1),
+    )
     kept.sequence()
     data, _ = kept.backup()
     assert erase(kept, gone)
@@ -87,7 +95,9 @@ def test_tenants_and_people_that_were_erased_after_a_backup_are_not_in_what_is_r
     assert restored.erased == ErasedAgain(tenants=1, accounts=1)
     assert tables_of(vacant, gone) <= set(STAYS)
     assert kept.log(owner).verification.run().findings == []
-    assert leaving(kept, owner).departure(gone).receipt
+    receipt = leaving(kept, owner).departure(gone).receipt
+    assert receipt
+    assert ReceiptLinks(kept.open(vacant.web), None).open("token", now=LATER).receipt == receipt
     assert actors(vacant, stays) == ["an erased person", OTHER]
     assert actors(vacant, untouched) == [OTHER]
     for table in tables_of(vacant, stays):

@@ -612,9 +612,22 @@ def test_a_deletion_is_asked_for_by_the_name_of_the_site_and_by_nothing_else(ser
     assert served.database.rows(of_the_site) == [(0,)]
     name = served.simulator.site("genchi").url.partition("//")[2]
     done = use_right(served, "privacy", step="erase", site=name)
+    well_formed(done.text)
     assert "Deletion is asked for" in text_of(done)
     assert "All of the site" in text_of(served.get(ADMIN + "privacy", account="admin"))
     assert served.database.rows(of_the_site) == [(1,)]
+
+
+def test_the_link_to_the_receipt_of_a_deletion_is_shown_once_and_only_the_newest_is_good(served):
+    name, links = served.simulator.site("genchi").url.partition("//")[2], []
+    for _ in range(2):
+        asked = use_right(served, "privacy", step="erase", site=name)
+        links += re.findall(r'id="receipt-link">([^<]+)<', asked.text)
+        assert requests.get(links[-1], timeout=30).status_code == 202
+    first, newest = links
+    assert newest.startswith(f"{served.url}/receipts/")
+    assert requests.get(first, timeout=30).status_code == 404
+    assert "/receipts/" not in served.get(ADMIN + "privacy", account="admin").text
 
 
 def test_somebody_is_told_and_their_address_is_never_shown(served):
