@@ -34,10 +34,11 @@ class Running:
     """Where everything is."""
 
     def __init__(
-        self, *, url: str, control: str, env: dict[str, str], supervisor: Supervisor, server: EmbeddedPostgres
+        self, *, simulator: Simulator, env: dict[str, str], supervisor: Supervisor, server: EmbeddedPostgres
     ) -> None:
-        self.url = url
-        self.control = control
+        self.url = env["PLEDGE_BASE_URL"]
+        self.simulator = simulator
+        self.control = simulator.control_url
         self.env = env
         self.server = server
         self._supervisor = supervisor
@@ -113,9 +114,7 @@ def running(*, worker: bool = True, **settings: str) -> Iterator[Running]:
             **{f"PLEDGE_{name}": value for name, value in settings.items()},
         }
         supervisor = exits.enter_context(Supervisor(say=lambda line: None))
-        found = Running(
-            url=env["PLEDGE_BASE_URL"], control=simulator.control_url, env=env, supervisor=supervisor, server=server
-        )
+        found = Running(simulator=simulator, env=env, supervisor=supervisor, server=server)
         argv = [sys.executable, "-m", "app.wiring", "web", "--port", str(port), "--processes", str(PROCESSES)]
         supervisor.start(Child(name="web", argv=argv, env=env, ready=re.compile("web ready")))
         if worker:
