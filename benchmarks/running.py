@@ -156,8 +156,15 @@ def pid_of(url: str) -> int:
 def processor_seconds(pid: int) -> float:
     """What a process and all that it started have used of the processor."""
     process = psutil.Process(pid)
-    used = (each.cpu_times() for each in (process, *process.children(recursive=True)))
-    return sum(each.user + each.system for each in used)
+    return sum(map(_own_seconds, (process, *process.children(recursive=True))))
+
+
+def _own_seconds(process: psutil.Process) -> float:
+    try:
+        used = process.cpu_times()
+    except psutil.NoSuchProcess:  # PostgreSQL's own helpers come and go
+        return 0.0
+    return float(used.user + used.system)
 
 
 def pss_kib(pid: int) -> int:
