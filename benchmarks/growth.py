@@ -2,8 +2,9 @@
 
 Run with `python -m benchmarks.growth [TENANTS ...]`. A PostgreSQL of its own; the app in this process, one request
 after the other, of ten tenants that are there from the beginning; all others are copies of one of them, with twenty
-tracked issues each. Statements are counted by the server itself, buffers are those of its statistics. Then each round
-over all tenants that the schedule makes, because these cannot stay flat.
+tracked issues each. Statements are counted by the server itself, buffers are those of its statistics. Then, over all
+tenants, each round of the schedule and each of what goes on all the time, once, as a worker would do it, because these
+cannot stay flat. Jobs that they ask for are not done; reports of accounts are listed, and told to nobody.
 """
 
 import os
@@ -14,8 +15,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
@@ -30,6 +32,7 @@ from app.domain.installations.model import ConnectInstallBody
 from app.domain.secrets import Secret
 from app.domain.services import Services
 from app.domain.tracking.model import FieldChoice, IssueSnapshot
+from app.jobs.schedule import SCHEDULE, STEADY
 from app.outbound.jira_answers import CvssFields, snapshot_of
 from app.protocol.connect_jwt import InstallClaims
 from app.protocol.connect_qsh import query_hash
@@ -39,8 +42,10 @@ from app.store.database import Engines, open_engines
 from app.store.db import Base
 from app.store.embedded import EmbeddedPostgres
 from app.vault.administration import create_keyring
+from app.vault.checkpoint_key import create_checkpoint_key
 from app.wiring_services import services_of
 from benchmarks.many_sites import answer
+from benchmarks.running import processor_seconds
 from benchmarks.screens import Confirming
 
 SIZES = (10, 100, 1_000, 10_000)
@@ -51,9 +56,7 @@ _HELD = """
 JOB = f"job that reads {ISSUES} issues"
 SECRET = token_hex(32)
 HOOK = b'{"issue": {"fields": {"issuetype": {"name": "Bug"}, "labels": ["security"]}}}'
-_NOT_COPIED = {"registry.tenants", "registry.connect_installations"} | {
-    f"registry.{name}" for name in ("audit_waiting", "report_log", "signals")
-}
+_NOT_COPIED = {f"registry.{name}" for name in ("tenants", "connect_installations", "report_log", "signals")}
 """The first two hold what is unique; in the others is what the ten tenants have just done."""
 
 
@@ -78,11 +81,25 @@ class Measured:
     milliseconds: float
 
 
+@dataclass(frozen=True)
+class Round:
+    """What one round over all tenants took."""
+
+    jobs: int
+    """That it asked for."""
+    seconds: float
+    own_seconds: float
+    """Of the processor, by this process."""
+    postgresql_seconds: float
+    """Of the processor, by the server."""
+
+
 class Grown:
     """The app, as web and worker, on a database whose tenants grow."""
 
-    def __init__(self, app: Flask, worker: tuple[Services, Engines], *, superuser: str, log: Path) -> None:
-        self.app, self.log, self._superuser = app, log, superuser
+    def __init__(self, app: Flask, worker: tuple[Services, Engines], *, server: EmbeddedPostgres, log: Path) -> None:
+        self.app, self.server, self.log = app, server, log
+        self._superuser = server.superuser_url("pledge")
         self.web: Services = app.extensions["pledge.services"]
         self.services, engines = worker
         self.following = replace(self.services.following, jira=Playing())
@@ -196,17 +213,31 @@ class Grown:
             "50 clocks of the site": lambda n: self._get(n, "/api/v1/clocks?limit=50", context=True),
         }
 
-    def rounds(self) -> dict[str, Callable[[], int]]:
-        """What the schedule makes over all tenants, and how often."""
-        now = datetime.now(UTC)
-        return {
-            "labels due (each minute)": lambda: self.services.publishing.wake(now=now),
-            "reads due (every 10 min)": lambda: self.services.following.wake(now=now),
-            "people to be told (every 15 min)": lambda: self.services.telling.wake(now=now),
-            "stale clocks (each hour)": lambda: self.services.recomputing.ask_where_stale(),
-            "reconciliation asked (each hour)": lambda: self.services.synchronizing.ask_hourly(now=now),
-            "measuring (every 10 s)": lambda: self.services.measuring.measure(now=datetime.now(UTC)),
-        }
+    def rounds(self) -> Iterator[tuple[str, str, Round]]:
+        """Each round over all tenants: its name, when it is due, and what it took."""
+        with psycopg.connect(self._superuser, autocommit=True) as connection:
+            # Counting statements by writing them down would be most of what a round costs.
+            connection.execute("ALTER SYSTEM RESET log_statement")
+            connection.execute("SELECT pg_reload_conf()")
+        # Nothing may leave this machine: without a way to report, accounts are listed, and wait.
+        routes = replace(self.services.reporting.routes, is_shared=True, lacking=lambda: "not in a benchmark")
+        services = replace(self.services, reporting=replace(self.services.reporting, routes=routes))
+        for periodic in SCHEDULE:
+            yield periodic.name, periodic.cron, self._round(partial(periodic.run, services))
+        for steady in reversed(STEADY):  # the logs, of which each tenant has entries waiting, take longest
+            yield steady.name, f"every {steady.pause_seconds:g} s", self._round(partial(steady.run, services))
+
+    def _round(self, run: Callable[[datetime], object]) -> Round:
+        asked, own, theirs = self._jobs(), time.process_time(), processor_seconds(self.server.postmaster_pid)
+        began = time.perf_counter()
+        run(datetime.now(UTC))
+        seconds = time.perf_counter() - began
+        theirs = processor_seconds(self.server.postmaster_pid) - theirs
+        return Round(self._jobs() - asked, seconds, time.process_time() - own, theirs)
+
+    def _jobs(self) -> int:
+        [(jobs,)] = self.rows("SELECT count(*) FROM jobs.procrastinate_jobs")
+        return int(str(jobs))
 
     def _webhook(self, number: int) -> None:
         tenant, issue = number % ASKED, 10_000 + number % ISSUES
@@ -258,11 +289,14 @@ def _grown() -> Iterator[Grown]:
                 connection.execute(f"ALTER SYSTEM SET {setting}")
             connection.execute("SELECT pg_reload_conf()")
         create_keyring(folder / "keyring.json", now=datetime.now(UTC))
+        create_checkpoint_key(folder / "audit-signing.key", name="app.example.com/audit")
         os.environ |= {
             "PLEDGE_PROFILE": "development",
             "PLEDGE_DATABASE_URL": urls["database_url"],
             "PLEDGE_DATABASE_WORKER_URL": urls["database_worker_url"],
             "PLEDGE_KEYRING_FILE": str(folder / "keyring.json"),
+            "PLEDGE_AUDIT_SIGNING_KEY_FILE": str(folder / "audit-signing.key"),
+            "PLEDGE_AUDIT_ANCHOR": f"file:{folder / 'anchor.jsonl'}",
             "PLEDGE_LOG_FORMAT": "json",
         }
         app = wiring.web_app()
@@ -278,7 +312,7 @@ def _grown() -> Iterator[Grown]:
         exits.callback(engines.dispose)
         worker = services_of(read_settings(os.environ), engines, process="worker")
         log = folder / "postgres" / "log"
-        yield Grown(app, (worker, engines), superuser=server.superuser_url("pledge"), log=log)
+        yield Grown(app, (worker, engines), server=server, log=log)
 
 
 def main() -> None:
@@ -297,11 +331,11 @@ def main() -> None:
                 cells = (f"{found.statements:.1f}", f"{found.buffers:.1f}", f"{found.milliseconds:.1f}")
                 print(f"| {size:,} | {name} | {' | '.join(cells)} |", flush=True)
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-        print("\n| tenants | round | jobs asked for | seconds |\n|---|---|---|---|")
-        for name, work in grown.rounds().items():
-            began = time.perf_counter()
-            found = work()
-            print(f"| {grown.size:,} | {name} | {found} | {time.perf_counter() - began:.1f} |", flush=True)
+        print("\n| tenants | round | due | jobs asked for | seconds | processor: worker | PostgreSQL | load |")
+        print("|---|---|---|---|---|---|---|---|")
+        for name, due, took in grown.rounds():
+            cells = (f"{took.jobs:,}", *(f"{each:.1f}" for each in astuple(took)[1:]), f"{os.getloadavg()[0]:.1f}")
+            print(f"| {grown.size:,} | {name} | {due} | {' | '.join(cells)} |", flush=True)
         [(held,)] = grown.rows(_HELD)
         print(f"{int(str(held)) / grown.size / 1000:.0f} kB for each tenant, with {ISSUES} tracked issues")
         print(f"load {os.getloadavg()[0]:.1f}")

@@ -34,10 +34,11 @@ class Running:
     """Where everything is."""
 
     def __init__(
-        self, *, url: str, control: str, env: dict[str, str], supervisor: Supervisor, server: EmbeddedPostgres
+        self, *, simulator: Simulator, env: dict[str, str], supervisor: Supervisor, server: EmbeddedPostgres
     ) -> None:
-        self.url = url
-        self.control = control
+        self.url = env["PLEDGE_BASE_URL"]
+        self.simulator = simulator
+        self.control = simulator.control_url
         self.env = env
         self.server = server
         self._supervisor = supervisor
@@ -113,9 +114,7 @@ def running(*, worker: bool = True, **settings: str) -> Iterator[Running]:
             **{f"PLEDGE_{name}": value for name, value in settings.items()},
         }
         supervisor = exits.enter_context(Supervisor(say=lambda line: None))
-        found = Running(
-            url=env["PLEDGE_BASE_URL"], control=simulator.control_url, env=env, supervisor=supervisor, server=server
-        )
+        found = Running(simulator=simulator, env=env, supervisor=supervisor, server=server)
         argv = [sys.executable, "-m", "app.wiring", "web", "--port", str(port), "--processes", str(PROCESSES)]
         supervisor.start(Child(name="web", argv=argv, env=env, ready=re.compile("web ready")))
         if worker:
@@ -157,8 +156,15 @@ def pid_of(url: str) -> int:
 def processor_seconds(pid: int) -> float:
     """What a process and all that it started have used of the processor."""
     process = psutil.Process(pid)
-    used = (each.cpu_times() for each in (process, *process.children(recursive=True)))
-    return sum(each.user + each.system for each in used)
+    return sum(map(_own_seconds, (process, *process.children(recursive=True))))
+
+
+def _own_seconds(process: psutil.Process) -> float:
+    try:
+        used = process.cpu_times()
+    except psutil.NoSuchProcess:  # PostgreSQL's own helpers come and go
+        return 0.0
+    return float(used.user + used.system)
 
 
 def pss_kib(pid: int) -> int:

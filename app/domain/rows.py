@@ -155,6 +155,9 @@ class TenantRows(Protocol):
     def add_sealed(self, sealed: Sealed) -> None:
         """Store an envelope."""
 
+    def replace_sealed(self, sealed: Sealed, *, kept_since: int) -> None:
+        """Store an envelope, and delete those of its row whose version is below `kept_since`."""
+
     def sealed(self, place: SecretPlace) -> Sealed:
         """The envelope of that place; raises `SecretMissing`."""
 

@@ -22,6 +22,9 @@ from app.store.tables import (
 _CONTACT_EVERY = timedelta(minutes=10)
 _TENANTS_AT_ONCE = 1000
 
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name")
+"""One after the other, as they are listed."""
+
 FIND_CONNECT = select(
     RegistryConnect.client_key,
     RegistryConnect.tenant_id,
@@ -260,9 +263,8 @@ class SqlRegistry:
         self._connection.execute(delete(RegistryKeyProof).where(RegistryKeyProof.kek_id == kek_id))
 
     def _lock(self, *names: str) -> None:
-        for name in sorted(names):
-            # Advisory, because there may be no row yet to lock; sorted, so that two events cannot wait for each other.
-            self._connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+        # Advisory, because there may be no row yet to lock; sorted, so that two events cannot wait for each other.
+        self._connection.execute(_LOCK, {"names": sorted(names)})
 
 
 def find_forge(connection: Connection, forge_installation: str) -> ForgeRegistered | None:

@@ -1,12 +1,15 @@
 """A tenant, its installations, and their sealed secrets."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     Connection,
+    Delete,
+    Insert,
     Row,
     and_,
     delete,
@@ -16,6 +19,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     tuple_,
     update,
 )
@@ -63,6 +67,33 @@ VIEW_TENANT = (
         & (ForgeTokenRow.installation_id == InstallationRow.installation_id),
     )
 )
+# One round trip, because whatever else the site tells of itself waits for it; and text, because to put it together anew
+# for each install would cost more than to run it. A tenant has moved by the installation, not by its token: that may
+# come later.
+_SAVE_INSTALL = text("""
+    WITH tenant AS (
+        INSERT INTO app.tenants AS known (tenant_id, cloud_id, region, policy, current_installation, created_at)
+        VALUES (:tenant, :cloud_id, :region, :policy, :installation, :now)
+        ON CONFLICT (tenant_id) DO UPDATE SET
+            cloud_id = excluded.cloud_id,
+            current_installation = CASE
+                WHEN CAST(:client_key AS text) IS NOT NULL AND EXISTS (
+                    SELECT FROM app.installations AS moved
+                    WHERE moved.tenant_id = :tenant AND moved.client_key IS NULL AND moved.uninstalled_at IS NULL
+                ) THEN known.current_installation
+                ELSE excluded.current_installation
+            END
+    )
+    INSERT INTO app.installations
+        (tenant_id, installation_id, client_key, base_url, display_url, product_type, installed_at)
+    VALUES (:tenant, :installation, :client_key, :base_url, :display_url, :product_type, :now)
+    ON CONFLICT (tenant_id, installation_id) DO UPDATE SET
+        client_key = excluded.client_key,
+        base_url = excluded.base_url,
+        display_url = excluded.display_url,
+        product_type = excluded.product_type,
+        uninstalled_at = NULL
+""")
 
 
 class SqlTenants:
@@ -74,33 +105,20 @@ class SqlTenants:
 
     def save_install(self, install: Install, *, region: str, policy: str, now: datetime) -> None:
         """Insert or update the tenant and its installation; a tenant that moved to Forge stays reached through it."""
-        changing = {"cloud_id": install.cloud_id, "current_installation": install.installation}
-        if install.client_key is not None and self._is_on_forge():
-            del changing["current_installation"]
         self._connection.execute(
-            upsert(TenantRow)
-            .values(
-                tenant_id=self._tenant,
-                region=region,
-                policy=policy,
-                created_at=now,
-                **changing | {"current_installation": install.installation},
-            )
-            .on_conflict_do_update(index_elements=[TenantRow.tenant_id], set_=changing)
-        )
-        trust = {
-            "client_key": install.client_key,
-            "base_url": install.base_url,
-            "display_url": install.display_url,
-            "product_type": install.product_type,
-            "uninstalled_at": None,
-        }
-        self._connection.execute(
-            upsert(InstallationRow)
-            .values(tenant_id=self._tenant, installation_id=install.installation, installed_at=now, **trust)
-            .on_conflict_do_update(
-                index_elements=[InstallationRow.tenant_id, InstallationRow.installation_id], set_=trust
-            )
+            _SAVE_INSTALL,
+            {
+                "tenant": self._tenant,
+                "installation": install.installation,
+                "client_key": install.client_key,
+                "base_url": install.base_url,
+                "display_url": install.display_url,
+                "product_type": install.product_type,
+                "cloud_id": install.cloud_id,
+                "region": region,
+                "policy": policy,
+                "now": now,
+            },
         )
 
     def adopt(self, install: Install, now: datetime) -> None:
@@ -121,15 +139,6 @@ class SqlTenants:
             .where(TenantRow.tenant_id == self._tenant)
             .values(cloud_id=install.cloud_id, current_installation=install.installation)
         )
-
-    def _is_on_forge(self) -> bool:
-        # By the installation, not by its token: a tenant may have moved before the first token came.
-        query = select(InstallationRow.installation_id).where(
-            InstallationRow.tenant_id == self._tenant,
-            InstallationRow.client_key.is_(None),
-            InstallationRow.uninstalled_at.is_(None),
-        )
-        return self._connection.execute(query.limit(1)).first() is not None
 
     def forge_token(self, installation: InstallationId) -> tuple[int, datetime] | None:
         """Version and arrival of the newest system token of that installation."""
@@ -272,17 +281,12 @@ class SqlTenants:
 
     def add_sealed(self, sealed: Sealed) -> None:
         """Store an envelope."""
-        place = sealed.place
-        self._connection.execute(
-            insert(SealedRow).values(
-                tenant_id=place.tenant,
-                purpose=place.purpose.value,
-                row_id=place.row,
-                version=place.version,
-                key_id=sealed.data_key.key_id,
-                envelope=sealed.envelope,
-            )
-        )
+        self._connection.execute(_adding(sealed))
+
+    def replace_sealed(self, sealed: Sealed, *, kept_since: int) -> None:
+        """Store an envelope, and delete those of its row whose version is below `kept_since`."""
+        older = self._older(replace(sealed.place, version=kept_since)).cte("older")
+        self._connection.execute(_adding(sealed).add_cte(older))
 
     def sealed(self, place: SecretPlace) -> Sealed:
         """The envelope of that place with its data key; raises `SecretMissing`."""
@@ -309,14 +313,27 @@ class SqlTenants:
 
     def forget_sealed(self, place: SecretPlace) -> None:
         """Delete the envelopes of that row that are older than the version of the place."""
-        self._connection.execute(
-            delete(SealedRow).where(
-                SealedRow.tenant_id == self._tenant,
-                SealedRow.purpose == place.purpose.value,
-                SealedRow.row_id == place.row,
-                SealedRow.version < place.version,
-            )
+        self._connection.execute(self._older(place))
+
+    def _older(self, place: SecretPlace) -> Delete:
+        return delete(SealedRow).where(
+            SealedRow.tenant_id == self._tenant,
+            SealedRow.purpose == place.purpose.value,
+            SealedRow.row_id == place.row,
+            SealedRow.version < place.version,
         )
+
+
+def _adding(sealed: Sealed) -> Insert:
+    place = sealed.place
+    return insert(SealedRow).values(
+        tenant_id=place.tenant,
+        purpose=place.purpose.value,
+        row_id=place.row,
+        version=place.version,
+        key_id=sealed.data_key.key_id,
+        envelope=sealed.envelope,
+    )
 
 
 def find_tenant(connection: Connection, tenant: TenantId) -> Tenant:

@@ -73,6 +73,11 @@ class Storm:
     def delivered(self):
         return sum(one["state"] == "delivered" for one in self.world.lanes["genchi"].ledger())
 
+    def refused(self):
+        """How often so far a webhook was answered with 503."""
+        tries = (try_ for one in self.world.lanes["genchi"].ledger() for try_ in one["attempts"])
+        return sum(try_["status"] == 503 for try_ in tries)
+
     def oracle(self, issue):
         """Due instant and severity facts of an issue, computed without the product from what Jira says of it."""
         scores = [8.1]

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ from app.vault.administration import create_keyring
 from simulator.faults import RETRY_AFTER
 from tests.conftest import Process
 from tests.faults.conftest import ALL
+from tests.faults.forge_days import ForgeDays
 from tests.faults.wire import wire_to_postgresql, wire_to_site
 
 WEB, WORKER = "app.edge", "pledge.worker"
@@ -306,3 +308,20 @@ def test_nothing_that_was_acknowledged_is_lost_done_twice_or_half_done(cell, fau
 
 def answers(counts):
     return ", ".join("none" if one == "None" else one for one in counts["answers"])
+
+
+def test_calls_of_forge_twice_in_any_order_and_a_day_late_end_as_the_oracle_says(cell, report, rounds):
+    installations = rounds(2, 20)
+    sites = [ForgeDays(cell.stack, name, seed=9) for name in ("genible", "kencha")]
+    with ThreadPoolExecutor(len(sites)) as senders:
+        list(senders.map(lambda site: site.pass_by(installations, stays=site.site.name == "genible"), sites))
+    answered = sum((site.answers for site in sites), Counter())
+    wrong = [site.counts() for site in sites]
+    counts = {"acknowledged": answered[200]} | {name: sum(each[name] for each in wrong) for name in wrong[0]}
+    note = (
+        f"{answered.total()} requests of {installations} installations of 2 sites; {answered[403]} after a removal and"
+        f" {answered[401]} under yesterday's tokens refused"
+    )
+    report("Forge's lifecycle and events twice, in any order, a day late", counts, note=note)
+    assert [surprise for site in sites for surprise in site.surprises] == []
+    assert (counts["lost"], counts["doubled"], counts["half done"]) == (0, 0, 0)

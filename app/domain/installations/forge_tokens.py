@@ -77,8 +77,7 @@ class SystemTokens:
     def _seal(self, uow: UnitOfWork, registered: ForgeRegistered, token: Secret, *, version: int, at: datetime) -> None:
         data_key = own_data_key(uow, self.vault, registered.tenant, purpose=Purpose.FORGE_TOKEN, now=at)
         place = SecretPlace(registered.tenant, Purpose.FORGE_TOKEN, str(registered.installation), version)
-        uow.tenants.add_sealed(self.vault.seal(token, place=place, data_key=data_key))
-        uow.tenants.forget_sealed(place)
+        uow.tenants.replace_sealed(self.vault.seal(token, place=place, data_key=data_key), kept_since=version)
         uow.tenants.save_forge_token(
             registered.installation, version=version, received_at=at, expires_at=at + _TOKEN_LIFE
         )

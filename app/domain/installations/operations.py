@@ -95,7 +95,7 @@ class Lifecycle:
                 # Its tenant is reached through Forge: no secret is taken for it any more. Not refused, because a
                 # failing hook could stop the upgrade of a site whose manifest still names it.
                 return
-            suspended = self._suspend_other(uow, body)
+            suspended = None if _is_at_home(known, body) else self._suspend_other(uow, body)
             registered = self._registered(uow, known, body, claims, now=now)
             uow.enter(registered.tenant)
             uow.registry.save_connect(registered)
@@ -178,6 +178,8 @@ class Lifecycle:
         that only it and its present tenant have: after an import it no longer takes it. Raises `SiteTaken` or
         `JiraUnavailable`.
         """
+        if _is_at_home(self.database.find_connect(body.client_key), body):
+            return
         with self.database.begin() as uow:
             other = uow.registry.find_active_on_site(body.base_url)
         if other is None or other.client_key == body.client_key:
@@ -235,13 +237,17 @@ class Lifecycle:
     def _seal(self, uow: UnitOfWork, registered: Registered, secret: Secret, *, now: datetime) -> None:
         data_key = own_data_key(uow, self.vault, registered.tenant, purpose=Purpose.CONNECT_SECRET, now=now)
         place = connect_place(registered, registered.secret_version)
-        uow.tenants.add_sealed(self.vault.seal(secret, place=place, data_key=data_key))
-        kept = registered.live_versions(now)[-1]
-        uow.tenants.forget_sealed(connect_place(registered, kept))
+        sealed = self.vault.seal(secret, place=place, data_key=data_key)
+        uow.tenants.replace_sealed(sealed, kept_since=registered.live_versions(now)[-1])
 
 
 def _is_past(claims: InstallClaims, known: Registered) -> bool:
     return claims.issued_at < known.applied_at or claims.token_sha256 == known.applied_token_sha256
+
+
+def _is_at_home(known: Registered | None, body: ConnectInstallBody) -> bool:
+    """Whether the site is that of this active installation already: then it is nobody else's."""
+    return known is not None and known.state is InstallationState.ACTIVE and known.site_url == body.base_url
 
 
 def _long_enough(secret: Secret | None) -> Secret:

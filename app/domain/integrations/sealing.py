@@ -27,8 +27,7 @@ class Keeping:
         """Keep that secret, and forget its earlier versions; raises `VaultCannotAnswer`."""
         place = place_of(part, version)
         data_key = own_data_key(uow, self.vault, HOUSE, purpose=Purpose.OAUTH_TOKEN, now=now)
-        uow.tenants.add_sealed(self.vault.seal(secret, place=place, data_key=data_key))
-        uow.tenants.forget_sealed(place)
+        uow.tenants.replace_sealed(self.vault.seal(secret, place=place, data_key=data_key), kept_since=version)
 
     def filling(self, fields: Mapping[str, SecretPlace]) -> Fill:
         """What puts these secrets into a form, by the name of the field."""
