@@ -113,7 +113,7 @@ def forge_events() -> None:
 
 def forge_lifecycle() -> None:
     """Forge itself, without a person: lifecycle."""
-    _admit_system(_modules().lifecycle)
+    _admit_system(_modules().lifecycle, removal=_modules().removal)
 
 
 def forge_cron() -> None:
@@ -128,10 +128,11 @@ def metrics_token() -> None:
         raise MetricsTokenWrong
 
 
-def _admit_system(module_keys: frozenset[str]) -> None:
+def _admit_system(module_keys: frozenset[str], *, removal: frozenset[str] = frozenset()) -> None:
     g.caller, g.forge_invocation = services().forge.admit_system(
         _bearer(),
         module_keys=module_keys,
+        removal=removal,
         system_token=_secret_header("X-Forge-OAuth-System"),
         now=now(),
     )

@@ -96,14 +96,23 @@ class ForgeAdmission:
         return replace(self._caller(registered, invocation, account=AccountId(account)), person_token=person_token)
 
     def admit_system(
-        self, token: str, *, module_keys: frozenset[str], system_token: Secret | None, now: datetime
+        self,
+        token: str,
+        *,
+        module_keys: frozenset[str],
+        removal: frozenset[str] = frozenset(),
+        system_token: Secret | None,
+        now: datetime,
     ) -> tuple[Caller, ForgeInvocation]:
         """Forge itself: an event, a lifecycle call or the hourly trigger. Keeps the system token that came along.
 
-        Raises as `admit_page`.
+        `removal`: those of the keys that say that the app is about to be removed. Raises as `admit_page`.
         """
         invocation = self._verify(token, now)
         require_system_call(invocation, module_keys=module_keys)
+        if invocation.module_key in removal and self.database.find_forge(invocation.installation_id) is None:
+            # There is nothing to remove, and a word that comes days late must not take the place of one that is alive.
+            raise InstallationUnknown
         registered = self._registered(invocation, system_token, now=now)
         SystemTokens(self.database, self.vault).keep(registered, invocation, system_token=system_token, now=now)
         return self._caller(registered, invocation, account=None), invocation

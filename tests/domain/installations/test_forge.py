@@ -268,6 +268,16 @@ def test_a_removal_ends_access_once_and_for_good(forge, call, open_page, one, no
     assert database.find_forge(ari(one)).state is UNINSTALLED
 
 
+def test_a_removal_of_an_installation_that_was_never_heard_of_takes_nobodys_place(forge, call, cloud, one, now):
+    """Its `installed` was lost, the app was removed and installed anew, and then the word of the removal arrives."""
+    alive, _ = call(one)
+    late = fit(cloud, uuid.uuid4(), at=now)
+    with pytest.raises(InstallationUnknown):
+        forge.admit_system(late, module_keys=EVENTS, removal=EVENTS, system_token=None, now=now)
+    again, _ = call(one, at=now + MINUTE)
+    assert again == alive
+
+
 def test_a_call_that_was_admitted_just_before_the_removal_seals_nothing_after_it(forge, call, one, now, tokens):
     """The two calls come at once: the order of their transactions must not leave a token behind, or a live app."""
     caller, invocation = call(one)
