@@ -112,6 +112,9 @@ class TenantRows(Protocol):
     def adopt(self, install: Install, now: datetime) -> None:
         """This tenant, which exists, is reached through that new installation from now on."""
 
+    def save_display_url(self, installation: InstallationId, url: str) -> None:
+        """Where people reach the site of that installation."""
+
     def tenant(self) -> Tenant:
         """This transaction's tenant."""
 

@@ -90,6 +90,12 @@ class BulkJira(RestJira):
         with self._asking(), self._jira(site, timeout_seconds=READ_TIMEOUT_SECONDS) as jira:
             return {int(one["id"]): str(one["name"]) for one in _rows(jira, "issuetype")}
 
+    def display_url(self, site: SiteAccess) -> str:
+        """Where people reach it."""
+        with self._asking(), self._jira(site, timeout_seconds=READ_TIMEOUT_SECONDS) as jira:
+            said: Any = jira.get("rest/api/3/serverInfo")
+            return str(said.get("displayUrl") or said["baseUrl"]).rstrip("/")
+
     def vocabulary(self, site: SiteAccess) -> Vocabulary:
         """What this site calls things."""
         with (

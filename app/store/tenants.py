@@ -140,6 +140,14 @@ class SqlTenants:
             .values(cloud_id=install.cloud_id, current_installation=install.installation)
         )
 
+    def save_display_url(self, installation: InstallationId, url: str) -> None:
+        """It becomes the beginning of links."""
+        self._connection.execute(
+            update(InstallationRow)
+            .where(InstallationRow.tenant_id == self._tenant, InstallationRow.installation_id == installation)
+            .values(display_url=url)
+        )
+
     def forge_token(self, installation: InstallationId) -> tuple[int, datetime] | None:
         """Version and arrival of the newest system token of that installation."""
         query = select(ForgeTokenRow.version, ForgeTokenRow.received_at).where(

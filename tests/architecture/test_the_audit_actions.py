@@ -49,6 +49,7 @@ OPERATIONS = {
     "tracking.Synchronizing.ask": "RUN_ASKED",
     "tracking.Synchronizing.advance": "RUN_ASKED",
     "tracking.Synchronizing._ask_hourly": "RUN_ASKED",
+    "tracking.Synchronizing._learn_address": "RUN_ADVANCED",
     "tracking.Synchronizing._begin": "IMPORT_STARTED RUN_ADVANCED",
     "tracking.Synchronizing._store": "ISSUES_SYNCED RUN_ADVANCED",
     "tracking.Synchronizing._move": "RUN_ADVANCED",

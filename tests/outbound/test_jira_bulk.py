@@ -134,6 +134,7 @@ def test_a_sites_vocabulary_is_what_it_calls_things(jira, as_app, site):
     assert {"fixed", "obsolete"} <= known.resolutions
     assert "highest" in known.priorities
     assert jira.issue_types(as_app)[10103] == "Vulnerability"
+    assert jira.display_url(as_app) == site.display_url
 
 
 @pytest.mark.parametrize("text", ["project = SEC", 'labels in ("a", b) AND NOT (priority is EMPTY)'])

@@ -215,6 +215,13 @@ def test_a_site_that_never_had_connect_becomes_a_tenant_of_its_own(stack):
     assert stack.forge("install", "genible")["accepted"]
     query = "SELECT action, detail FROM app.audit_entries WHERE action ~ '^installation' ORDER BY at DESC LIMIT 1"
     assert stack.database.rows(query) == [("installation.added", {"host": "forge"})]
+    site = stack.simulator.site("genible")
+    address = (
+        "SELECT display_url FROM app.installations WHERE tenant_id ="
+        " (SELECT tenant_id FROM registry.forge_installations WHERE cloud_id = %s)"
+    )
+    # no call of Forge itself says where people reach the site, and links in mails lead there
+    stack.eventually(lambda: stack.database.rows(address, site.cloud_id) == [(site.display_url,)])
 
 
 def test_a_development_installation_is_never_linked_to_a_production_tenant(make_stack, used):

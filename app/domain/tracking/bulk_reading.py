@@ -63,6 +63,9 @@ class BulkJiraSites(Protocol):
     def issue_types(self, site: SiteAccess) -> Mapping[int, str]:
         """Issue types by id."""
 
+    def display_url(self, site: SiteAccess) -> str:
+        """Where people reach it, as the site says of itself; raises `IssueHidden` where it does not tell the app."""
+
     def vocabulary(self, site: SiteAccess) -> Vocabulary:
         """What this site calls things."""
 

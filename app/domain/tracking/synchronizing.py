@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from app.domain.audit.entry import Action, AuditEvent, Bookkeeping
 from app.domain.identifiers import IssueId, TenantId
 from app.domain.instants import is_ahead, is_beyond_belief
-from app.domain.ports import Database, DatabaseUnavailable, SiteAccess, UnitOfWork
+from app.domain.ports import Database, DatabaseUnavailable, IssueHidden, JiraUnavailable, SiteAccess, UnitOfWork
 from app.domain.promises.model import PolicyRef
 from app.domain.promises.shelf import InForce
 from app.domain.secrets import Secret
@@ -180,6 +180,7 @@ class Synchronizing:
         with self.database.begin(work.tenant) as uow:
             known = uow.batches.page_tracked(after=run.after_issue, read_before=before, limit=PAGE)
         if not known:
+            self._learn_address(work)
             return self._end(work, run.ended(Phase.DONE, now=work.now))
         run = replace(run, after_issue=int(known[-1].issue))
         issues = [record.issue for record in known]
@@ -191,6 +192,21 @@ class Synchronizing:
         hidden = (*read.hidden, *(issue for issue in issues if issue not in signs))
         same = [issue for issue in issues if issue in signs and issue not in changed]
         return self._store(work, run, replace(read, hidden=hidden), confirmed=same)
+
+    def _learn_address(self, work: _Work) -> None:
+        """Links in mails and calendars lead to where people reach the site, which Forge's own calls do not say."""
+        site = self.database.view_tenant(work.tenant)
+        if site.client_key is not None or site.display_url != site.base_url:
+            return
+        try:
+            url = self.jira.display_url(work.site)
+        except (IssueHidden, JiraUnavailable):
+            # No reason for a run to fail: the next one asks again.
+            return
+        if url.startswith(("https://", "http://")):
+            with self.database.begin(work.tenant) as uow:
+                uow.tenants.save_display_url(site.installation, url)
+                uow.commit(because=Bookkeeping.RUN_ADVANCED)
 
     def _read(self, work: _Work, issues: Sequence[IssueId]) -> BulkRead:
         if not issues:
