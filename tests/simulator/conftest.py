@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -92,7 +93,9 @@ def app():
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            # Whoever has waited long enough is gone; a traceback from another thread can break CPython's `ast.parse`.
+            with suppress(ConnectionError):
+                self.wfile.write(body)
 
         def log_message(self, *_):
             pass

@@ -22,10 +22,7 @@ TABLES = """
 ROWS = "SELECT * FROM {0} t WHERE t::text !~ %s"
 BY_THEMSELVES = "|".join(["secrets.opened", *(job.name for job in SCHEDULE)])
 """What is due each minute may fall between two looks."""
-AT_WORK = """
-    SELECT 1 FROM jobs.procrastinate_jobs WHERE status IN ('todo', 'doing')
-        AND task_name IN ('read-issues', 'sync-issues', 'recompute-clocks')
-"""
+AT_WORK = "SELECT 1 FROM jobs.procrastinate_jobs WHERE status IN ('todo', 'doing') AND args ? 'tenant'"
 
 
 def everything(database):
