@@ -72,6 +72,9 @@ class SystemTokens:
                 self._seal(uow, registered, system_token, version=1 if known is None else known[0] + 1, at=at)
                 if uow.issues.next_pending() is not None:
                     uow.enqueue("read-issues", registered.tenant)
+                if known is None:
+                    # What the first contact asked for may have been tried without it, and would wait for its next try.
+                    uow.enqueue("sync-issues", registered.tenant)
             uow.commit(because=_upgrade(current, version) if is_news else Bookkeeping.FORGE_SEEN)
 
     def _seal(self, uow: UnitOfWork, registered: ForgeRegistered, token: Secret, *, version: int, at: datetime) -> None:

@@ -268,6 +268,18 @@ def test_a_removal_ends_access_once_and_for_good(forge, call, open_page, one, no
     assert database.find_forge(ari(one)).state is UNINSTALLED
 
 
+def test_the_first_token_wakes_the_import_that_came_before_it(call, one, now, shared):
+    """A worker may be quicker than the call that made the tenant: its import then waits for its next try."""
+    caller, _ = call(one)
+    for table in ("app.forge_tokens", "app.sealed_secrets"):
+        shared.execute(f"DELETE FROM {table} WHERE tenant_id = %s", caller.tenant)  # noqa: S608  two names of our own
+    shared.execute("DELETE FROM jobs.procrastinate_jobs")
+    call(one, at=now + MINUTE)
+    assert shared.rows("SELECT task_name, args->>'tenant' FROM jobs.procrastinate_jobs") == [
+        ("sync-issues", str(caller.tenant))
+    ]
+
+
 def test_a_removal_of_an_installation_that_was_never_heard_of_takes_nobodys_place(forge, call, cloud, one, now):
     """Its `installed` was lost, the app was removed and installed anew, and then the word of the removal arrives."""
     alive, _ = call(one)
